@@ -1,0 +1,1 @@
+"""A flight recorder for the Docker and LXC containers of one host."""

@@ -1,0 +1,1 @@
+"""Command line tools; they import no Twisted."""

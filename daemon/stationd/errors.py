@@ -1,0 +1,188 @@
+"""Every error that stationd raises on purpose, in one tree.
+
+Errors are named for what happened and carry it in fields; what an HTTP client
+is told about each is a table in L{stationd.web.problems}.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+
+class StationdError(Exception):
+    """Something went wrong that stationd knows by name."""
+
+
+@attrs.frozen(slots=False)
+class BadValue(StationdError):
+    """Somebody gave a value that is not allowed.
+
+    @ivar name: what the value is called where it was given: a query parameter,
+        a field of a posted record, a dotted configuration key.
+    @ivar value: the value, as it was given.
+    @ivar allowed: what is allowed, in words.
+    """
+
+    name: str
+    value: object
+    allowed: str
+
+    def __str__(self) -> str:
+        shown = repr(self.value)
+        if len(shown) > 80:
+            shown = shown[:77] + "..."
+        return f"{self.name}: {shown} is not allowed; {self.allowed}"
+
+
+@attrs.frozen(slots=False)
+class BadConfiguration(StationdError):
+    """The configuration cannot be used.
+
+    @ivar file: the file it was read from.
+    @ivar reason: the key, the value and what is allowed.
+    """
+
+    file: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.reason}"
+
+
+class JournalError(StationdError):
+    """The journal could not do what it was asked."""
+
+
+@attrs.frozen(slots=False)
+class JournalLocked(JournalError):
+    """Another process has the journal open for writing.
+
+    @ivar directory: where the journal is.
+    @ivar holder: the process id that the lock file names, C{""} if it names none.
+    """
+
+    directory: str
+    holder: str
+
+    def __str__(self) -> str:
+        who = f"process {self.holder}" if self.holder else "another process"
+        return f"{self.directory} is open for writing in {who}"
+
+
+@attrs.frozen(slots=False)
+class JournalUnwritable(JournalError):
+    """Records could not be made durable; none of them is stored.
+
+    @ivar reason: the operating system's word for it.
+    @ivar full: whether the disk is full (C{ENOSPC}, C{EDQUOT}).
+    """
+
+    reason: str
+    full: bool
+
+    def __str__(self) -> str:
+        return f"the journal cannot be written: {self.reason}"
+
+
+class JournalBusy(JournalError):
+    """So much is waiting for the disk that no more is taken; try again later."""
+
+    def __str__(self) -> str:
+        return "too many records are waiting for the disk"
+
+
+class JournalClosed(JournalError):
+    """The journal has been closed, or is about to be."""
+
+    def __str__(self) -> str:
+        return "the journal is closed"
+
+
+@attrs.frozen(slots=False)
+class JournalDamaged(JournalError):
+    """Bytes of a journal file are not what the format says.
+
+    @ivar file: the file's path.
+    @ivar offset: where in it, in bytes.
+    @ivar reason: what is wrong there.
+    """
+
+    file: str
+    offset: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}, byte {self.offset}: {self.reason}"
+
+
+@attrs.frozen(slots=False)
+class JournalTooNew(JournalError):
+    """A journal file was written by a stationd that knows more than this one.
+
+    @ivar file: the file's path.
+    @ivar reason: the version or flags that are not known here.
+    """
+
+    file: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.reason}"
+
+
+@attrs.frozen(slots=False)
+class ContainerUnknown(StationdError):
+    """No container answers to a name.
+
+    @ivar type: C{"docker"} or C{"lxc"}.
+    @ivar key: the id, prefix or name asked for.
+    """
+
+    type: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"there is no {self.type} container {self.key!r}"
+
+
+@attrs.frozen(slots=False)
+class TooManyWaits(StationdError):
+    """As many waits are open as the daemon keeps.
+
+    @ivar limit: how many that is.
+    """
+
+    limit: int
+
+    def __str__(self) -> str:
+        return f"{self.limit} waits are open, and no more are taken"
+
+
+class SourceError(StationdError):
+    """A source of observations cannot be followed."""
+
+
+@attrs.frozen(slots=False)
+class SourceAbsent(SourceError):
+    """What the source watches is not on this host, or not running.
+
+    @ivar reason: what was looked for and not found.
+    """
+
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+@attrs.frozen(slots=False)
+class SourceLost(SourceError):
+    """A source that was being followed has ended or failed.
+
+    @ivar reason: how.
+    """
+
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason

@@ -1,0 +1,206 @@
+"""What the parts of the daemon promise one another.
+
+An interface stands here when it has more than one implementation or when authors
+of plugins need it. Fakes of each, verified against the same contracts as the real
+ones, are in L{stationd.testing}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFDSet, IReactorFromThreads, IReactorTime
+from zope.interface import Attribute, Interface
+
+from stationd.records import Container, Draft, Figures, Level, Observation, Record
+
+
+@attrs.frozen(kw_only=True)
+class Query:
+    """Which records are wanted. A field left out rules nothing out.
+
+    @ivar time_start_us: the earliest time, included.
+    @ivar time_end_us: the latest time, included.
+    @ivar after: only numbers above this one.
+    @ivar before: only numbers below this one.
+    @ivar levels: one of these.
+    @ivar categories: one of these, exactly.
+    @ivar users: one of these, exactly.
+    @ivar containers: one of these references, exactly; C{docker/1753ab55c36e} (at
+        least 12 characters of the id) also means every id that begins so.
+    @ivar text: a part of the text, without regard to case (L{str.casefold}).
+    @ivar offset: matches to pass over first.
+    @ivar limit: matches to give at most.
+    @ivar oldest_first: in ascending order of numbers; else descending.
+    """
+
+    time_start_us: int | None = None
+    time_end_us: int | None = None
+    after: int | None = None
+    before: int | None = None
+    levels: frozenset[Level] | None = None
+    categories: frozenset[str] | None = None
+    users: frozenset[str] | None = None
+    containers: frozenset[str] | None = None
+    text: str | None = None
+    offset: int = 0
+    limit: int | None = None
+    oldest_first: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Appended:
+    """Where records went.
+
+    @ivar first: the number of the first of them.
+    @ivar last: the number of the last; C{last - first + 1} is how many.
+    """
+
+    first: int
+    last: int
+
+
+@attrs.frozen(kw_only=True)
+class JournalStatus:
+    """What a journal holds.
+
+    @ivar first: the oldest number kept, C{last + 1} if none is.
+    @ivar last: the newest number ever given, 0 before the first.
+    @ivar records: how many are kept and readable.
+    @ivar size_bytes: what its files hold on disk.
+    @ivar segments: how many files that is.
+    @ivar oldest_us: time of the oldest kept record, C{None} if there is none.
+    @ivar newest_us: the greatest time of any kept record.
+    @ivar cleared_us: when it was last cleared, 0 if never.
+    @ivar damage: one sentence for each damaged place that was fenced off.
+    """
+
+    first: int
+    last: int
+    records: int
+    size_bytes: int
+    segments: int
+    oldest_us: int | None
+    newest_us: int | None
+    cleared_us: int
+    damage: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Retention:
+    """How much a journal keeps.
+
+    @ivar oldest_us: records from before this time may go; C{None}: age is no reason.
+    @ivar max_bytes: the oldest go until the files hold no more than this.
+    """
+
+    oldest_us: int | None
+    max_bytes: int
+
+
+class IHostReactor(IReactorTime, IReactorFromThreads, IReactorFDSet):
+    """The parts of a reactor that sources use: timers, calls from their threads,
+    file descriptors."""
+
+
+class IJournal(Interface):
+    """Numbered records on disk. One object writes; any number of processes read."""
+
+    def append(drafts: Sequence[Draft]) -> Deferred[Appended]:
+        """Store records, all or none, with consecutive numbers.
+
+        The Deferred fires after they are on the disk (C{fdatasync} has returned),
+        in the order of the calls, and only then does L{select} show them. It says
+        nothing about other journals. Cancelling it takes nothing back.
+
+        @raise JournalUnwritable: (Deferred) the disk refused; nothing is stored.
+        @raise JournalBusy: (Deferred) too much is waiting already.
+        @raise JournalClosed: (Deferred) L{close} has been called.
+        """
+
+    def select(query: Query) -> Iterator[list[Record]]:
+        """Find records among those committed at the time of the call.
+
+        The iterator gives lists, many of them empty: each step does a bounded
+        amount of work (about a millisecond), so that a caller on the reactor's
+        thread can let others run in between. Clearing and retention do not
+        disturb an iterator that is under way. A damaged part is passed over.
+        """
+
+    def clear(now_us: int) -> Deferred[int]:
+        """Remove every record committed at the time of the call.
+
+        Fires with how many there were, when none of them can come back, whatever
+        happens to the process. Numbers go on where they were.
+
+        @raise JournalUnwritable: (Deferred) the disk refused; nothing was removed.
+        """
+
+    def vacuum(retention: Retention) -> Deferred[int]:
+        """Remove the oldest records that the retention does not keep, whole files
+        at a time, and give their space back. Fires with how many were removed.
+
+        @raise JournalUnwritable: (Deferred) the disk refused.
+        """
+
+    def status() -> JournalStatus:
+        """What the journal holds, at no cost worth mentioning."""
+
+    def close() -> Deferred[None]:
+        """Write what has been appended, then release files, thread and lock.
+        Calling it again gives another Deferred for the same end."""
+
+
+class IRecorder(Interface):
+    """What a source tells its news to. Everything is taken in the order of the calls."""
+
+    def observe(observations: Sequence[Observation]) -> Deferred[None]:
+        """Record observations. Fires when they are on disk and shown to waits and
+        readers; one whose origin is recorded already is passed over.
+
+        @raise JournalError: (Deferred) it could not be stored. The source should
+            stop following and begin again from L{origins}.
+        """
+
+    def listing(type: str, containers: Sequence[Container]) -> Deferred[None]:
+        """Say which containers of a type exist, and what each is, as of now. Those
+        known and not named here are gone. Nothing is recorded. Fires when waits
+        have been told."""
+
+    def origins(type: str) -> frozenset[str]:
+        """The origins of this type that are among the newest records: a source
+        finds its own position in them."""
+
+    def live(type: str) -> None:
+        """The source of this type has caught up, and follows what happens."""
+
+
+class ISource(Interface):
+    """Something that sees what happens to containers of one type."""
+
+    type = Attribute("C{'docker'} or C{'lxc'}: the type of every observation it makes.")
+
+    def follow(recorder: IRecorder) -> Deferred[None]:
+        """Watch until it is not possible any more, telling the recorder: first what
+        happened while nobody looked, then a listing, then L{IRecorder.live}, then
+        what happens. Called again after it failed, never while it runs.
+
+        The Deferred never fires with a result. Cancelling it stops the source; it
+        then fires with L{CancelledError} once its threads and files are released.
+
+        @raise SourceAbsent: (Deferred) there is nothing to watch on this host now.
+        @raise SourceLost: (Deferred) it ended or failed.
+        """
+
+    def find(key: str) -> Deferred[Container | None]:
+        """Ask the outside world itself for one container, by id, prefix of 12 or
+        more, or name; C{None} if it is not there or the world does not answer."""
+
+    def sample(containers: Sequence[Container]) -> Deferred[dict[str, Figures]]:
+        """Measure what running containers use, by their ids. One that has gone in
+        the meantime is left out; that is no error."""
+
+    def close() -> Deferred[None]:
+        """Release what L{find} and L{sample} keep (threads, sockets), for good."""

@@ -1,0 +1,1 @@
+"""The store: segments of numbered records, and nothing about what they mean."""

@@ -1,0 +1,1 @@
+"""Sources and probes that the configuration can name."""

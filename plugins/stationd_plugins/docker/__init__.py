@@ -1,0 +1,1 @@
+"""Docker: the engine's event stream, through its SDK."""

@@ -1,0 +1,1 @@
+"""What a running container uses: cgroup files and its network namespace."""

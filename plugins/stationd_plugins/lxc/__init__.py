@@ -1,0 +1,1 @@
+"""LXC: container directories and cgroups, through inotify."""
