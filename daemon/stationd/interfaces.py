@@ -92,11 +92,17 @@ class JournalStatus:
 class Retention:
     """How much a journal keeps.
 
-    @ivar oldest_us: records from before this time may go; C{None}: age is no reason.
+    Age counts from when a record became durable, not from the time it speaks of:
+    an import of old records is not thrown away the same day.
+
+    @ivar now_us: the time now. A file that claims to be younger was written while
+        the clock was wrong, and is taken to be as old as the file before it.
+    @ivar max_age_us: older records may go; C{None}: age is no reason.
     @ivar max_bytes: the oldest go until the files hold no more than this.
     """
 
-    oldest_us: int | None
+    now_us: int
+    max_age_us: int | None
     max_bytes: int
 
 

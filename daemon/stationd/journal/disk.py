@@ -1,0 +1,145 @@
+"""The system calls a journal makes, and none but these.
+
+Everything that can go wrong between us and the disk goes wrong in one of these
+methods, so a test that replaces this object can make each of them fail.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from typing import Protocol
+
+
+class IDisk(Protocol):
+    """File operations. Each raises L{OSError} as the system call beneath does."""
+
+    def create(self, path: str) -> int:
+        """A descriptor, open for reading and appending, of a new file (mode 0640)."""
+
+    def open(self, path: str, *, write: bool) -> int:
+        """A descriptor of an existing file; if C{write}, for appending too."""
+
+    def read(self, fd: int, size: int, offset: int) -> bytes:
+        """Up to C{size} bytes at an offset, fewer only at the end of the file."""
+
+    def write(self, fd: int, data: bytes) -> None:
+        """Append all of C{data}."""
+
+    def sync(self, fd: int) -> None:
+        """Make the contents and the size of a file durable."""
+
+    def truncate(self, fd: int, size: int) -> None:
+        """Cut a file."""
+
+    def size(self, fd: int) -> int:
+        """The length of a file in bytes."""
+
+    def close(self, fd: int) -> None:
+        """Give a descriptor back."""
+
+    def replace(self, path: str, data: bytes) -> None:
+        """Make a file with these contents, durable, in place of any of that name:
+        a reader sees the old one or the new one, whatever happens."""
+
+    def unlink(self, path: str) -> None:
+        """Remove a name. A name that is not there is no error."""
+
+    def names(self, directory: str) -> list[str]:
+        """The names in a directory."""
+
+    def sync_directory(self, directory: str) -> None:
+        """Make creations, renames and removals in a directory durable."""
+
+
+class Disk:
+    """The real one."""
+
+    def create(self, path: str) -> int:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640)
+
+    def open(self, path: str, *, write: bool) -> int:
+        return os.open(path, (os.O_RDWR | os.O_APPEND if write else os.O_RDONLY) | os.O_CLOEXEC)
+
+    def read(self, fd: int, size: int, offset: int) -> bytes:
+        parts: list[bytes] = []
+        while size and (part := os.pread(fd, size, offset)):
+            parts.append(part)
+            size -= len(part)
+            offset += len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def write(self, fd: int, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+
+    def sync(self, fd: int) -> None:
+        os.fdatasync(fd)
+
+    def truncate(self, fd: int, size: int) -> None:
+        os.ftruncate(fd, size)
+
+    def size(self, fd: int) -> int:
+        return os.fstat(fd).st_size
+
+    def close(self, fd: int) -> None:
+        os.close(fd)
+
+    def replace(self, path: str, data: bytes) -> None:
+        temporary = f"{path}.new"
+        self.unlink(temporary)
+        fd = self.create(temporary)
+        try:
+            self.write(fd, data)
+            self.sync(fd)
+        finally:
+            self.close(fd)
+        os.rename(temporary, path)
+        self.sync_directory(os.path.dirname(path))
+
+    def unlink(self, path: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+    def names(self, directory: str) -> list[str]:
+        return os.listdir(directory)
+
+    def sync_directory(self, directory: str) -> None:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+class Lock:
+    """An exclusive lock on a journal: one writer on a host. The kernel gives it
+    back however the process ends.
+
+    @raise BlockingIOError: somebody else has it; L{holder} tells who.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BaseException:
+            os.close(self._fd)
+            raise
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+
+    @staticmethod
+    def holder(path: str) -> str:
+        """The process id that a lock file names, C{""} if none."""
+        try:
+            with open(path, encoding="ascii") as file:
+                return file.read(20).strip()
+        except (OSError, ValueError):
+            return ""
+
+    def release(self) -> None:
+        """Give the lock up."""
+        os.close(self._fd)

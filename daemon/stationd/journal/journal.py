@@ -1,0 +1,216 @@
+"""The journal as the daemon uses it: producers' Deferreds on one side, one thread
+that writes on the other, and group commit between them."""
+
+from __future__ import annotations
+
+import collections
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import attrs
+from twisted.internet.defer import Deferred, fail
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from stationd.errors import JournalBusy, JournalClosed, JournalUnwritable
+from stationd.interfaces import Appended, IJournal, JournalStatus, Query, Retention
+from stationd.journal.commit import Batch, batches, gather
+from stationd.journal.disk import Disk
+from stationd.journal.query import View, select
+from stationd.journal.store import Store
+from stationd.journal.worker import IWorker, ThreadWorker
+from stationd.records import Draft, Record
+
+MAX_WAITING_BYTES = 64 << 20
+"""Rows that wait for the disk. With a disk that takes 50 MB/s, what is refused
+here would have waited for more than a second."""
+
+MAX_COMMIT_BYTES = 8 << 20
+"""Rows in one commit, unless a single append is longer: what is flushed together
+should not keep the next waiting for long."""
+
+SEGMENT_BYTES = 8 << 20
+"""How long a row segment gets. It is read whole when the journal is opened."""
+
+
+@attrs.frozen
+class _Append:
+    batches: list[Batch]
+    records: int
+    size_bytes: int
+    done: Deferred[Appended]
+
+
+@attrs.frozen
+class _Task:
+    """Anything but an append: it is done alone, in its turn."""
+
+    do: Callable[[], int]
+    done: Deferred[int]
+
+
+@attrs.frozen
+class _Outcome:
+    """What the thread has to say to the waiting: results in the order of the calls,
+    and what readers may see from now on."""
+
+    fired: list[tuple[Deferred[Appended], Appended] | tuple[Deferred[int], int]]
+    failed: list[tuple[Deferred[Appended] | Deferred[int], Exception]]
+    view: View
+    taken_bytes: int
+
+
+def open_journal(
+    directory: str,
+    deliver: Callable[[Callable[[], None]], None],
+    *,
+    max_bytes: int,
+    now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+) -> Journal:
+    """Open a journal for writing, making it if there is none.
+
+    @param deliver: runs what it is given in the thread where L{Journal} is used:
+        C{reactor.callFromThread}.
+    @param max_bytes: what retention will keep; segments are made small enough that
+        whole ones can be removed.
+    @raise stationd.errors.JournalError: it cannot be opened.
+    """
+    segment_bytes = min(SEGMENT_BYTES, max(64 << 10, max_bytes // 8))
+    store = Store(directory, segment_bytes, Disk(), now_us, lambda: secrets.randbits(32))
+    name = f"journal-{os.path.basename(directory)}"
+    return Journal(store, lambda work: ThreadWorker(work, name), deliver)
+
+
+@implementer(IJournal)
+class Journal:
+    """A L{Store}, and a worker that is the only one to call it.
+
+    While the worker waits for one flush, appends gather; all that has gathered is
+    the next commit, so one slow flush serves any number of producers. Its Deferreds
+    have no canceller: what is on its way to the disk stays so.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        store: Store,
+        worker: Callable[[Callable[[], None]], IWorker],
+        deliver: Callable[[Callable[[], None]], None],
+    ) -> None:
+        self._store = store
+        self._deliver = deliver
+        self._view = store.view
+        self._queue: collections.deque[_Append | _Task] = collections.deque()
+        self._waiting_bytes = 0
+        self._closed: list[Deferred[None]] | None = None
+        self._released = False
+        self._worker = worker(self._work)
+
+    def append(self, drafts: Sequence[Draft]) -> Deferred[Appended]:
+        if self._closed is not None:
+            return fail(JournalClosed())
+        if not drafts:
+            raise ValueError("an append needs at least one record")
+        rows = batches(drafts)
+        size_bytes = sum(len(batch.payload) for batch in rows)
+        if self._waiting_bytes and self._waiting_bytes + size_bytes > MAX_WAITING_BYTES:
+            return fail(JournalBusy())
+        self._waiting_bytes += size_bytes
+        done: Deferred[Appended] = Deferred()
+        self._queue.append(_Append(rows, len(drafts), size_bytes, done))
+        self._worker.wake()
+        return done
+
+    def select(self, query: Query) -> Iterator[list[Record]]:
+        return select(self._view, query)
+
+    def clear(self, now_us: int) -> Deferred[int]:
+        return self._task(lambda: self._store.clear(now_us))
+
+    def vacuum(self, retention: Retention) -> Deferred[int]:
+        return self._task(lambda: self._store.vacuum(retention))
+
+    def _task(self, do: Callable[[], int]) -> Deferred[int]:
+        if self._closed is not None:
+            return fail(JournalClosed())
+        done: Deferred[int] = Deferred()
+        self._queue.append(_Task(do, done))
+        self._worker.wake()
+        return done
+
+    def status(self) -> JournalStatus:
+        return self._store.status()
+
+    def close(self) -> Deferred[None]:
+        done: Deferred[None] = Deferred()
+        if self._released:
+            done.callback(None)
+        elif self._closed is not None:
+            self._closed.append(done)
+        else:
+            self._closed = [done]
+            self._worker.wake()
+        return done
+
+    # In the worker's thread:
+
+    def _work(self) -> None:
+        """Do everything that waits, then tell. Called once more after the last wake."""
+        while self._queue:
+            outcome = self._round()
+            self._deliver(lambda outcome=outcome: self._tell(outcome))  # type: ignore[misc]
+        if self._closed is not None and not self._released:
+            self._deliver(self._release)
+
+    def _round(self) -> _Outcome:
+        """One task, or one commit of all the appends before the next task."""
+        fired: list[tuple[Deferred[Appended], Appended] | tuple[Deferred[int], int]] = []
+        failed: list[tuple[Deferred[Appended] | Deferred[int], Exception]] = []
+        taken_bytes = 0
+        group: list[_Append] = []
+        while self._queue and isinstance(self._queue[0], _Append):
+            if taken_bytes and taken_bytes + self._queue[0].size_bytes > MAX_COMMIT_BYTES:
+                break
+            job = self._queue.popleft()
+            assert isinstance(job, _Append)
+            taken_bytes += job.size_bytes
+            group.append(job)
+        try:
+            if group:
+                number = self._store.commit(gather(b for job in group for b in job.batches))
+                for job in group:
+                    appended = Appended(first=number, last=number + job.records - 1)
+                    fired.append((job.done, appended))
+                    number += job.records
+            else:
+                task = self._queue.popleft()
+                assert isinstance(task, _Task)
+                fired.append((task.done, task.do()))
+        except Exception as error:  # noqa: BLE001 - the outermost edge of this thread
+            if not isinstance(error, JournalUnwritable):
+                self._log.failure("the journal's writer met an error nobody foresaw")
+            failed = [(job.done, error) for job in group] or [(task.done, error)]
+        return _Outcome(fired, failed, self._store.view, taken_bytes)
+
+    # In the reactor's thread:
+
+    def _tell(self, outcome: _Outcome) -> None:
+        self._view = outcome.view
+        self._waiting_bytes -= outcome.taken_bytes
+        for done, result in outcome.fired:
+            done.callback(result)  # type: ignore[arg-type]
+        for lost, error in outcome.failed:
+            lost.errback(error)
+
+    def _release(self) -> None:
+        if self._released:
+            return
+        self._released = True
+        self._worker.stop()
+        self._store.close()
+        waiting, self._closed = self._closed or [], []
+        for done in waiting:
+            done.callback(None)

@@ -1,0 +1,199 @@
+"""What every L{IJournal} does."""
+
+from __future__ import annotations
+
+import attrs
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from stationd.errors import JournalClosed
+from stationd.interfaces import Appended, IJournal, Query, Retention
+from stationd.records import Draft, Level, Record
+
+DAY_US = 24 * 3600 * 1_000_000
+
+
+def draft(text: str = "something happened", **fields: object) -> Draft:
+    """A draft in which only what matters to a test need be said."""
+    values: dict[str, object] = {"time_us": 1_000_000, "category": "container", "user": "all"}
+    return Draft(**(values | {"text": text} | fields))  # type: ignore[arg-type]
+
+
+class JournalContract(SynchronousTestCase):
+    """Mixed into a test case that says how a journal is made."""
+
+    now_us = 1_700_000_000_000_000
+
+    def make(self) -> IJournal:
+        """An empty journal whose Deferreds have fired when L{settle} returns."""
+        raise NotImplementedError
+
+    def settle(self) -> None:
+        """Let what has been asked of the journal happen."""
+
+    def setUp(self) -> None:
+        self.journal = self.make()
+
+    def append(self, *drafts: Draft) -> Appended:
+        done = self.journal.append(drafts)
+        self.settle()
+        return self.successResultOf(done)
+
+    def select(self, **fields: object) -> list[Record]:
+        query = Query(**fields)  # type: ignore[arg-type]
+        return [record for found in self.journal.select(query) for record in found]
+
+    def numbers(self, **fields: object) -> list[int]:
+        return [record.number for record in self.select(**fields)]
+
+    def test_provides_the_interface(self) -> None:
+        verifyObject(IJournal, self.journal)
+
+    def test_numbers_begin_at_one_and_ascend(self) -> None:
+        self.assertEqual(self.append(draft()), Appended(first=1, last=1))
+        self.assertEqual(self.append(draft(), draft()), Appended(first=2, last=3))
+
+    def test_gives_back_every_field(self) -> None:
+        stored = draft(
+            "Größe \x00 \n ok",
+            time_us=1432022633173968,
+            level=Level.ERROR,
+            category="image",
+            user="Anonymous",
+            container="lxc/utest",
+            origin="docker:1",
+        )
+        self.append(stored)
+        fields = attrs.asdict(stored, recurse=False)
+        self.assertEqual(self.select(), [Record(number=1, **fields)])
+
+    def test_newest_first_unless_asked(self) -> None:
+        self.append(*[draft() for _ in range(5)])
+        self.assertEqual(self.numbers(), [5, 4, 3, 2, 1])
+        self.assertEqual(self.numbers(oldest_first=True), [1, 2, 3, 4, 5])
+
+    def test_limit_and_offset_count_matches(self) -> None:
+        for index in range(1000):
+            self.append(draft(category="even" if index % 2 else "odd"))
+        self.assertEqual(self.numbers(limit=3), [1000, 999, 998])
+        self.assertEqual(self.numbers(limit=2, offset=700), [300, 299])
+        self.assertEqual(self.numbers(limit=2, offset=700, oldest_first=True), [701, 702])
+        even = frozenset(["even"])
+        self.assertEqual(self.numbers(limit=2, offset=400, categories=even), [200, 198])
+        self.assertEqual(self.numbers(offset=1000), [])
+
+    def test_before_and_after_exclude_their_own_number(self) -> None:
+        self.append(*[draft() for _ in range(5)])
+        self.assertEqual(self.numbers(after=2), [5, 4, 3])
+        self.assertEqual(self.numbers(before=3), [2, 1])
+        self.assertEqual(self.numbers(after=2, before=4), [3])
+        self.assertEqual(self.numbers(after=5), [])
+
+    def test_a_time_window_includes_both_ends(self) -> None:
+        self.append(*[draft(time_us=time_us) for time_us in (5, 1, 3, 2, 4)])
+        self.assertEqual(self.numbers(time_start_us=2, time_end_us=4), [5, 4, 3])
+
+    def test_filters_by_level_category_and_user(self) -> None:
+        self.append(
+            draft(level=Level.WARN),
+            draft(category="image"),
+            draft(user="admin"),
+            draft(level=Level.WARN, category="image", user="admin"),
+        )
+        self.assertEqual(self.numbers(levels=frozenset([Level.WARN])), [4, 1])
+        self.assertEqual(self.numbers(levels=frozenset([Level.WARN, Level.INFO])), [4, 3, 2, 1])
+        self.assertEqual(self.numbers(categories=frozenset(["image"])), [4, 2])
+        self.assertEqual(self.numbers(users=frozenset(["admin"])), [4, 3])
+        self.assertEqual(self.numbers(users=frozenset(["adm"])), [])
+        self.assertEqual(
+            self.numbers(categories=frozenset(["image"]), users=frozenset(["admin"])), [4]
+        )
+
+    def test_filters_by_container(self) -> None:
+        full = "docker/1753ab55c36e99195042ddc875e59d4f877f1c140d25196ad34a5bece9f1cf3a"
+        self.append(draft(container=full), draft(container="lxc/utest"), draft())
+        self.assertEqual(self.numbers(containers=frozenset([full])), [1])
+        self.assertEqual(self.numbers(containers=frozenset([full[:19]])), [1])
+        self.assertEqual(self.numbers(containers=frozenset([full[:18]])), [])
+        self.assertEqual(self.numbers(containers=frozenset(["lxc/utest"])), [2])
+        self.assertEqual(self.numbers(containers=frozenset(["lxc/utes"])), [])
+        self.assertEqual(self.numbers(containers=frozenset(["lxc/utest", full])), [2, 1])
+
+    def test_filters_by_a_part_of_the_text_without_case(self) -> None:
+        self.append(draft("Straße NACH Rom"), draft("other"))
+        for part in ("nach", "STRASSE", "straße", ""):
+            self.assertIn(1, self.numbers(text=part), part)
+        self.assertEqual(self.numbers(text="nach  rom"), [])
+
+    def test_a_query_shows_what_was_committed_when_it_was_asked(self) -> None:
+        self.append(*[draft() for _ in range(3)])
+        found = self.journal.select(Query(oldest_first=True))
+        self.append(draft())
+        self.assertEqual([r.number for batch in found for r in batch], [1, 2, 3])
+
+    def test_clearing_counts_and_numbers_go_on(self) -> None:
+        self.append(*[draft() for _ in range(3)])
+        done = self.journal.clear(77)
+        self.settle()
+        self.assertEqual(self.successResultOf(done), 3)
+        self.assertEqual(self.numbers(), [])
+        status = self.journal.status()
+        self.assertEqual((status.first, status.last, status.records), (4, 3, 0))
+        self.assertEqual((status.oldest_us, status.newest_us, status.cleared_us), (None, None, 77))
+        self.assertEqual(self.append(draft()), Appended(first=4, last=4))
+        self.assertEqual(self.numbers(), [4])
+
+    def test_clearing_does_not_disturb_a_query_under_way(self) -> None:
+        self.append(*[draft("x" * 1000) for _ in range(200)])
+        found = self.journal.select(Query(oldest_first=True))
+        first = next(found)
+        done = self.journal.clear(77)
+        self.settle()
+        self.successResultOf(done)
+        seen = [record.number for batch in (first, *found) for record in batch]
+        self.assertEqual(seen, list(range(1, 201)))
+
+    def test_status(self) -> None:
+        self.append(draft(time_us=30), draft(time_us=10), draft(time_us=20))
+        status = self.journal.status()
+        self.assertEqual((status.first, status.last, status.records), (1, 3, 3))
+        self.assertEqual((status.oldest_us, status.newest_us), (10, 30))
+        self.assertGreater(status.size_bytes, 0)
+        self.assertEqual(status.damage, ())
+
+    def vacuum(self, max_age_us: int | None = None, max_bytes: int = 1 << 40) -> int:
+        done = self.journal.vacuum(
+            Retention(now_us=self.now_us, max_age_us=max_age_us, max_bytes=max_bytes)
+        )
+        self.settle()
+        return self.successResultOf(done)
+
+    def test_retention_counts_age_from_the_commit(self) -> None:
+        self.append(draft(time_us=0), draft(time_us=0))
+        self.now_us += 2 * DAY_US
+        self.append(draft(time_us=0))
+        self.assertEqual(self.vacuum(max_age_us=3 * DAY_US), 0)
+        self.assertEqual(self.vacuum(max_age_us=DAY_US), 2)
+        self.assertEqual(self.numbers(), [3])
+        self.now_us += 2 * DAY_US
+        self.assertEqual(self.vacuum(max_age_us=DAY_US), 1)
+        self.assertEqual(self.append(draft()), Appended(first=4, last=4))
+
+    def test_retention_keeps_the_newest_when_bytes_are_short(self) -> None:
+        for _ in range(40):
+            self.append(draft("x" * 60_000))
+        removed = self.vacuum(max_bytes=1_000_000)
+        self.assertGreater(removed, 20)
+        self.assertLessEqual(self.journal.status().size_bytes, 1_000_000)
+        self.assertEqual(self.numbers(), list(range(40, removed, -1)))
+
+    def test_nothing_is_taken_after_closing(self) -> None:
+        self.append(draft())
+        done = self.journal.close()
+        self.settle()
+        self.successResultOf(done)
+        self.failureResultOf(self.journal.append([draft()]), JournalClosed)
+        self.failureResultOf(self.journal.clear(1), JournalClosed)
+        again = self.journal.close()
+        self.settle()
+        self.successResultOf(again)

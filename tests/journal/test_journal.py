@@ -1,0 +1,191 @@
+"""The journal proper: the contract, group commit, threads."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+from collections.abc import Callable
+
+from twisted.internet.defer import CancelledError
+from twisted.trial.unittest import SynchronousTestCase
+
+from stationd.errors import JournalBusy, JournalLocked
+from stationd.interfaces import Appended, IJournal, Query
+from stationd.journal import journal as module
+from stationd.journal.disk import Disk
+from stationd.journal.journal import Journal, open_journal
+from stationd.journal.store import Store
+from tests.contracts.journal import JournalContract, draft
+
+
+class SoonWorker:
+    """A worker that does its work when a test says so."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self.work = work
+
+    def wake(self) -> None:
+        """Nothing: L{work} is called by the test."""
+
+    def stop(self) -> None:
+        """It has no thread."""
+
+
+class CountingDisk(Disk):
+    """A disk that counts flushes of files."""
+
+    syncs = 0
+
+    def sync(self, fd: int) -> None:
+        self.syncs += 1
+        super().sync(fd)
+
+
+class JournalTests(JournalContract):
+    """The real store, without threads."""
+
+    def make(self) -> IJournal:
+        self.directory = self.mktemp()
+        self.workers: list[SoonWorker] = []
+        self.disk = CountingDisk()
+        self.addCleanup(self.close)
+        return self.open()
+
+    def open(self) -> Journal:
+        salts = itertools.count(1000)
+        store = Store(self.directory, 256 << 10, self.disk, lambda: self.now_us, salts.__next__)
+
+        def worker(work: Callable[[], None]) -> SoonWorker:
+            self.workers.append(SoonWorker(work))
+            return self.workers[-1]
+
+        return Journal(store, worker, lambda call: call())
+
+    def settle(self) -> None:
+        self.workers[-1].work()
+
+    def close(self) -> None:
+        done = self.journal.close()
+        self.settle()
+        self.successResultOf(done)
+
+    def reopen(self) -> None:
+        self.close()
+        self.journal = self.open()
+
+    def test_what_gathers_is_flushed_once(self) -> None:
+        before = self.disk.syncs
+        waiting = [self.journal.append([draft(f"{n}")]) for n in range(500)]
+        for done in waiting:
+            self.assertNoResult(done)
+        self.assertEqual(self.numbers(), [])
+        self.settle()
+        self.assertEqual(self.disk.syncs, before + 1)
+        got = [self.successResultOf(done) for done in waiting]
+        self.assertEqual(got, [Appended(first=n, last=n) for n in range(1, 501)])
+        self.assertEqual(
+            [r.text for r in self.select(oldest_first=True)], [f"{n}" for n in range(500)]
+        )
+
+    def test_cancelling_an_append_takes_nothing_back(self) -> None:
+        done = self.journal.append([draft()])
+        done.cancel()
+        self.failureResultOf(done, CancelledError)
+        self.settle()
+        self.assertEqual(self.numbers(), [1])
+
+    def test_too_much_waiting_is_refused(self) -> None:
+        self.patch(module, "MAX_WAITING_BYTES", 1000)
+        first = self.journal.append([draft("x" * 2000)])
+        self.failureResultOf(self.journal.append([draft()]), JournalBusy)
+        self.settle()
+        self.successResultOf(first)
+        self.assertEqual(self.append(draft()), Appended(first=2, last=2))
+
+    def test_everything_is_there_after_reopening(self) -> None:
+        for number in range(300):
+            self.append(draft(f"{number} " + "x" * 3000))
+        before = self.select()
+        self.assertGreater(self.journal.status().segments, 2)
+        status = self.journal.status()
+        self.reopen()
+        self.assertEqual(self.select(), before)
+        self.assertEqual(self.journal.status(), status)
+        self.assertEqual(self.append(draft()), Appended(first=301, last=301))
+
+    def test_cleared_records_stay_cleared_after_reopening(self) -> None:
+        self.append(draft(), draft())
+        done = self.journal.clear(77)
+        self.settle()
+        self.successResultOf(done)
+        self.reopen()
+        self.assertEqual(self.numbers(), [])
+        self.assertEqual(self.journal.status().cleared_us, 77)
+        self.assertEqual(self.append(draft()), Appended(first=3, last=3))
+
+    def test_closing_writes_what_waits(self) -> None:
+        done = self.journal.append([draft()])
+        self.reopen()
+        self.successResultOf(done)
+        self.assertEqual(self.numbers(), [1])
+
+    def test_a_second_writer_is_told_who_has_it(self) -> None:
+        error = self.assertRaises(JournalLocked, self.open)
+        self.assertRegex(str(error), r"is open for writing in process \d+")
+
+    def test_a_limit_reads_no_more_than_it_needs(self) -> None:
+        for _ in range(20):
+            self.append(*[draft("x" * 100) for _ in range(500)])
+        reads: list[int] = []
+        read = self.disk.read
+
+        def counted(fd: int, size: int, offset: int) -> bytes:
+            reads.append(size)
+            return read(fd, size, offset)
+
+        self.patch(self.disk, "read", counted)
+        self.assertEqual(len(self.select(limit=20)), 20)
+        self.assertLessEqual(sum(reads), 70_000)
+
+    def test_steps_are_small(self) -> None:
+        self.append(*[draft("x" * 100) for _ in range(10_000)])
+        steps = [len(found) for found in self.journal.select(Query())]
+        self.assertEqual(sum(steps), 10_000)
+        self.assertLess(max(steps), 300)
+
+    def test_a_day_makes_a_new_segment(self) -> None:
+        self.append(draft())
+        self.assertEqual(self.journal.status().segments, 1)
+        self.now_us += 25 * 3600 * 1_000_000
+        self.append(draft())
+        self.assertEqual(self.journal.status().segments, 2)
+
+    def test_a_clock_that_was_ahead_does_not_keep_a_segment_for_ever(self) -> None:
+        now_us, self.now_us = self.now_us, self.now_us * 2
+        self.append(draft())
+        self.now_us = now_us
+        self.append(draft())
+        self.now_us += 40 * 24 * 3600 * 1_000_000
+        self.append(draft())
+        self.assertEqual(self.vacuum(max_age_us=30 * 24 * 3600 * 1_000_000), 2)
+
+
+class ThreadTests(SynchronousTestCase):
+    """The real thread."""
+
+    def test_appends_reach_the_disk_and_the_thread_ends(self) -> None:
+        calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        journal = open_journal(self.mktemp(), calls.put, max_bytes=1 << 30)
+        waiting = [journal.append([draft(f"{n}")]) for n in range(2000)]
+        closed = journal.close()
+        while not closed.called:
+            calls.get(timeout=10)()
+        got = [self.successResultOf(done).first for done in waiting]
+        self.assertEqual(got, list(range(1, 2001)))
+        reopened = open_journal(self.mktemp(), calls.put, max_bytes=1 << 30)
+        done = reopened.close()
+        while not done.called:
+            calls.get(timeout=10)()
+
+
+del JournalContract

@@ -1,0 +1,345 @@
+"""What opening makes of files that a crash or a bad disk left: what must survive,
+what is reported, and that appending goes on."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+from collections.abc import Callable
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from stationd.errors import JournalTooNew, JournalUnwritable
+from stationd.interfaces import Query
+from stationd.journal.catalogue import load
+from stationd.journal.commit import batches
+from stationd.journal.disk import Disk
+from stationd.journal.format import FILE_HEADER, pack_file_header, unpack_file_header
+from stationd.journal.query import View, select
+from stationd.journal.segment import SegmentName
+from stationd.journal.store import Store
+from tests.contracts.journal import draft
+
+
+class FailingDisk(Disk):
+    """A disk whose operations fail when a test says so: by the name of the
+    method, the error it raises."""
+
+    def __init__(self) -> None:
+        self.failing: dict[str, OSError] = {}
+
+    def _may(self, name: str) -> None:
+        if error := self.failing.get(name):
+            raise error
+
+    def create(self, path: str) -> int:
+        self._may("create")
+        return super().create(path)
+
+    def write(self, fd: int, data: bytes) -> None:
+        if "write" in self.failing:
+            super().write(fd, data[: len(data) // 2])
+        self._may("write")
+        super().write(fd, data)
+
+    def sync(self, fd: int) -> None:
+        self._may("sync")
+        super().sync(fd)
+
+    def truncate(self, fd: int, size: int) -> None:
+        self._may("truncate")
+        super().truncate(fd, size)
+
+    def unlink(self, path: str) -> None:
+        if path.endswith(".rows"):
+            self._may("unlink")
+        super().unlink(path)
+
+    def replace(self, path: str, data: bytes) -> None:
+        self._may("replace")
+        super().replace(path, data)
+
+
+class RecoveryCase(SynchronousTestCase):
+    """A store in a directory, and ways to spoil its files."""
+
+    def setUp(self) -> None:
+        self.directory = self.mktemp()
+        self.disk = FailingDisk()
+        self.salts = itertools.count(0x5A17)
+
+    def open(self, segment_bytes: int = 1 << 20) -> Store:
+        store = Store(self.directory, segment_bytes, self.disk, lambda: 5, self.salts.__next__)
+        self.addCleanup(lambda: store._fd is None or store.close())
+        return store
+
+    def write(self, *texts: str, segment_bytes: int = 1 << 20) -> None:
+        """Open, commit each text alone, and close."""
+        store = self.open(segment_bytes)
+        for text in texts:
+            store.commit(batches([draft(text)]))
+        store.close()
+
+    def texts(self, store: Store) -> list[str]:
+        found = select(store.view, Query(oldest_first=True))
+        return [record.text for frame in found for record in frame]
+
+    def paths(self, suffix: str = ".rows") -> list[str]:
+        names = sorted(name for name in os.listdir(self.directory) if name.endswith(suffix))
+        return [os.path.join(self.directory, name) for name in names]
+
+    def read(self, path: str) -> bytes:
+        with open(path, "rb") as file:
+            return file.read()
+
+    def spoil(self, path: str, change: Callable[[bytearray], None]) -> None:
+        raw = bytearray(self.read(path))
+        change(raw)
+        with open(path, "wb") as file:
+            file.write(raw)
+
+
+class TornTailTests(RecoveryCase):
+    """The last commit was cut short: it goes, everything before it stays."""
+
+    def test_every_length_of_the_last_commit(self) -> None:
+        self.write("one", "two")
+        (path,) = self.paths()
+        whole = len(self.read(path))
+        self.write("three")
+        full = self.read(path)
+        for length in range(whole, len(full)):
+            with open(path, "wb") as file:
+                file.write(full[:length])
+            store = self.open()
+            self.assertEqual(self.texts(store), ["one", "two"], length)
+            self.assertEqual(store.commit(batches([draft("new")])), 3)
+            self.assertEqual(self.texts(store), ["one", "two", "new"], length)
+            store.close()
+            again = self.open()
+            self.assertEqual(self.texts(again), ["one", "two", "new"], length)
+            again.close()
+
+    def test_the_cut_bytes_are_kept(self) -> None:
+        self.write("one", "two")
+        (path,) = self.paths()
+        raw = self.read(path)
+        with open(path, "wb") as file:
+            file.write(raw[:-1])
+        self.open()
+        (broken,) = self.paths(".broken")
+        kept = self.read(broken)
+        self.assertTrue(raw[:-1].endswith(kept))
+        self.assertIn(b"tw", kept)
+
+    def test_a_tail_of_zeros(self) -> None:
+        self.write("one")
+        self.spoil(self.paths()[0], lambda raw: raw.extend(bytes(5000)))
+        store = self.open()
+        self.assertEqual(self.texts(store), ["one"])
+        self.assertEqual(store.commit(batches([draft("two")])), 2)
+
+    def test_a_commit_of_many_frames_counts_whole_or_not_at_all(self) -> None:
+        self.write("one")
+        (path,) = self.paths()
+        before = len(self.read(path))
+        store = self.open()
+        store.commit(batches([draft("x" * 20_000) for _ in range(4)]))
+        store.close()
+        raw = self.read(path)
+        self.assertEqual(raw.count(b"\xf5FRM", before), 4)
+        last = raw.rindex(b"\xf5FRM")
+        for length in (last, last + 10, len(raw) - 1):
+            with open(path, "wb") as file:
+                file.write(raw[:length])
+            store = self.open()
+            self.assertEqual(self.texts(store), ["one"])
+            store.close()
+
+    def test_a_file_without_its_whole_header(self) -> None:
+        self.write("one")
+        name = SegmentName(2, 2, 7)
+        for length in (0, 1, FILE_HEADER.size - 1):
+            with open(os.path.join(self.directory, str(name)), "wb") as file:
+                file.write(b"S" * length)
+            store = self.open()
+            self.assertEqual(self.texts(store), ["one"])
+            self.assertEqual(store.view.last, 1)
+            self.assertEqual(store.status().damage, ())
+            store.close()
+
+
+class DamageTests(RecoveryCase):
+    """Bytes went bad in the middle: everything else stays readable."""
+
+    def test_every_byte_of_a_commit_in_the_middle(self) -> None:
+        self.write("one")
+        (path,) = self.paths()
+        start = len(self.read(path))
+        self.write("two")
+        end = len(self.read(path))
+        self.write("three")
+        good = self.read(path)
+        for offset in range(start, end):
+            with open(path, "wb") as file:
+                file.write(good[:offset] + bytes([good[offset] ^ 0x40]) + good[offset + 1 :])
+            store = self.open()
+            self.assertEqual(self.texts(store), ["one", "three"], offset)
+            (sentence,) = store.status().damage
+            self.assertIn(f"{path}, byte {start}:", sentence)
+            self.assertEqual(store.commit(batches([draft("four")])), 4)
+            store.close()
+            for added in self.paths()[1:]:
+                os.unlink(added)
+        self.assertEqual(len(self.flushLoggedErrors()), 0)
+
+    def test_a_destroyed_file_header_loses_nothing(self) -> None:
+        self.write("one", "two")
+        (path,) = self.paths()
+
+        def destroy(raw: bytearray) -> None:
+            raw[: FILE_HEADER.size] = bytes(FILE_HEADER.size)
+
+        self.spoil(path, destroy)
+        store = self.open()
+        self.assertEqual(self.texts(store), ["one", "two"])
+        self.assertEqual(len(store.status().damage), 1)
+        self.assertEqual(store.commit(batches([draft("three")])), 3)
+        self.assertEqual(len(self.paths()), 2)
+
+    def test_a_missing_segment_is_reported(self) -> None:
+        self.write(*[f"{n} " + "x" * 30_000 for n in range(8)], segment_bytes=64 << 10)
+        os.unlink(self.paths()[1])
+        store = self.open()
+        (sentence,) = store.status().damage
+        self.assertRegex(sentence, r"records \d+ to \d+ are missing")
+        self.assertEqual(store.commit(batches([draft("more")])), 9)
+
+    def test_a_frame_that_goes_bad_while_open_is_passed_over(self) -> None:
+        store = self.open()
+        for text in ("one", "two", "three"):
+            store.commit(batches([draft(text)]))
+
+        def flip(raw: bytearray) -> None:
+            raw[raw.index(b"two")] ^= 1
+
+        self.spoil(self.paths()[0], flip)
+        self.assertEqual(self.texts(store), ["one", "three"])
+
+    def test_a_frame_forged_in_a_text_is_no_frame(self) -> None:
+        self.write("one")
+        (path,) = self.paths()
+        frame = self.read(path)[FILE_HEADER.size :]
+        # Latin-1 so that every byte of it is a character that UTF-8 can carry.
+        self.write(frame.decode("latin-1"))
+        self.spoil(path, lambda raw: raw.__delitem__(slice(-1, None)))
+        self.assertEqual(self.texts(self.open()), ["one"])
+
+    def test_a_file_of_a_newer_version_is_refused(self) -> None:
+        self.write("one")
+        (path,) = self.paths()
+        header = unpack_file_header(self.read(path))
+        assert header is not None
+        for change in ({"version": 2}, {"kind": 2}, {"incompatible": 1}, {"compatible": 1}):
+            fields = {"kind": 1, "first": 1, "created_us": 5, "salt": header.salt}
+            newer = pack_file_header(type(header)(**(fields | change)))
+            self.spoil(path, lambda raw, newer=newer: raw.__setitem__(slice(48), newer))
+            self.assertRaises(JournalTooNew, self.open)
+
+    def test_a_destroyed_tombstone_is_reported(self) -> None:
+        self.write("one")
+        store = self.open()
+        store.clear(9)
+        store.close()
+        self.spoil(os.path.join(self.directory, "cleared"), lambda raw: raw.__setitem__(9, 99))
+        store = self.open()
+        self.assertEqual(len(store.status().damage), 1)
+        self.assertEqual(store.commit(batches([draft("two")])), 2)
+
+
+class FailureTests(RecoveryCase):
+    """The disk refuses while the store is open."""
+
+    def refuse(self, method: str, number: int = errno.EIO) -> None:
+        self.disk.failing[method] = OSError(number, os.strerror(number))
+
+    def check(self, store: Store) -> None:
+        """The store holds exactly one and two, now and after reopening."""
+        self.disk.failing.clear()
+        self.assertEqual(store.commit(batches([draft("two")])), 2)
+        self.assertEqual(self.texts(store), ["one", "two"])
+        store.close()
+        again = self.open()
+        self.assertEqual(self.texts(again), ["one", "two"])
+        self.assertEqual(again.status().damage, ())
+
+    def test_a_failed_commit_leaves_nothing_and_the_next_succeeds(self) -> None:
+        for methods in (["write"], ["sync"], ["write", "truncate"], ["sync", "truncate"]):
+            self.directory = self.mktemp()
+            store = self.open()
+            store.commit(batches([draft("one")]))
+            for method in methods:
+                self.refuse(method)
+            error = self.assertRaises(JournalUnwritable, store.commit, batches([draft("lost")]))
+            self.assertFalse(error.full)
+            self.assertEqual(self.texts(store), ["one"])
+            self.check(store)
+
+    def test_a_full_disk_is_said_to_be_full(self) -> None:
+        store = self.open()
+        store.commit(batches([draft("one")]))
+        for _ in range(3):
+            self.refuse("write", errno.ENOSPC)
+            error = self.assertRaises(JournalUnwritable, store.commit, batches([draft("lost")]))
+            self.assertTrue(error.full)
+            self.assertIn("No space left", str(error))
+        self.check(store)
+
+    def test_a_clear_that_cannot_be_made_durable_clears_nothing(self) -> None:
+        for method in ("create", "replace"):
+            self.directory = self.mktemp()
+            store = self.open()
+            store.commit(batches([draft("one")]))
+            self.refuse(method)
+            self.assertRaises(JournalUnwritable, store.clear, 9)
+            self.assertEqual(self.texts(store), ["one"])
+            self.check(store)
+
+    def test_cleared_files_that_could_not_be_removed_do_not_come_back(self) -> None:
+        store = self.open()
+        store.commit(batches([draft("one")]))
+        self.refuse("unlink")
+        self.assertEqual(store.clear(9), 1)
+        self.disk.failing.clear()
+        store.close()
+        self.assertEqual(len(self.paths()), 2)
+        again = self.open()
+        self.assertEqual(self.texts(again), [])
+        self.assertEqual(len(self.paths()), 1)
+        self.assertEqual(again.commit(batches([draft("two")])), 2)
+
+    def test_retention_takes_broken_tails_with_their_segment(self) -> None:
+        self.write("one")
+        self.spoil(self.paths()[0], lambda raw: raw.extend(b"torn"))
+        store = self.open()
+        self.assertEqual(len(self.paths(".broken")), 1)
+        store.clear(9)
+        self.assertEqual(self.paths(".broken"), [])
+
+
+class OtherProcessTests(RecoveryCase):
+    """Reading beside a writer, without its lock."""
+
+    def test_a_reader_sees_what_is_committed_and_changes_nothing(self) -> None:
+        store = self.open()
+        store.commit(batches([draft("one")]))
+        before = self.read(self.paths()[0])
+        self.spoil(self.paths()[0], lambda raw: raw.extend(b"half a frame"))
+        catalogue = load(Disk(), self.directory)
+        found = select(View(catalogue.segments, catalogue.last), Query())
+        self.assertEqual([r.text for frame in found for r in frame], ["one"])
+        self.assertEqual(self.read(self.paths()[0]), before + b"half a frame")
+
+
+del RecoveryCase
