@@ -186,3 +186,18 @@ class SourceLost(SourceError):
 
     def __str__(self) -> str:
         return self.reason
+
+
+@attrs.frozen(slots=False)
+class CannotListen(StationdError):
+    """An endpoint cannot be served on.
+
+    @ivar endpoint: its description.
+    @ivar reason: why not.
+    """
+
+    endpoint: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"cannot listen on {self.endpoint}: {self.reason}"

@@ -26,8 +26,9 @@ class ThreadWorker:
         self._condition = threading.Condition()
         self._woken = False
         self._stopping = False
-        # Not a daemon thread: the interpreter must not end over an unflushed write.
-        self._thread = threading.Thread(target=self._run, name=name)
+        # A daemon thread: a start that fails half-way must not hang the process,
+        # and what it has not flushed nobody has been promised.
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def wake(self) -> None:

@@ -1,0 +1,169 @@
+"""The configuration file, read once into frozen settings.
+
+An error names the file, the dotted key, the value and what is allowed. A key that
+nobody knows is an error: it is a misspelt one.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+
+import attrs
+
+from stationd.errors import BadConfiguration, BadValue
+
+_UNITS = {"B": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
+
+LEAST_RETAIN_BYTES = 1 << 20
+"""Retention removes whole segments; below this there would be none to keep."""
+
+PLUGINS = {
+    "docker": "stationd_plugins.docker.source",
+    "lxc": "stationd_plugins.lxc.source",
+}
+"""Where the sources that come with stationd are; another names its own module."""
+
+
+@attrs.frozen(kw_only=True)
+class SourceSettings:
+    """One source.
+
+    @ivar name: what stands after C{sources.} in the file.
+    @ivar plugin: the module that has C{make_source}.
+    @ivar settings: the other keys, which only the plugin understands.
+    """
+
+    name: str
+    plugin: str
+    settings: Mapping[str, object]
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """Everything that can be configured.
+
+    @ivar file: where it was read from.
+    @ivar directory: the directory of the journals.
+    @ivar retain_days: how long records are kept, 0 for ever.
+    @ivar retain_bytes: how much disk each journal may take.
+    @ivar endpoints: Twisted endpoint descriptions to serve on.
+    @ivar users: the users file.
+    @ivar sources: what is watched.
+    """
+
+    file: str
+    directory: str = "/var/lib/stationd"
+    retain_days: int = 30
+    retain_bytes: int = 1 << 30
+    endpoints: tuple[str, ...] = (
+        "unix:/run/stationd/api.sock:mode=660",
+        "tcp:9170:interface=127.0.0.1",
+    )
+    users: str = "/etc/stationd/users"
+    sources: tuple[SourceSettings, ...] = ()
+
+
+def load(path: str) -> Settings:
+    """Read a configuration file.
+
+    @raise BadConfiguration: it is not there, not TOML, or says what is not allowed.
+    """
+    try:
+        with open(path, "rb") as file:
+            document = tomllib.load(file)
+    except OSError as error:
+        raise BadConfiguration(path, error.strerror or str(error)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadConfiguration(path, f"not TOML: {error}") from error
+    try:
+        return _settings(path, document)
+    except BadValue as error:
+        raise BadConfiguration(path, str(error)) from error
+
+
+def _settings(path: str, document: dict[str, object]) -> Settings:
+    _known("", document, {"journal", "http", "auth", "sources"})
+    journal = _table("journal", document)
+    http = _table("http", document)
+    auth = _table("auth", document)
+    keys = {"directory", "retain_days", "retain_bytes", "durability"}
+    _known("journal.", journal, keys)
+    _known("http.", http, {"endpoints"})
+    _known("auth.", auth, {"users"})
+    if (durability := journal.get("durability", "commit")) != "commit":
+        raise BadValue("journal.durability", durability, 'the only one there is is "commit"')
+    fields: dict[str, object] = {}
+    if "directory" in journal:
+        fields["directory"] = _path("journal.directory", journal["directory"])
+    if "retain_days" in journal:
+        fields["retain_days"] = _days("journal.retain_days", journal["retain_days"])
+    if "retain_bytes" in journal:
+        fields["retain_bytes"] = size("journal.retain_bytes", journal["retain_bytes"])
+    if "endpoints" in http:
+        fields["endpoints"] = _strings("http.endpoints", http["endpoints"])
+    if "users" in auth:
+        fields["users"] = _path("auth.users", auth["users"])
+    tables = _table("sources", document)
+    sources = [
+        _source(name, _table(name, tables, "sources."))
+        for name in {**dict.fromkeys(PLUGINS), **tables}
+    ]
+    return Settings(file=path, sources=tuple(sources), **fields)  # type: ignore[arg-type]
+
+
+def size(key: str, value: object) -> int:
+    """Bytes out of a number or C{"1 GiB"}."""
+    allowed = f'bytes, or a number with a unit as in "512 MiB", at least {LEAST_RETAIN_BYTES}'
+    found = -1
+    if isinstance(value, int) and not isinstance(value, bool):
+        found = value
+    elif isinstance(value, str):
+        match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]i?B|B)?", value.strip(), re.IGNORECASE)
+        unit = (match[2] or "B").upper() if match else ""
+        if match and unit in _UNITS:
+            found = int(float(match[1]) * _UNITS[unit])
+        elif match:
+            allowed = f"units are {', '.join(['B', 'KiB', 'MiB', 'GiB', 'TiB'])}"
+    if found < LEAST_RETAIN_BYTES:
+        raise BadValue(key, value, allowed)
+    return found
+
+
+def _source(name: str, table: dict[str, object]) -> SourceSettings:
+    plugin = table.pop("plugin", PLUGINS.get(name))
+    if not isinstance(plugin, str):
+        raise BadValue(f"sources.{name}.plugin", plugin, "the name of a module with make_source")
+    return SourceSettings(name=name, plugin=plugin, settings=table)
+
+
+def _known(prefix: str, table: Mapping[str, object], keys: set[str]) -> None:
+    for key in table:
+        if key not in keys:
+            raise BadValue(f"{prefix}{key}", table[key], f"keys here are {', '.join(sorted(keys))}")
+
+
+def _table(key: str, document: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    table = document.get(key, {})
+    if not isinstance(table, dict):
+        raise BadValue(f"{prefix}{key}", table, f"a table, [{prefix}{key}]")
+    return dict(table)
+
+
+def _path(key: str, value: object) -> str:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise BadValue(key, value, "the path of a file or directory")
+    return value
+
+
+def _days(key: str, value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 36_500:
+        raise BadValue(key, value, "whole days, 0 (for ever) to 36500")
+    return value
+
+
+def _strings(key: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(isinstance(v, str) and v for v in value):
+        raise BadValue(key, value, 'a list of endpoints, as in ["tcp:9170:interface=127.0.0.1"]')
+    return tuple(value)

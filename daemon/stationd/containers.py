@@ -1,0 +1,162 @@
+"""What each container is now, as far as its recorded history tells."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Sequence
+
+import attrs
+
+from stationd.records import Container, Observation, State
+
+REMEMBERED = 4096
+"""Containers that are kept after their removal, for whoever still asks what became
+of them: at most some 4 MB, and at a container a second more than an hour."""
+
+PREFIX_LENGTH = 12
+"""Characters of a Docker id that are enough to name it."""
+
+
+@attrs.frozen
+class Change:
+    """A container is not what it was.
+
+    @ivar reference: what it was called before (L{Container.reference}); another
+        than now only if an LXC container was renamed.
+    @ivar container: what it is now.
+    """
+
+    reference: str
+    container: Container
+
+
+def names(container: Container, type: str, key: str) -> bool:
+    """Whether a key names a container: its id, a prefix of 12 or more, its name."""
+    return container.type == type and (
+        key in (container.id, container.name)
+        or (type == "docker" and len(key) >= PREFIX_LENGTH and container.id.startswith(key))
+    )
+
+
+class Containers:
+    """The registry: told by the recorder, read by everybody else."""
+
+    def __init__(self) -> None:
+        self._existing: dict[str, Container] = {}
+        self._removed: collections.OrderedDict[str, Container] = collections.OrderedDict()
+
+    def all(self) -> list[Container]:
+        """Those that exist, by type and name."""
+        return sorted(self._existing.values(), key=lambda c: (c.type, c.name, c.id))
+
+    def find(self, type: str, key: str) -> Container | None:
+        """The container that a key L{names}; one that exists before one that was
+        removed, and of those removed the last."""
+        for known in (self._existing, self._removed):
+            if exact := known.get(f"{type}/{key}"):
+                return exact
+            for container in reversed(known.values()):
+                if names(container, type, key):
+                    return container
+        return None
+
+    def get(self, reference: str) -> Container | None:
+        """The container that L{Container.reference} names, removed or not."""
+        return self._existing.get(reference) or self._removed.get(reference)
+
+    def references(self, key: str) -> frozenset[str]:
+        """Every reference that a bare id, prefix or name may mean, for finding
+        records: of those known, and as ids nobody knows any more."""
+        found = {
+            container.reference
+            for known in (self._existing, self._removed)
+            for container in known.values()
+            if names(container, container.type, key)
+        }
+        return frozenset(found | {f"docker/{key}", f"lxc/{key}"})
+
+    def apply(self, observation: Observation) -> Change | None:
+        """Take in what happened; C{None} if it changed no container."""
+        if observation.subject != "container":
+            return None
+        reference = f"{observation.type}/{observation.id}"
+        before = reference
+        if observation.type == "lxc" and observation.action == "rename":
+            before = f"lxc/{observation.details.get('old', observation.id)}"
+        known = self._existing.get(before) or self._removed.get(reference)
+        if known is None:
+            known = Container(type=observation.type, id=observation.id, name=observation.name)
+        fields = _after(observation, known)
+        if fields is None:
+            return None
+        container: Container = attrs.evolve(known, id=observation.id, **fields)  # type: ignore[arg-type]
+        if before != reference:
+            self._existing.pop(before, None)
+        self._put(container)
+        return Change(before, container)
+
+    def list_all(self, type: str, listing: Sequence[Container]) -> list[Change]:
+        """Take in which containers of a type exist. What is not listed is gone."""
+        changes: list[Change] = []
+        listed = {container.reference for container in listing}
+        for reference, known in list(self._existing.items()):
+            if known.type == type and reference not in listed:
+                gone = attrs.evolve(known, removed=True, state=State.STOPPED, health="")
+                self._put(gone)
+                changes.append(Change(reference, gone))
+        for container in listing:
+            if self._existing.get(container.reference) != container:
+                self._put(container)
+                changes.append(Change(container.reference, container))
+        return changes
+
+    def _put(self, container: Container) -> None:
+        reference = container.reference
+        if not container.removed:
+            self._removed.pop(reference, None)
+            self._existing[reference] = container
+            return
+        self._existing.pop(reference, None)
+        self._removed[reference] = container
+        self._removed.move_to_end(reference)
+        while len(self._removed) > REMEMBERED:
+            self._removed.popitem(last=False)
+
+
+def _after(observation: Observation, known: Container) -> dict[str, object] | None:
+    """The fields of a container that an observation says something about."""
+    details = observation.details
+    fields: dict[str, object] = {"removed": False}
+    if observation.name:
+        fields["name"] = observation.name
+    if observation.image:
+        fields["image"] = observation.image
+    match observation.action:
+        case "create":
+            fields |= {"state": State.STOPPED, "exit_code": None, "finished_us": None}
+        case "start" | "restart":
+            health = "starting" if known.health else ""
+            fields |= {"state": State.RUNNING, "exit_code": None, "finished_us": None}
+            fields |= {"health": health if known.state is not State.RUNNING else known.health}
+        case "unpause":
+            fields |= {"state": State.RUNNING}
+        case "pause":
+            fields |= {"state": State.PAUSED}
+        case "die":
+            fields |= {"state": State.STOPPED, "finished_us": observation.time_us, "health": ""}
+            fields |= {"exit_code": details.get("exitCode")}
+        case "stop":
+            if known.state is not State.STOPPED:
+                fields |= {"finished_us": observation.time_us}
+            fields |= {"state": State.STOPPED, "health": ""}
+            if "exitCode" in details:
+                fields |= {"exit_code": details["exitCode"]}
+        case "destroy":
+            fields |= {"state": State.STOPPED, "removed": True, "health": ""}
+        case "healthy" | "unhealthy" as health:
+            fields |= {"health": health}
+        case "rename":
+            pass
+        case _:
+            return None
+    return fields

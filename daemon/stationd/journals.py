@@ -1,0 +1,90 @@
+"""The daemon's two journals: opened, kept within bounds, closed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from stationd.config import Settings
+from stationd.interfaces import IHostReactor, Retention
+from stationd.journal.journal import Journal, open_journal
+
+VACUUM_INTERVAL = 300.0
+"""Seconds between looks at what retention need not keep."""
+
+DAY_US = 24 * 3600 * 1_000_000
+
+
+class Journals(Service):
+    """The log and the events, as two journals beside one another.
+
+    @param removed: told in a sentence when retention has removed records.
+    @ivar log: sentences. C{event}: JSON.
+    @raise stationd.errors.JournalError: one of them cannot be opened.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, settings: Settings, reactor: IHostReactor, now_us: Callable[[], int]
+    ) -> None:
+        self._settings = settings
+        self._now_us = now_us
+        self.removed: Callable[[str], object] = lambda sentence: None
+
+        def opened(name: str) -> Journal:
+            directory = os.path.join(settings.directory, name)
+            return open_journal(
+                directory,
+                reactor.callFromThread,
+                max_bytes=settings.retain_bytes,
+                now_us=now_us,
+            )
+
+        self.log = opened("log")
+        self.event = opened("event")
+        self._vacuuming = LoopingCall(self._vacuum)
+        self._vacuuming.clock = reactor
+
+    def startService(self) -> None:
+        super().startService()
+        self._vacuuming.start(VACUUM_INTERVAL).addErrback(
+            lambda failure: self._log.failure("retention has stopped", failure=failure)
+        )
+
+    def stopService(self) -> Deferred[None]:
+        """Everything that was taken is on disk when this fires."""
+        super().stopService()
+        if self._vacuuming.running:
+            self._vacuuming.stop()
+        closing = DeferredList([self.log.close(), self.event.close()])
+        return closing.addCallback(lambda _: None)
+
+    def _vacuum(self) -> Deferred[list[tuple[bool, None]]]:
+        days = self._settings.retain_days
+        retention = Retention(
+            now_us=self._now_us(),
+            max_age_us=days * DAY_US if days else None,
+            max_bytes=self._settings.retain_bytes,
+        )
+
+        def told(records: int, name: str) -> None:
+            if records:
+                self.removed(f"Retention removed {records} old records of the {name} journal")
+
+        def refused(failure: Failure) -> None:
+            self._log.warn("retention could not do its work: {reason}", reason=failure.value)
+
+        journals = {"log": self.log, "event": self.event}
+        return DeferredList(
+            [
+                journal.vacuum(retention).addCallback(told, name).addErrback(refused)
+                for name, journal in journals.items()
+            ]
+        )

@@ -1,0 +1,203 @@
+"""What an observation is called: the payloads of its events and its sentence in
+the log, in the words of the API. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+from stationd.records import Draft, JsonValue, Level, Observation
+
+WITNESS = "all"
+"""The user of an event that was seen to happen; who caused it is not known."""
+
+DAEMON = "system"
+"""The user of what the daemon itself says."""
+
+_CONTAINER_SENTENCES = {
+    "create": (Level.INFO, "Create container"),
+    "start": (Level.INFO, "Start container"),
+    "stop": (Level.INFO, "Stop container"),
+    "restart": (Level.INFO, "Restart container"),
+    "destroy": (Level.INFO, "Destroy container"),
+    "pause": (Level.INFO, "Pause container"),
+    "unpause": (Level.INFO, "Unpause container"),
+    "die": (Level.INFO, "Container exited"),
+    "oom": (Level.ERROR, "Container ran out of memory"),
+    "healthy": (Level.INFO, "Container is healthy"),
+    "unhealthy": (Level.WARN, "Container is unhealthy"),
+    "kill": (Level.INFO, "Kill container"),
+    "rename": (Level.INFO, "Rename container"),
+}
+
+_IMAGE_SENTENCES = {
+    "delete": "Delete image",
+    "import": "Import image",
+    "load": "Load image",
+    "save": "Save image",
+    "tag": "Tag image",
+    "untag": "Untag image",
+    "prune": "Prune images",
+}
+
+
+class Narration(NamedTuple):
+    """The records that an observation is worth.
+
+    @ivar events: for the event journal, in order.
+    @ivar log: for the log.
+    """
+
+    events: list[Draft]
+    log: list[Draft]
+
+
+class Reference(NamedTuple):
+    """An image reference, taken apart.
+
+    @ivar repository: C{dockerhub}, or the registry's host and port.
+    @ivar name: without registry and tag.
+    @ivar tag: the tag, or digest if it has one; C{latest} if neither is given.
+    """
+
+    repository: str
+    name: str
+    tag: str
+
+
+def narrate(observation: Observation) -> Narration:
+    """The records for an observation.
+
+    @raise stationd.errors.BadValue: a name in it is not one the journal can hold.
+    """
+    if observation.subject == "container":
+        return _container(observation)
+    if observation.subject == "export":
+        return _export(observation)
+    return _image(observation)
+
+
+def reference(text: str) -> Reference:
+    """Take an image reference apart, by the rules of Docker's reference grammar
+    (U{https://pkg.go.dev/github.com/distribution/reference}): the first part
+    is a registry if it has a dot or a colon or is C{localhost}."""
+    rest, at, digest = text.partition("@")
+    name, colon, tag = rest.rpartition(":")
+    if not colon or "/" in tag:
+        name, tag = rest, ""
+    first, slash, path = name.partition("/")
+    repository = "dockerhub"
+    if slash and ("." in first or ":" in first or first == "localhost"):
+        repository, name = first, path
+    return Reference(repository, name, digest if at else tag or "latest")
+
+
+def system(time_us: int, level: Level, text: str) -> Draft:
+    """A record of the daemon about itself."""
+    return Draft(time_us=time_us, level=level, category="system", user=DAEMON, text=text)
+
+
+def event_text(data: dict[str, JsonValue]) -> str:
+    """An event's JSON as the seed writes it: keys in order, C{", "} and C{": "}."""
+    return json.dumps(data, ensure_ascii=False, allow_nan=False)
+
+
+def _container(observation: Observation) -> Narration:
+    type, action, details = observation.type, observation.action, dict(observation.details)
+    data: dict[str, JsonValue] = {"container": observation.name}
+    if action in ("port-add", "port-remove"):
+        data |= {"type": type, "port": action.removeprefix("port-")}
+        details = {"mapping": details.get("ports", [])}
+    else:
+        data |= {"state": action, "type": type}
+    if type != "lxc":
+        data["id"] = observation.id
+    events = [_event(observation, "container", data | details)]
+    if action not in _CONTAINER_SENTENCES:
+        # Ports, and the noise of exec_*, have no sentence.
+        return Narration(events, [])
+    level, words = _CONTAINER_SENTENCES[action]
+    if "exitCode" in details:
+        words += f" with code {details['exitCode']}" if action == "die" else ""
+        level = max(level, Level.WARN) if details["exitCode"] != 0 and action == "die" else level
+    if action == "kill" and "signal" in details:
+        words += f" with {details['signal']}"
+    if action == "rename" and "old" in details:
+        words += f" from {details['old']}"
+    parts = [type, observation.name] if type == "lxc" else [type, observation.id[:12]]
+    if type != "lxc" and observation.name:
+        parts.append(observation.name)
+    return Narration(events, [_sentence(observation, "container", level, words, parts)])
+
+
+def _export(observation: Observation) -> Narration:
+    data: dict[str, JsonValue] = {
+        "container": observation.name,
+        "cid": observation.id,
+        "state": "completed",
+        "result": 0,
+        "type": observation.type,
+    }
+    parts = [observation.type, observation.id[:12], observation.name]
+    words = "Finished export container"
+    return Narration(
+        [_event(observation, "export", data)],
+        [_sentence(observation, "export", Level.INFO, words, parts)],
+    )
+
+
+def _image(observation: Observation) -> Narration:
+    type, action, name = observation.type, observation.action, observation.name
+    update: dict[str, JsonValue] = {
+        "action": "update",
+        "category": "local",
+        "state": action,
+        "type": type,
+    }
+    if name:
+        update["id"] = name
+    events = [_event(observation, "image", update)]
+    words = _IMAGE_SENTENCES.get(action, f"{action.capitalize()} image")
+    if action == "pull":
+        repository, image, tag = reference(name)
+        download: dict[str, JsonValue] = {
+            "name": image,
+            "repository": repository,
+            "state": "success",
+            "tag": tag,
+            "action": "download",
+            "type": type,
+        }
+        events.append(_event(observation, "image", download))
+        words = f"Finished to download image from {repository}"
+    elif action == "delete":
+        deleted: dict[str, JsonValue] = {"action": "delete", "state": "success", "type": type}
+        events.append(_event(observation, "image", deleted | {"name": name}))
+    parts = [part for part in (type, name) if part]
+    return Narration(events, [_sentence(observation, "image", Level.INFO, words, parts)])
+
+
+def _event(observation: Observation, category: str, data: dict[str, JsonValue]) -> Draft:
+    if observation.inferred:
+        data = data | {"inferred": True}
+    return _draft(observation, category, Level.INFO, WITNESS, event_text(data))
+
+
+def _sentence(
+    observation: Observation, category: str, level: Level, words: str, parts: list[str]
+) -> Draft:
+    text = f"{words} ({', '.join(parts)})"
+    return _draft(observation, category, level, DAEMON, text)
+
+
+def _draft(observation: Observation, category: str, level: Level, user: str, text: str) -> Draft:
+    about = "" if observation.subject == "image" else f"{observation.type}/{observation.id}"
+    return Draft(
+        time_us=observation.time_us,
+        level=level,
+        category=category,
+        user=user,
+        container=about,
+        text=text,
+        origin=observation.origin,
+    )

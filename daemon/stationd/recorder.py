@@ -1,0 +1,203 @@
+"""The one writer: observations and posted records go in here, and come out on disk,
+in the registry, and before those who wait, in this order."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Sequence
+
+from twisted.internet.defer import Deferred, DeferredList, DeferredLock
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from stationd.containers import Change, Containers
+from stationd.errors import BadValue
+from stationd.feed import Feed
+from stationd.interfaces import Appended, IJournal, IRecorder, Query
+from stationd.narration import narrate, system
+from stationd.records import Container, Draft, Level, Observation
+
+REMEMBERED_ORIGINS = 16_384
+"""Origins that are known to be recorded: 64 times what a Docker engine can replay."""
+
+
+class _Once:
+    """A journal that takes no origin twice. Which it has is read from the journal
+    itself, so the two cannot disagree."""
+
+    def __init__(self, journal: IJournal) -> None:
+        self.journal = journal
+        self._known: collections.OrderedDict[str, None] = collections.OrderedDict()
+        newest = journal.select(Query(limit=REMEMBERED_ORIGINS))
+        for record in reversed([record for found in newest for record in found]):
+            self.claim(record.origin)
+
+    def claim(self, origin: str) -> bool:
+        """Whether an origin is new; from now on it is not. None (C{""}) always is."""
+        if not origin:
+            return True
+        if origin in self._known:
+            return False
+        self._known[origin] = None
+        if len(self._known) > REMEMBERED_ORIGINS:
+            self._known.popitem(last=False)
+        return True
+
+    def append(self, drafts: Sequence[Draft]) -> Deferred[Appended]:
+        """Append; if that fails their origins are new again."""
+
+        def refused(failure: Failure) -> Failure:
+            for draft in drafts:
+                self._known.pop(draft.origin, None)
+            return failure
+
+        return self.journal.append(drafts).addErrback(refused)
+
+    def origins(self, type: str) -> frozenset[str]:
+        """Those that a source made."""
+        return frozenset(origin for origin in self._known if origin.startswith(f"{type}:"))
+
+
+@implementer(IRecorder)
+class Recorder:
+    """Narrates, appends, and tells, each after the other has succeeded.
+
+    @param told: called with each L{Change} of the registry, after the commit.
+    @param live: called with the type of a source that has caught up.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        log: IJournal,
+        event: IJournal,
+        containers: Containers,
+        feed: Feed,
+        now_us: Callable[[], int],
+        told: Callable[[Change], None],
+        live: Callable[[str], None],
+    ) -> None:
+        self._logs = _Once(log)
+        self._events = _Once(event)
+        self._containers = containers
+        self._feed = feed
+        self._now_us = now_us
+        self._told = told
+        self._live = live
+        self._turn = DeferredLock()
+
+    def observe(self, observations: Sequence[Observation]) -> Deferred[None]:
+        """See L{IRecorder.observe}. The two journals commit on their own; an origin
+        that reached only one of them before a crash is appended to the other when
+        the source tells of it again."""
+        events: list[Draft] = []
+        sentences: list[Draft] = []
+        news: list[Observation] = []
+        cleared_us = self._logs.journal.status().cleared_us
+        for observation in observations:
+            try:
+                narration = narrate(observation)
+            except BadValue as error:
+                self._log.warn(
+                    "{type} told of something that cannot be recorded: {error}",
+                    type=observation.type,
+                    error=error,
+                )
+                continue
+            new = self._events.claim(observation.origin)
+            if new:
+                events += narration.events
+                news.append(observation)
+            # What was cleared from the log does not come back by a replay.
+            replayed = not new and observation.time_us <= cleared_us
+            if not replayed and self._logs.claim(observation.origin):
+                sentences += narration.log
+        stores = [
+            store
+            for store in (
+                self._append_events(events) if events else None,
+                self._logs.append(sentences) if sentences else None,
+            )
+            if store
+        ]
+
+        def take_in() -> None:
+            for observation in news:
+                change = self._containers.apply(observation)
+                if change is not None:
+                    self._told(change)
+
+        return Deferred.fromCoroutine(self._in_turn(stores, take_in))
+
+    def listing(self, type: str, containers: Sequence[Container]) -> Deferred[None]:
+        """See L{IRecorder.listing}."""
+
+        def replace() -> None:
+            for change in self._containers.list_all(type, containers):
+                self._told(change)
+
+        return Deferred.fromCoroutine(self._in_turn([], replace))
+
+    def origins(self, type: str) -> frozenset[str]:
+        """See L{IRecorder.origins}."""
+        return self._events.origins(type)
+
+    def live(self, type: str) -> None:
+        """See L{IRecorder.live}."""
+        self._live(type)
+
+    def post_log(self, drafts: Sequence[Draft]) -> Deferred[Appended]:
+        """Store what a producer wants in the log. Errors as L{IJournal.append}."""
+        return self._logs.append(drafts)
+
+    def post_events(self, drafts: Sequence[Draft]) -> Deferred[Appended]:
+        """Store what a producer wants among the events. Errors as L{IJournal.append}."""
+        return self._append_events(drafts)
+
+    def note(self, level: Level, text: str) -> Deferred[None]:
+        """Put a word of the daemon's own into the log. A disk that refuses it is
+        said to the operator, and no reason to stop."""
+        done = self._logs.journal.append([system(self._now_us(), level, text)])
+        done.addErrback(
+            lambda failure: self._log.warn(
+                "not in the journal: {text} ({reason})", text=text, reason=failure.value
+            )
+        )
+        return done.addCallback(lambda _: None)
+
+    def clear_log(self, user: str) -> Deferred[int]:
+        """Remove all records of the log. Errors as L{IJournal.clear}."""
+
+        def cleared(records: int) -> int:
+            self._log.info(
+                "{user} cleared the log of {records} records", user=user, records=records
+            )
+            return records
+
+        return self._logs.journal.clear(self._now_us()).addCallback(cleared)
+
+    def _append_events(self, drafts: Sequence[Draft]) -> Deferred[Appended]:
+        def committed(appended: Appended) -> Appended:
+            self._feed.committed(appended.last)
+            return appended
+
+        return self._events.append(drafts).addCallback(committed)
+
+    async def _in_turn(
+        self, stores: Sequence[Deferred[Appended]], then: Callable[[], None]
+    ) -> None:
+        """Do something after a commit and after everything that was asked before:
+        the registry changes in the order of the calls. The commits themselves do
+        not wait for one another, so they can share a flush."""
+        await self._turn.acquire()
+        try:
+            results = await DeferredList(stores, consumeErrors=True)
+            for succeeded, result in results:
+                if not succeeded:
+                    assert isinstance(result, Failure)
+                    result.raiseException()
+            then()
+        finally:
+            self._turn.release()

@@ -1,0 +1,173 @@
+"""The composition root: settings in, a service tree out."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import secrets
+import time
+
+from twisted.application.service import MultiService, Service
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from zope.interface.verify import verifyObject
+
+from stationd import __version__
+from stationd.config import Settings, SourceSettings
+from stationd.containers import Containers
+from stationd.doors import Doors
+from stationd.errors import BadConfiguration, BadValue
+from stationd.feed import Feed
+from stationd.interfaces import IHostReactor, ISource, JournalStatus
+from stationd.inventory import Inventory
+from stationd.journals import Journals
+from stationd.recorder import Recorder
+from stationd.records import Level
+from stationd.supervision import Sources, Supervisor
+from stationd.waits import Waits
+from stationd.web.accounts import Accounts
+from stationd.web.api import Api
+from stationd.web.sessions import Sessions
+from stationd.web.site import make_site
+
+
+class Station(MultiService):
+    """The whole daemon.
+
+    Nothing is opened before L{startService}: twistd forks between making a service
+    and starting it, and neither threads nor locks survive that. Parts start in the
+    order in which they are added, and stop in the other, each when the one before
+    has stopped, so that nothing is asked of what is gone.
+    """
+
+    _log = Logger()
+
+    def __init__(self, settings: Settings, reactor: IHostReactor) -> None:
+        super().__init__()
+        self._settings = settings
+        self._reactor = reactor
+
+    def startService(self) -> None:
+        """Open, start, listen.
+
+        @raise stationd.errors.StationdError: it cannot be: a journal is locked, a
+            source's settings are wrong, an address is taken.
+        """
+        settings, reactor = self._settings, self._reactor
+        self._started = reactor.seconds()
+        made = [_source(settings.file, source, reactor) for source in settings.sources]
+        self._journals = Journals(settings, reactor, now_us)
+        log, event = self._journals.log, self._journals.event
+        containers = Containers()
+        feed = Feed(event.status().last)
+        self._sources = Sources()
+        waits = Waits(reactor, containers, self._sources.find)
+        recorder = Recorder(log, event, containers, feed, now_us, waits.changed, self._sources.live)
+        self._journals.removed = lambda sentence: recorder.note(Level.INFO, sentence)
+        for source in made:
+            self._sources.add(source, Supervisor(reactor, source, recorder, recorder.note))
+        accounts = Accounts(settings.users, reactor)
+        api = Api(
+            log=log,
+            event=event,
+            recorder=recorder,
+            containers=Inventory(containers, self._sources),
+            waits=waits,
+            feed=feed,
+            accounts=accounts,
+            sessions=Sessions(reactor, secrets.token_bytes),
+            system=self.system,
+            clock=reactor,
+            now_us=now_us,
+        )
+        self._recorder = recorder
+        for part in (
+            self._journals,
+            self._sources,
+            Answers(waits, feed),
+            Doors(reactor, settings.endpoints, make_site(api, reactor)),
+        ):
+            part.setServiceParent(self)
+        super().startService()
+        self._log.info(
+            "stationd {version} records in {directory}",
+            version=__version__,
+            directory=os.path.abspath(settings.directory),
+        )
+        for status in (log.status(), event.status()):
+            for sentence in status.damage:
+                recorder.note(Level.ERROR, f"Damage in the journal: {sentence}")
+        recorder.note(Level.INFO, f"Started stationd {__version__}")
+
+    def stopService(self) -> Deferred[None]:
+        Service.stopService(self)
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        for part in reversed(list(self)):
+            stopping = part.disownServiceParent()
+            if stopping is not None:
+                await stopping
+        self._log.info("everything is on disk")
+
+    def system(self) -> dict[str, object]:
+        """What C{GET /api/v1/system} answers."""
+        return {
+            "version": __version__,
+            "python": platform.python_version(),
+            "host": platform.node(),
+            "kernel": platform.release(),
+            "uptime": round(self._reactor.seconds() - self._started, 3),
+            "sources": self._sources.states(),
+            "journal": {
+                "directory": os.path.abspath(self._settings.directory),
+                "log": _summary(self._journals.log.status()),
+                "event": _summary(self._journals.event.status()),
+            },
+        }
+
+
+class Answers(Service):
+    """Answers whoever still waits when the daemon stops."""
+
+    def __init__(self, waits: Waits, feed: Feed) -> None:
+        self._waits = waits
+        self._feed = feed
+
+    def stopService(self) -> None:
+        super().stopService()
+        self._waits.close()
+        self._feed.close()
+
+
+def now_us() -> int:
+    """The time, for records."""
+    return time.time_ns() // 1000
+
+
+def _source(file: str, wanted: SourceSettings, reactor: IHostReactor) -> ISource:
+    """A source, from the plugin that the configuration names."""
+    key = f"sources.{wanted.name}"
+    try:
+        module = importlib.import_module(wanted.plugin)
+        source: ISource = module.make_source(wanted.settings, reactor)
+    except ImportError as error:
+        raise BadConfiguration(file, f"{key}.plugin: {error}") from error
+    except BadValue as error:
+        raise BadConfiguration(file, f"{key}.{error}") from error
+    verifyObject(ISource, source)
+    return source
+
+
+def _summary(status: JournalStatus) -> dict[str, object]:
+    return {
+        "first": status.first,
+        "last": status.last,
+        "records": status.records,
+        "bytes": status.size_bytes,
+        "segments": status.segments,
+        "oldest": None if status.oldest_us is None else status.oldest_us / 1e6,
+        "newest": None if status.newest_us is None else status.newest_us / 1e6,
+        "damage": list(status.damage),
+    }

@@ -1,0 +1,115 @@
+"""What the registry makes of what happens."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from stationd import containers as module
+from stationd.containers import Containers
+from stationd.records import Container, State
+from tests.test_narration import ID, happened
+
+OTHER = "11abb7a227d7c6001e8bb5f6418f284845123e6dc56ef95309e6d3881d51f3a4"
+
+
+class ContainersTests(SynchronousTestCase):
+    """The registry."""
+
+    def setUp(self) -> None:
+        self.containers = Containers()
+
+    def after(self, *actions: str, **fields: object) -> Container:
+        for action in actions:
+            change = self.containers.apply(happened(action, **fields))
+            assert change is not None
+        return change.container
+
+    def test_states(self) -> None:
+        for actions, state in {
+            ("create",): State.STOPPED,
+            ("create", "start"): State.RUNNING,
+            ("start", "pause"): State.PAUSED,
+            ("start", "pause", "unpause"): State.RUNNING,
+            ("start", "die"): State.STOPPED,
+            ("start", "die", "stop"): State.STOPPED,
+            ("start", "die", "stop", "start", "restart"): State.RUNNING,
+            ("start", "die", "destroy"): State.STOPPED,
+        }.items():
+            self.assertIs(self.after(*actions).state, state, actions)
+
+    def test_an_exit_has_a_code_and_a_time_until_the_next_start(self) -> None:
+        self.after("start")
+        died = self.after("die", details={"exitCode": 3})
+        self.assertEqual((died.exit_code, died.finished_us), (3, 1432022711_000000))
+        started = self.after("start")
+        self.assertEqual((started.exit_code, started.finished_us), (None, None))
+
+    def test_health_is_of_a_running_container(self) -> None:
+        self.assertEqual(self.after("start", "healthy").health, "healthy")
+        self.assertEqual(self.after("unhealthy").health, "unhealthy")
+        self.assertEqual(self.after("die").health, "")
+
+    def test_what_says_nothing_about_a_container_changes_none(self) -> None:
+        for action in ("kill", "oom", "port-add", "exec_start: sh"):
+            self.assertIsNone(self.containers.apply(happened(action)))
+        self.assertIsNone(self.containers.apply(happened("pull", subject="image")))
+
+    def test_found_by_id_prefix_and_name(self) -> None:
+        made = self.after("create")
+        for key in (ID, ID[:12], ID[:40], "DockerTestAPI"):
+            self.assertEqual(self.containers.find("docker", key), made, key)
+        for key in (ID[:11], "dockertestapi", "", OTHER):
+            self.assertIsNone(self.containers.find("docker", key), key)
+        self.assertIsNone(self.containers.find("lxc", ID))
+
+    def test_a_removed_container_is_remembered_until_its_name_is_used_again(self) -> None:
+        self.after("create", "start", "die", "destroy")
+        self.assertEqual(self.containers.all(), [])
+        removed = self.containers.find("docker", "DockerTestAPI")
+        assert removed is not None
+        self.assertTrue(removed.removed)
+        again = self.after("create", id=OTHER)
+        self.assertEqual(self.containers.find("docker", "DockerTestAPI"), again)
+        self.assertEqual(self.containers.find("docker", ID), removed)
+
+    def test_the_memory_of_removed_containers_is_bounded(self) -> None:
+        self.patch(module, "REMEMBERED", 2)
+        for name in ("a", "b", "c"):
+            self.after("create", "destroy", type="lxc", id=name, name=name)
+        self.assertIsNone(self.containers.find("lxc", "a"))
+        self.assertIsNotNone(self.containers.find("lxc", "c"))
+
+    def test_an_lxc_rename_moves_the_container(self) -> None:
+        self.after("create", "start", type="lxc")
+        change = self.containers.apply(
+            happened("rename", type="lxc", id="new", name="new", details={"old": "utest"})
+        )
+        assert change is not None
+        self.assertEqual(change.reference, "lxc/utest")
+        self.assertEqual(change.container.reference, "lxc/new")
+        self.assertIs(change.container.state, State.RUNNING)
+        self.assertEqual([c.name for c in self.containers.all()], ["new"])
+
+    def test_a_listing_is_the_truth_about_its_type(self) -> None:
+        self.after("create", type="lxc")
+        gone = self.after("create", "start")
+        new = Container(type="docker", id=OTHER, name="new", state=State.RUNNING)
+        changes = self.containers.list_all("docker", [new])
+        self.assertEqual(
+            {change.reference: change.container.removed for change in changes},
+            {gone.reference: True, new.reference: False},
+        )
+        self.assertEqual([c.name for c in self.containers.all()], ["new", "utest"])
+        self.assertEqual(self.containers.list_all("docker", [new]), [])
+
+    def test_a_bare_name_may_mean_several(self) -> None:
+        self.after("create")
+        self.after("create", type="lxc", id="DockerTestAPI", name="DockerTestAPI")
+        self.assertEqual(
+            self.containers.references("DockerTestAPI"),
+            {f"docker/{ID}", "lxc/DockerTestAPI", "docker/DockerTestAPI"},
+        )
+        self.assertEqual(
+            self.containers.references(ID[:12]),
+            {f"docker/{ID}", f"docker/{ID[:12]}", f"lxc/{ID[:12]}"},
+        )
