@@ -1,0 +1,202 @@
+"""The recorder: once, in order, and nothing is told before it is on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from stationd.containers import Change, Containers
+from stationd.errors import JournalUnwritable
+from stationd.feed import Feed
+from stationd.interfaces import Appended, IRecorder, Query
+from stationd.recorder import Recorder
+from stationd.records import Container, Draft, Level, Record, State
+from stationd.testing import MemoryJournal
+from tests.contracts.journal import draft
+from tests.test_narration import ID, happened
+
+
+class SlowJournal(MemoryJournal):
+    """A journal whose disk answers when a test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slow: list[tuple[Deferred[Appended], Sequence[Draft]]] | None = None
+
+    def append(self, drafts: Sequence[Draft]) -> Deferred[Appended]:
+        if self.slow is None:
+            return super().append(drafts)
+        self.slow.append((Deferred(), drafts))
+        return self.slow[-1][0]
+
+    def commit(self) -> None:
+        """The oldest append succeeds."""
+        assert self.slow
+        done, drafts = self.slow.pop(0)
+        super().append(drafts).chainDeferred(done)
+
+    def refuse(self) -> None:
+        """The oldest append fails."""
+        assert self.slow
+        self.slow.pop(0)[0].errback(JournalUnwritable("full", True))
+
+
+class RecorderTests(SynchronousTestCase):
+    """A recorder over two journals in memory."""
+
+    def setUp(self) -> None:
+        self.log, self.event = SlowJournal(), SlowJournal()
+        self.restart()
+
+    def restart(self) -> None:
+        self.containers = Containers()
+        self.changes: list[Change] = []
+        self.lives: list[str] = []
+        self.feed = Feed(self.event.status().last)
+        self.recorder = Recorder(
+            self.log,
+            self.event,
+            self.containers,
+            self.feed,
+            lambda: 99,
+            self.changes.append,
+            self.lives.append,
+        )
+
+    def records(self, journal: MemoryJournal) -> list[Record]:
+        found = journal.select(Query(oldest_first=True))
+        return [record for records in found for record in records]
+
+    def actions(self, journal: MemoryJournal) -> list[str]:
+        return [record.origin for record in self.records(journal)]
+
+    def test_provides_the_interface(self) -> None:
+        verifyObject(IRecorder, self.recorder)
+
+    def test_an_observation_reaches_both_journals_the_registry_and_the_waiting(self) -> None:
+        told = self.feed.after(0)
+        self.successResultOf(self.recorder.observe([happened("create"), happened("start")]))
+        self.assertEqual(len(self.records(self.event)), 2)
+        self.assertEqual(
+            [r.text.partition(" (")[0] for r in self.records(self.log)],
+            ["Create container", "Start container"],
+        )
+        self.assertEqual(
+            [change.container.state for change in self.changes], [State.STOPPED, State.RUNNING]
+        )
+        self.successResultOf(told)
+
+    def test_nothing_is_told_before_both_have_committed(self) -> None:
+        self.log.slow, self.event.slow = [], []
+        done = self.recorder.observe([happened("start")])
+        self.event.commit()
+        self.assertEqual(self.changes, [])
+        self.assertNoResult(done)
+        self.log.commit()
+        self.assertEqual(len(self.changes), 1)
+        self.successResultOf(done)
+
+    def test_the_registry_changes_in_the_order_of_the_calls(self) -> None:
+        self.log.slow = []
+        first = self.recorder.observe([happened("start")])
+        listed = self.recorder.listing("docker", [])
+        second = self.recorder.observe([happened("port-add")])
+        self.assertEqual(self.changes, [])
+        self.log.commit()
+        self.assertEqual([change.container.removed for change in self.changes], [False, True])
+        for done in (first, listed, second):
+            self.successResultOf(done)
+
+    def test_an_origin_is_recorded_once(self) -> None:
+        replay = [happened("start", origin="docker:1"), happened("die", origin="docker:2")]
+        self.successResultOf(self.recorder.observe([replay[0], replay[0]]))
+        self.successResultOf(self.recorder.observe(replay))
+        self.assertEqual(self.actions(self.event), ["docker:1", "docker:2"])
+        self.assertEqual(self.actions(self.log), ["docker:1", "docker:2"])
+        self.assertEqual(len(self.changes), 2)
+
+    def test_and_once_after_a_restart(self) -> None:
+        replay = [happened("start", origin="docker:1"), happened("die", origin="docker:2")]
+        self.successResultOf(self.recorder.observe(replay[:1]))
+        self.restart()
+        self.assertEqual(self.recorder.origins("docker"), {"docker:1"})
+        self.assertEqual(self.recorder.origins("lxc"), frozenset())
+        self.successResultOf(self.recorder.observe(replay))
+        self.assertEqual(self.actions(self.event), ["docker:1", "docker:2"])
+        self.assertEqual(self.actions(self.log), ["docker:1", "docker:2"])
+
+    def test_a_crash_between_the_journals_is_made_good_by_the_replay(self) -> None:
+        self.log.slow = []
+        self.recorder.observe([happened("start", origin="docker:1")])
+        self.log.slow = None
+        self.restart()
+        self.successResultOf(self.recorder.observe([happened("start", origin="docker:1")]))
+        self.assertEqual(self.actions(self.event), ["docker:1"])
+        self.assertEqual(self.actions(self.log), ["docker:1"])
+
+    def test_a_pull_has_one_origin_and_two_events(self) -> None:
+        pull = happened("pull", subject="image", id="a", name="a", origin="docker:1")
+        for _ in range(2):
+            self.successResultOf(self.recorder.observe([pull]))
+        self.assertEqual(self.actions(self.event), ["docker:1", "docker:1"])
+        self.assertEqual(self.actions(self.log), ["docker:1"])
+
+    def test_a_cleared_log_does_not_fill_again_by_a_replay(self) -> None:
+        replay = happened("start", origin="docker:1", time_us=50)
+        self.successResultOf(self.recorder.observe([replay]))
+        self.assertEqual(self.successResultOf(self.recorder.clear_log("admin")), 1)
+        self.restart()
+        self.successResultOf(self.recorder.observe([replay]))
+        self.assertEqual(self.records(self.log), [])
+        self.assertEqual(len(self.records(self.event)), 1)
+
+    def test_a_refused_append_fails_and_can_be_made_again(self) -> None:
+        start = happened("start", origin="docker:1")
+        self.event.slow = []
+        done = self.recorder.observe([start])
+        self.event.refuse()
+        self.failureResultOf(done, JournalUnwritable)
+        self.assertEqual(self.changes, [])
+        self.event.slow = None
+        self.successResultOf(self.recorder.observe([start]))
+        self.assertEqual(self.actions(self.event), ["docker:1"])
+        self.assertEqual(self.actions(self.log), ["docker:1"])
+
+    def test_what_cannot_be_recorded_is_said_and_passed_over(self) -> None:
+        odd = happened("start", id="x" * 300)
+        self.successResultOf(self.recorder.observe([odd, happened("die")]))
+        self.assertEqual(len(self.records(self.event)), 1)
+
+    def test_posted_events_wake_those_who_wait(self) -> None:
+        told = self.feed.after(0)
+        appended = self.successResultOf(self.recorder.post_events([draft(), draft()]))
+        self.assertEqual(appended, Appended(first=1, last=2))
+        self.successResultOf(told)
+        self.successResultOf(self.recorder.post_log([draft()]))
+
+    def test_a_note_of_the_daemon(self) -> None:
+        self.successResultOf(self.recorder.note(Level.WARN, "Lost docker: gone"))
+        (record,) = self.records(self.log)
+        self.assertEqual(
+            (record.level, record.category, record.user, record.text, record.time_us),
+            (Level.WARN, "system", "system", "Lost docker: gone", 99),
+        )
+
+    def test_a_note_that_the_disk_refuses_is_no_failure(self) -> None:
+        self.log.slow = []
+        done = self.recorder.note(Level.INFO, "x")
+        self.log.refuse()
+        self.successResultOf(done)
+
+    def test_a_source_that_is_live_is_passed_on(self) -> None:
+        self.recorder.live("docker")
+        self.assertEqual(self.lives, ["docker"])
+
+    def test_a_listing_records_nothing(self) -> None:
+        there = Container(type="docker", id=ID, name="x", state=State.RUNNING)
+        self.successResultOf(self.recorder.listing("docker", [there]))
+        self.assertEqual(self.containers.all(), [there])
+        self.assertEqual(self.records(self.event), [])
