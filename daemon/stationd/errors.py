@@ -201,3 +201,71 @@ class CannotListen(StationdError):
 
     def __str__(self) -> str:
         return f"cannot listen on {self.endpoint}: {self.reason}"
+
+
+class NotLoggedIn(StationdError):
+    """Nobody knows who is asking."""
+
+    def __str__(self) -> str:
+        return "log in first: POST /api/v1/login with username and password"
+
+
+@attrs.frozen(slots=False)
+class NotAllowed(StationdError):
+    """Who is asking may not do this.
+
+    @ivar reason: what it takes.
+    """
+
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class LoginsBusy(StationdError):
+    """So many passwords are being checked that no more are taken."""
+
+    def __str__(self) -> str:
+        return "too many logins at once; try again in a few seconds"
+
+
+@attrs.frozen(slots=False)
+class NotFound(StationdError):
+    """There is no such resource.
+
+    @ivar path: what was asked for.
+    """
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"there is nothing at {self.path}"
+
+
+@attrs.frozen(slots=False)
+class MethodNotAllowed(StationdError):
+    """A resource does not do that.
+
+    @ivar method: what was asked of it.
+    @ivar allowed: the methods it has.
+    """
+
+    method: str
+    allowed: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.method} is not possible here; {', '.join(self.allowed)} is"
+
+
+@attrs.frozen(slots=False)
+class BodyTooLarge(StationdError):
+    """More was posted than is taken.
+
+    @ivar limit: in bytes.
+    """
+
+    limit: int
+
+    def __str__(self) -> str:
+        return f"at most {self.limit} bytes are taken at once"

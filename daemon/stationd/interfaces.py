@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorFDSet, IReactorFromThreads, IReactorTime
+from twisted.internet.interfaces import IReactorFDSet, IReactorThreads, IReactorTime
 from zope.interface import Attribute, Interface
 
 from stationd.records import Container, Draft, Figures, Level, Observation, Record
@@ -106,7 +106,7 @@ class Retention:
     max_bytes: int
 
 
-class IHostReactor(IReactorTime, IReactorFromThreads, IReactorFDSet):
+class IHostReactor(IReactorTime, IReactorThreads, IReactorFDSet):
     """The parts of a reactor that sources use: timers, calls from their threads,
     file descriptors."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import platform
@@ -10,6 +11,7 @@ import time
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from zope.interface.verify import verifyObject
 
@@ -67,7 +69,8 @@ class Station(MultiService):
         self._journals.removed = lambda sentence: recorder.note(Level.INFO, sentence)
         for source in made:
             self._sources.add(source, Supervisor(reactor, source, recorder, recorder.note))
-        accounts = Accounts(settings.users, reactor)
+        in_thread = functools.partial(deferToThreadPool, reactor, reactor.getThreadPool())
+        accounts = Accounts(settings.users, in_thread)
         api = Api(
             log=log,
             event=event,

@@ -1,0 +1,162 @@
+"""What the routes are given: one frozen value with everything they call, and what a
+call and an answer are."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from stationd.errors import NotAllowed, NotLoggedIn
+from stationd.interfaces import Appended, IJournal, Query
+from stationd.records import Container, Draft, Figures, Record
+from stationd.web.accounts import Accounts
+from stationd.web.sessions import Session, Sessions
+
+SLICE = 0.004
+"""Seconds that a long search works before others have their turn."""
+
+
+class Postbox(Protocol):
+    """Where records are posted: L{stationd.recorder.Recorder}."""
+
+    def post_log(self, drafts: Sequence[Draft]) -> Deferred[Appended]: ...
+    def post_events(self, drafts: Sequence[Draft]) -> Deferred[Appended]: ...
+    def clear_log(self, user: str) -> Deferred[int]: ...
+
+
+class Inventory(Protocol):
+    """Which containers there are: L{stationd.inventory.Inventory}."""
+
+    def all(self) -> list[Container]: ...
+    def references(self, key: str) -> frozenset[str]: ...
+    def locate(self, type: str, key: str) -> Deferred[Container]: ...
+    def sample(self, containers: Sequence[Container]) -> Deferred[Mapping[str, Figures]]: ...
+
+
+class Waits(Protocol):
+    """Who waits for containers: L{stationd.waits.Waits}."""
+
+    open: int
+
+    def wait(self, type: str, key: str, target: str, duration: float) -> Deferred[Container]: ...
+
+
+class Feed(Protocol):
+    """Who waits for events: L{stationd.feed.Feed}."""
+
+    def after(self, number: int) -> Deferred[None]: ...
+
+
+@attrs.frozen(kw_only=True)
+class Api:
+    """Everything the routes call."""
+
+    log: IJournal
+    event: IJournal
+    recorder: Postbox
+    containers: Inventory
+    waits: Waits
+    feed: Feed
+    accounts: Accounts
+    sessions: Sessions
+    system: Callable[[], dict[str, object]]
+    clock: IReactorTime
+    now_us: Callable[[], int]
+
+
+@attrs.frozen
+class Caller:
+    """Who is asking.
+
+    @ivar user: the name in records.
+    @ivar admin: whether an administrator.
+    @ivar session: the session, if there is one; on the Unix socket there is none.
+    """
+
+    user: str
+    admin: bool
+    session: Session | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Call:
+    """One request, taken apart.
+
+    @ivar parts: what stands at the placeholders of the route's path, decoded.
+    @ivar parameters: the query, decoded; of a name that comes twice the last.
+    @ivar body: what was sent, C{content_type} what it is said to be.
+    @ivar token: the session cookie's value, C{""} without one.
+    @ivar secure: whether it came over TLS.
+    """
+
+    api: Api
+    caller: Caller | None
+    parts: tuple[str, ...]
+    parameters: Mapping[str, str]
+    body: bytes
+    content_type: str
+    token: str
+    secure: bool
+
+    @property
+    def who(self) -> Caller:
+        """The caller, who is known.
+
+        @raise NotLoggedIn: he is not.
+        """
+        if self.caller is None:
+            raise NotLoggedIn()
+        return self.caller
+
+    def require_admin(self, what: str) -> None:
+        """@raise NotAllowed: the caller is no administrator."""
+        if not self.who.admin:
+            raise NotAllowed(f"{what} takes an administrator")
+
+
+@attrs.frozen(kw_only=True)
+class Answer:
+    """A whole answer."""
+
+    body: bytes
+    status: int = 200
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class Stream:
+    """An answer that is made while it is sent.
+
+    @ivar chunks: its parts; empty ones are chances for others to run.
+    """
+
+    chunks: Iterator[bytes]
+    content_type: str
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+
+
+Handler = Callable[[Call], Awaitable[Answer | Stream]]
+
+
+async def collect(api: Api, journal: IJournal, query: Query) -> list[Record]:
+    """All records that a query finds, letting others run in between."""
+    records: list[Record] = []
+    began = api.clock.seconds()
+    for found in journal.select(query):
+        records += found
+        if api.clock.seconds() - began > SLICE:
+            await pause(api.clock)
+            began = api.clock.seconds()
+    return records
+
+
+async def pause(clock: IReactorTime, seconds: float = 0) -> None:
+    """Come back later."""
+    done: Deferred[None] = Deferred(lambda _: call.cancel())
+    call = clock.callLater(seconds, done.callback, None)
+    await done

@@ -1,0 +1,138 @@
+"""Query parameters: read strictly, so that a slip is an error and never a guess."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+import attrs
+
+from stationd.errors import BadValue
+from stationd.interfaces import Query
+from stationd.records import MAX_TIME_US, Level
+
+MAX_LIMIT = 10_000
+DEFAULT_LIMIT = 20
+
+MAX_NUMBER = 2**63 - 1
+
+_TIME_ALLOWED = "seconds since the epoch, whole or decimal, to the end of the year 9999; 0 is open"
+
+
+@attrs.frozen
+class Parameters:
+    """The parameters of one request, by name. Those nobody asks for are ignored:
+    old clients send them."""
+
+    given: Mapping[str, str]
+
+    def whole(self, name: str, least: int, greatest: int) -> int | None:
+        """A whole number within bounds, C{None} if it is not given."""
+        text = self.given.get(name)
+        if text is None:
+            return None
+        if not re.fullmatch(r"[0-9]{1,19}", text) or not least <= int(text) <= greatest:
+            raise BadValue(name, text, f"a whole number, {least} to {greatest}")
+        return int(text)
+
+    def seconds(self, name: str, default: float, greatest: float) -> float:
+        """A duration in seconds within bounds."""
+        text = self.given.get(name)
+        if text is None:
+            return default
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or float(text) > greatest:
+            raise BadValue(name, text, f"seconds, 0 to {greatest:g}, decimals allowed")
+        return float(text)
+
+    def time_us(self, name: str, *, end: bool) -> int | None:
+        """A time, C{None} if it is 0 or not given. A whole second given as an end
+        means all of that second, as C{ts} of a record does."""
+        text = self.given.get(name, "0")
+        if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", text):
+            raise BadValue(name, text, _TIME_ALLOWED)
+        time_us = int(Decimal(text) * 1_000_000)
+        if time_us > MAX_TIME_US:
+            raise BadValue(name, text, _TIME_ALLOWED)
+        if not time_us:
+            return None
+        return time_us + 999_999 if end and "." not in text else time_us
+
+    def names(self, name: str, allowed: str) -> frozenset[str] | None:
+        """One or more names with commas between, C{None} if not given."""
+        text = self.given.get(name)
+        if text is None:
+            return None
+        found = [part.strip() for part in text.split(",")]
+        if not all(found):
+            raise BadValue(name, text, allowed)
+        return frozenset(found)
+
+    def text(self, name: str) -> str | None:
+        """A text that is not empty, C{None} if not given."""
+        text = self.given.get(name)
+        if text == "":
+            raise BadValue(name, text, "something; leave the parameter out for any")
+        return text
+
+    def choice(self, name: str, choices: tuple[str, ...]) -> str:
+        """One of some words; the first if not given."""
+        text = self.given.get(name, choices[0])
+        if text not in choices:
+            raise BadValue(name, text, f"one of {', '.join(choices)}")
+        return text
+
+    def levels(self) -> frozenset[Level] | None:
+        """C{level=}."""
+        allowed = f"one or more of {', '.join(Level.__members__)}, comma between"
+        names = self.names("level", allowed)
+        if names is None:
+            return None
+        if unknown := names - set(Level.__members__):
+            raise BadValue("level", min(unknown), allowed)
+        return frozenset(Level[name] for name in names)
+
+    def containers(self, references: Callable[[str], frozenset[str]]) -> frozenset[str] | None:
+        """C{container=}: the references it may mean.
+
+        @param references: those that a bare id, prefix or name may mean.
+        """
+        text = self.text("container")
+        if text is None:
+            return None
+        type, slash, key = text.partition("/")
+        if not slash:
+            return references(text)
+        if type not in ("docker", "lxc") or not key:
+            raise BadValue("container", text, "docker/ID, lxc/NAME, or a bare name or id")
+        return frozenset([text])
+
+
+def log_query(
+    given: Mapping[str, str],
+    references: Callable[[str], frozenset[str]],
+    default_limit: int | None,
+) -> Query:
+    """What C{GET /api/v1/log} and its export are asked for.
+
+    @raise BadValue: a parameter is wrong.
+    """
+    parameters = Parameters(given)
+    user = parameters.text("user")
+    start_us = parameters.time_us("time_start", end=False)
+    end_us = parameters.time_us("time_end", end=True)
+    if start_us is not None and end_us is not None and start_us > end_us:
+        raise BadValue("time_end", given["time_end"], "no earlier than time_start")
+    return Query(
+        time_start_us=start_us,
+        time_end_us=end_us,
+        before=parameters.whole("before", 0, MAX_NUMBER),
+        after=parameters.whole("after", 0, MAX_NUMBER),
+        levels=parameters.levels(),
+        categories=parameters.names("category", "one or more categories, comma between"),
+        users=None if user is None else frozenset([user]),
+        containers=parameters.containers(references),
+        text=parameters.text("text"),
+        offset=parameters.whole("offset", 0, MAX_NUMBER) or 0,
+        limit=parameters.whole("limit", 1, MAX_LIMIT) or default_limit,
+    )

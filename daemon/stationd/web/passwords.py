@@ -1,0 +1,157 @@
+"""The users file: names, roles, and salted memory-hard hashes of passwords.
+
+One account a line, C{name:role:scrypt$N$r$p$SALT$HASH}, salt and hash in base64;
+C{#} begins a comment. Pure but for L{read} and L{write}.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+from collections.abc import Iterable
+
+import attrs
+
+from stationd.errors import BadConfiguration, BadValue
+from stationd.records import MAX_NAME_LENGTH
+
+ROLES = ("admin", "user")
+
+N, R, P = 2**15, 8, 1
+"""OWASP's parameters for scrypt: 32 MiB and a tenth of a second for each guess
+(U{https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html})."""
+
+SALT_BYTES = 16
+HASH_BYTES = 32
+
+MAX_MEMORY = 256 << 20
+"""Bytes that a line of the file can make us use: N, r and p come from it."""
+
+
+@attrs.frozen
+class Account:
+    """Somebody who can log in.
+
+    @ivar name: as it is typed, and as it stands in records.
+    @ivar role: C{admin} or C{user}.
+    @ivar hash: what L{hashed} made of the password.
+    """
+
+    name: str
+    role: str
+    hash: str
+
+    @property
+    def admin(self) -> bool:
+        """Whether it may clear the log and write as others."""
+        return self.role == "admin"
+
+
+def check_name(name: str) -> str:
+    """The name, if an account can have it.
+
+    @raise BadValue: it cannot.
+    """
+    if not 1 <= len(name) <= 64 or not name.isprintable() or set(name) & set(":, #"):
+        raise BadValue("username", name, "1 to 64 printable characters, none of ':', ',', '#', ' '")
+    assert len(name) <= MAX_NAME_LENGTH
+    return name
+
+
+def hashed(password: str, salt: bytes) -> str:
+    """What is kept of a password. Takes a tenth of a second."""
+    digest = hashlib.scrypt(
+        password.encode(), salt=salt, n=N, r=R, p=P, dklen=HASH_BYTES, maxmem=MAX_MEMORY
+    )
+    encoded = [base64.b64encode(part).decode() for part in (salt, digest)]
+    return f"scrypt${N}${R}${P}${encoded[0]}${encoded[1]}"
+
+
+def verified(password: str, hash: str) -> bool:
+    """Whether a password is the one of a hash, in time that does not tell where
+    they differ."""
+    _, n, r, p, salt, digest = hash.split("$")
+    expected = base64.b64decode(digest)
+    found = hashlib.scrypt(
+        password.encode("utf-8", "surrogatepass"),
+        salt=base64.b64decode(salt),
+        n=int(n),
+        r=int(r),
+        p=int(p),
+        dklen=len(expected),
+        maxmem=MAX_MEMORY,
+    )
+    return hmac.compare_digest(found, expected)
+
+
+def parse(path: str, text: str) -> dict[str, Account]:
+    """The accounts of a file's text, by name.
+
+    @param path: what the file is called in errors.
+    @raise BadConfiguration: a line is not an account; it says which.
+    """
+    accounts: dict[str, Account] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        try:
+            account = _account(line.strip())
+        except ValueError as error:
+            raise BadConfiguration(path, f"line {number}: {error}") from error
+        if account.name in accounts:
+            raise BadConfiguration(path, f"line {number}: {account.name} is there already")
+        accounts[account.name] = account
+    return accounts
+
+
+def _account(line: str) -> Account:
+    name, role, hash = (*line.split(":", 2), "", "")[:3]
+    try:
+        check_name(name)
+    except BadValue as error:
+        raise ValueError(str(error)) from error
+    if role not in ROLES:
+        raise ValueError(f"the role of {name} is {role!r}; it can be {' or '.join(ROLES)}")
+    parts = hash.split("$")
+    try:
+        kind, n, r, p, salt, digest = parts
+        cost = 128 * int(n) * int(r) * int(p)
+        encoded = [base64.b64decode(part, validate=True) for part in (salt, digest)]
+    except (ValueError, binascii.Error):
+        raise ValueError(f"the hash of {name} is not scrypt$N$r$p$SALT$HASH") from None
+    if kind != "scrypt" or not 0 < cost < MAX_MEMORY or min(map(len, encoded)) < 8:
+        raise ValueError(f"the hash of {name} is not one that is safe to use")
+    return Account(name, role, hash)
+
+
+def read(path: str) -> dict[str, Account]:
+    """The accounts of a file; none if there is no file.
+
+    @raise BadConfiguration: it cannot be read or is not a users file.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            return parse(path, file.read())
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadConfiguration(path, str(error)) from error
+
+
+def write(path: str, accounts: Iterable[Account]) -> None:
+    """Put accounts in place of a file, readable by its owner only. Whoever reads it
+    finds the old ones or the new ones, whatever happens.
+
+    @raise OSError: it cannot be written.
+    """
+    lines = [f"{account.name}:{account.role}:{account.hash}\n" for account in accounts]
+    temporary = f"{path}.new"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "w", encoding="utf-8") as file:
+        file.writelines(lines)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(temporary, path)

@@ -1,0 +1,76 @@
+"""What an HTTP client is told when something goes wrong: RFC 9457 documents, and one
+table from our errors to statuses."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+
+from stationd.errors import (
+    BadValue,
+    BodyTooLarge,
+    ContainerUnknown,
+    JournalBusy,
+    JournalClosed,
+    JournalUnwritable,
+    LoginsBusy,
+    MethodNotAllowed,
+    NotAllowed,
+    NotFound,
+    NotLoggedIn,
+    StationdError,
+    TooManyWaits,
+)
+
+CONTENT_TYPE = "application/problem+json"
+
+STATUSES: dict[type[StationdError], HTTPStatus] = {
+    BadValue: HTTPStatus.BAD_REQUEST,
+    NotLoggedIn: HTTPStatus.UNAUTHORIZED,
+    NotAllowed: HTTPStatus.FORBIDDEN,
+    NotFound: HTTPStatus.NOT_FOUND,
+    ContainerUnknown: HTTPStatus.NOT_FOUND,
+    MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
+    BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    JournalUnwritable: HTTPStatus.SERVICE_UNAVAILABLE,
+    JournalBusy: HTTPStatus.SERVICE_UNAVAILABLE,
+    JournalClosed: HTTPStatus.SERVICE_UNAVAILABLE,
+    LoginsBusy: HTTPStatus.SERVICE_UNAVAILABLE,
+    TooManyWaits: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+RETRY_AFTER = "2"
+"""Seconds that a client does well to leave us alone when we are busy."""
+
+
+def status_of(error: StationdError) -> HTTPStatus:
+    """The status for an error, C{500} for one that clients should never meet."""
+    if isinstance(error, JournalUnwritable) and error.full:
+        return HTTPStatus.INSUFFICIENT_STORAGE
+    return STATUSES.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def headers_of(error: StationdError) -> dict[str, str]:
+    """Headers that go with an error."""
+    if isinstance(error, MethodNotAllowed):
+        return {"Allow": ", ".join(error.allowed)}
+    if isinstance(error, NotLoggedIn):
+        return {"WWW-Authenticate": 'Cookie realm="stationd"'}
+    if status_of(error) is HTTPStatus.SERVICE_UNAVAILABLE:
+        return {"Retry-After": RETRY_AFTER}
+    return {}
+
+
+def document(status: HTTPStatus, detail: str, **more: str) -> bytes:
+    """The body. C{type} is C{about:blank}: the status says it all."""
+    return json.dumps(
+        {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail}
+        | more,
+        ensure_ascii=True,
+    ).encode()
+
+
+def document_of(error: StationdError) -> bytes:
+    """The body for an error; one about a value names its C{parameter}."""
+    more = {"parameter": error.name} if isinstance(error, BadValue) else {}
+    return document(status_of(error), str(error), **more)

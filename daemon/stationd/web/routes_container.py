@@ -1,0 +1,84 @@
+"""C{/api/v1/container} and C{/api/v1/event/wait}: what containers are, and become."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from stationd.errors import BadValue
+from stationd.records import Container, Figures, State
+from stationd.web.api import Answer, Call
+from stationd.web.parameters import Parameters
+from stationd.web.routes_log import date, json_answer
+
+TYPES = ("lxc", "docker")
+TARGETS = ("running", "stopped", "paused", "healthy", "removed")
+
+DEFAULT_DURATION = 60
+MAX_DURATION = 3600
+
+
+async def get_containers(call: Call) -> Answer:
+    """C{GET /api/v1/container}: all that exist."""
+    return json_answer(await _measured(call, call.api.containers.all()))
+
+
+async def get_container(call: Call) -> Answer:
+    """C{GET /api/v1/container/TYPE/ID}: one."""
+    type, key = call.parts
+    _check("type", type, TYPES)
+    container = await call.api.containers.locate(type, key)
+    return json_answer((await _measured(call, [container]))[0])
+
+
+async def wait(call: Call) -> Answer:
+    """C{GET /api/v1/event/wait/TYPE/ID/STATE}: one, when it has become so."""
+    type, key, target = call.parts
+    _check("type", type, TYPES)
+    _check("state", target, TARGETS)
+    duration = Parameters(call.parameters).seconds("duration", DEFAULT_DURATION, MAX_DURATION)
+    began = call.api.clock.seconds()
+    container = await call.api.waits.wait(type, key, target, duration)
+    waited = round(call.api.clock.seconds() - began, 3)
+    return json_answer((await _measured(call, [container]))[0] | {"waited": waited})
+
+
+def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise BadValue(name, value, f"one of {', '.join(allowed)}")
+
+
+async def _measured(call: Call, containers: Sequence[Container]) -> list[dict[str, object]]:
+    running = [c for c in containers if c.state is not State.STOPPED]
+    figures: Mapping[str, Figures] = {}
+    if running:
+        figures = await call.api.containers.sample(running)
+    return [shown(container, figures.get(container.reference)) for container in containers]
+
+
+def shown(container: Container, figures: Figures | None) -> dict[str, object]:
+    """A container as the seed shows it. One that runs but could not be measured,
+    because it has just gone, has zeros."""
+    named: dict[str, object] = {
+        "id": container.id,
+        "image": container.image,
+        "name": container.name,
+        "state": container.state.value,
+        "type": container.type,
+    }
+    if container.health:
+        named["health"] = container.health
+    if container.state is not State.STOPPED:
+        named |= {
+            "cpu": round(figures.cpu, 6) if figures else 0.0,
+            "ipaddress": list(figures.addresses) if figures else [],
+            "memory": figures.memory_bytes if figures else 0,
+            "rx": figures.rx_rate if figures else 0,
+            "tx": figures.tx_rate if figures else 0,
+        }
+    if container.exit_code is not None:
+        named["exitCode"] = container.exit_code
+    if container.finished_us is not None:
+        named["finishedAt"] = date(container.finished_us)
+    if container.removed:
+        named["removed"] = True
+    return dict(sorted(named.items()))

@@ -1,0 +1,55 @@
+"""How the daemon is: for people, for health checks, for Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from stationd.web.api import Answer, Call
+from stationd.web.routes_log import json_answer
+
+
+async def get_system(call: Call) -> Answer:
+    """C{GET /api/v1/system}."""
+    return json_answer(call.api.system())
+
+
+async def healthz(call: Call) -> Answer:
+    """C{GET /healthz}: it answers, so it lives. Sources may be absent for good
+    reasons; that is no illness."""
+    return Answer(body=b"ok\n", content_type="text/plain; charset=utf-8")
+
+
+async def metrics(call: Call) -> Answer:
+    """C{GET /metrics}, in Prometheus' text format
+    (U{https://prometheus.io/docs/instrumenting/exposition_formats/})."""
+    system = call.api.system()
+    lines: list[str] = []
+
+    def metric(name: str, kind: str, help: str, samples: Mapping[str, object]) -> None:
+        full = f"stationd_{name}"
+        lines.extend([f"# HELP {full} {help}", f"# TYPE {full} {kind}"])
+        lines.extend(f"{full}{labels} {value}" for labels, value in samples.items())
+
+    metric("info", "gauge", "Which stationd this is.", {f'{{version="{system["version"]}"}}': 1})
+    journals = {
+        '{journal="log"}': call.api.log.status(),
+        '{journal="event"}': call.api.event.status(),
+    }
+    for name, kind, help, value in (
+        ("records", "gauge", "Records kept.", lambda status: status.records),
+        ("bytes", "gauge", "Bytes on disk.", lambda status: status.size_bytes),
+        ("last", "counter", "Newest number.", lambda status: status.last),
+        ("damage", "gauge", "Damaged places.", lambda status: len(status.damage)),
+    ):
+        samples = {labels: value(status) for labels, status in journals.items()}
+        metric(f"journal_{name}", kind, help, samples)
+    metric("waits_open", "gauge", "Waits for containers.", {"": call.api.waits.open})
+    metric("sessions", "gauge", "Sessions.", {"": len(call.api.sessions)})
+    sources = system.get("sources")
+    assert isinstance(sources, dict)
+    states = {
+        f'{{source="{name}"}}': int(source["state"] == "live") for name, source in sources.items()
+    }
+    metric("source_live", "gauge", "Whether a source is being followed.", states)
+    text = "\n".join(lines) + "\n"
+    return Answer(body=text.encode(), content_type="text/plain; version=0.0.4; charset=utf-8")

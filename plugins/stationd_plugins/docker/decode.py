@@ -1,0 +1,237 @@
+"""What the engine says, in our words: dictionaries in, observations and containers
+out. Pure, and total: nothing the engine can send raises anything but L{Malformed}."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import attrs
+
+from stationd.records import Container, JsonValue, Observation, State
+
+TYPE = "docker"
+
+_CONTAINER_ACTIONS = frozenset(
+    [
+        "create",
+        "start",
+        "stop",
+        "restart",
+        "destroy",
+        "pause",
+        "unpause",
+        "die",
+        "oom",
+        "kill",
+        "rename",
+    ]
+)
+
+_IMAGE_ACTIONS = frozenset(["pull", "delete", "import", "load", "save", "tag", "untag", "prune"])
+
+
+class Malformed(Exception):
+    """A dictionary is not what the engine's API promises; the argument says how."""
+
+
+@attrs.frozen
+class Inspected:
+    """A container, and what of it only the source needs.
+
+    @ivar pid: its first process, 0 if none runs.
+    @ivar ports: published ports, C{"0.0.0.0:8080->80/tcp"}.
+    """
+
+    container: Container
+    pid: int
+    ports: tuple[str, ...]
+
+
+def observation(event: object, *, exec_events: bool) -> Observation | None:
+    """What an event of the stream means, C{None} if nothing that is recorded.
+
+    @param exec_events: whether C{exec_*} is.
+    @raise Malformed: it is no event.
+    """
+    whole = _mapping(event, "event")
+    kind, action = whole.get("Type"), whole.get("Action")
+    if kind not in ("container", "image"):
+        return None
+    if not isinstance(action, str):
+        raise Malformed(f"Action is {action!r}")
+    actor = _mapping(whole.get("Actor"), "Actor")
+    attributes = _mapping(actor.get("Attributes") or {}, "Attributes")
+    id = _string(actor, "ID")
+    time_ns = whole.get("timeNano")
+    if not isinstance(time_ns, int) or isinstance(time_ns, bool) or time_ns < 0:
+        raise Malformed(f"timeNano is {time_ns!r}")
+    origin = f"{TYPE}:{time_ns}:{kind[0]}:{action[:40]}:{id.removeprefix('sha256:')[:12]}"
+    origin = "".join(c if c.isprintable() else "?" for c in origin)
+    if kind == "image":
+        return _image(action, id, attributes, time_ns, origin)
+    return _container(action, id, attributes, time_ns, origin, exec_events)
+
+
+def _container(
+    action: str,
+    id: str,
+    attributes: Mapping[str, object],
+    time_ns: int,
+    origin: str,
+    exec_events: bool,
+) -> Observation | None:
+    details: dict[str, JsonValue] = {}
+    subject = "container"
+    if action.startswith("health_status: "):
+        action = action.removeprefix("health_status: ")
+        if action not in ("healthy", "unhealthy"):
+            return None
+    elif action.startswith("exec_"):
+        if not exec_events:
+            return None
+        action, _, command = action.partition(": ")
+        details = {"command": command} if command else {}
+    elif action == "export":
+        subject = "export"
+    elif action not in _CONTAINER_ACTIONS:
+        return None
+    if action == "die" and (code := _whole(attributes.get("exitCode"))) is not None:
+        details["exitCode"] = code
+    if action == "kill" and (number := _whole(attributes.get("signal"))) is not None:
+        details["signal"] = signal_name(number)
+    if action == "rename":
+        details["old"] = str(attributes.get("oldName", "")).removeprefix("/")
+    return Observation(
+        time_us=time_ns // 1000,
+        type=TYPE,
+        subject=subject,
+        action=action,
+        id=id,
+        name=str(attributes.get("name", "")),
+        image=str(attributes.get("image", "")),
+        details=details,
+        origin=origin,
+    )
+
+
+def _image(
+    action: str, id: str, attributes: Mapping[str, object], time_ns: int, origin: str
+) -> Observation | None:
+    if action not in _IMAGE_ACTIONS:
+        return None
+    # A pull is told of by reference; everything else by the image's id, the
+    # reference beside it. What is deleted has no reference any more.
+    name = id if action == "pull" else str(attributes.get("name") or id)
+    name = name.removeprefix("sha256:")[:12] if name.startswith("sha256:") else name
+    return Observation(
+        time_us=time_ns // 1000,
+        type=TYPE,
+        subject="image",
+        action=action,
+        id=id,
+        name=name,
+        origin=origin,
+    )
+
+
+def time_ns_of(origin: str) -> int:
+    """The engine's time that an origin carries, in nanoseconds; 0 if it carries none."""
+    match = re.match(rf"{TYPE}:(\d+):", origin)
+    return int(match[1]) if match else 0
+
+
+def inspected(document: object) -> Inspected:
+    """A container out of an inspect answer.
+
+    @raise Malformed: it is none.
+    """
+    whole = _mapping(document, "container")
+    state = _mapping(whole.get("State"), "State")
+    config = _mapping(whole.get("Config") or {}, "Config")
+    network = _mapping(whole.get("NetworkSettings") or {}, "NetworkSettings")
+    status = state_of(_string(state, "Status"))
+    finished_us = time_us(state.get("FinishedAt"))
+    stopped = status is State.STOPPED and finished_us is not None
+    health = state.get("Health")
+    pid = state.get("Pid")
+    return Inspected(
+        container=Container(
+            type=TYPE,
+            id=_string(whole, "Id"),
+            name=_string(whole, "Name").removeprefix("/"),
+            image=str(config.get("Image", "")),
+            state=status,
+            exit_code=_whole(state.get("ExitCode")) if stopped else None,
+            finished_us=finished_us if stopped else None,
+            health=_health(health.get("Status")) if isinstance(health, Mapping) else "",
+        ),
+        pid=pid if isinstance(pid, int) else 0,
+        ports=ports(network.get("Ports")),
+    )
+
+
+def ports(bindings: object) -> tuple[str, ...]:
+    """Published ports out of C{NetworkSettings.Ports}."""
+    found: list[str] = []
+    for inside, outside in (bindings if isinstance(bindings, Mapping) else {}).items():
+        for binding in outside if isinstance(outside, list) else []:
+            if isinstance(binding, Mapping) and binding.get("HostPort"):
+                host = str(binding.get("HostIp") or "0.0.0.0")
+                host = f"[{host}]" if ":" in host else host
+                found.append(f"{host}:{binding['HostPort']}->{inside}")
+    return tuple(sorted(found))
+
+
+def state_of(status: str) -> State:
+    """Our three states out of the engine's seven."""
+    if status == "running":
+        return State.RUNNING
+    return State.PAUSED if status == "paused" else State.STOPPED
+
+
+def time_us(text: object) -> int | None:
+    """Microseconds out of an RFC 3339 time, C{None} for the engine's year 1, which
+    means never, and for what is no time."""
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z", str(text))
+    if match is None or match[1].startswith("0001"):
+        return None
+    try:
+        moment = datetime.fromisoformat(match[1]).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    seconds = int(moment.timestamp())
+    return max(0, seconds * 1_000_000 + int((match[2] or "0").ljust(9, "0")[:6]))
+
+
+def signal_name(number: int) -> str:
+    """C{SIGTERM} for 15; the number itself where it has no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
+
+
+def _health(status: object) -> str:
+    return status if status in ("healthy", "unhealthy", "starting") else ""
+
+
+def _whole(value: object) -> int | None:
+    if isinstance(value, int):
+        return int(value)
+    return int(value) if isinstance(value, str) and re.fullmatch(r"-?\d{1,9}", value) else None
+
+
+def _mapping(value: object, name: str) -> Mapping[str, object]:
+    if not isinstance(value, Mapping):
+        raise Malformed(f"{name} is {str(value)[:60]!r}")
+    return value
+
+
+def _string(mapping: Mapping[str, object], key: str) -> str:
+    value = mapping.get(key)
+    if not isinstance(value, str):
+        raise Malformed(f"{key} is {str(value)[:60]!r}")
+    return value

@@ -1,0 +1,194 @@
+"""What we use of the Docker SDK, each in a thread of its own: one reads the event
+stream and does nothing but queue, one asks the engine questions."""
+
+from __future__ import annotations
+
+import collections
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from stationd.errors import SourceAbsent, SourceLost
+from stationd.interfaces import IHostReactor
+
+QUEUE_LIMIT = 10_000
+"""Events that are read and not yet taken. An engine whose reader is slow blocks
+everybody who uses it (moby/moby#36928), so we read on and, beyond this, begin again
+from the last recorded position."""
+
+TIMEOUT = 10.0
+"""Seconds for an answer of the engine."""
+
+STREAM_TIMEOUT = None
+"""The stream may be silent for days."""
+
+T = TypeVar("T")
+
+
+class Questions:
+    """A thread that asks the engine, one question after the other.
+
+    @param url: where the engine listens.
+    """
+
+    def __init__(self, url: str, reactor: IHostReactor) -> None:
+        self._url = url
+        self._reactor = reactor
+        self._asked: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._client: Any = None
+        self._thread: threading.Thread | None = None
+
+    def ask(self, question: Callable[[Any], T]) -> Deferred[T]:
+        """Call a function with the SDK's low-level client.
+
+        @raise SourceAbsent: (Deferred) there is no engine.
+        @raise Exception: (Deferred) whatever the SDK raises.
+        """
+        done: Deferred[T] = Deferred()
+
+        def run() -> None:
+            try:
+                if self._client is None:
+                    self._client = connect(self._url, TIMEOUT)
+                answer = question(self._client)
+            except Exception as error:  # noqa: BLE001 - it goes to whoever asked
+                self._reactor.callFromThread(_errback, done, error)
+            else:
+                self._reactor.callFromThread(_callback, done, answer)
+
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="docker-ask", daemon=True)
+            self._thread.start()
+        self._asked.put(run)
+        return done
+
+    def close(self) -> None:
+        """End the thread when it has answered what it was asked."""
+        if self._thread is not None:
+            self._asked.put(None)
+            self._thread.join(TIMEOUT)
+            self._thread = None
+
+    def _run(self) -> None:
+        while (run := self._asked.get()) is not None:
+            run()
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+
+class Stream:
+    """A thread that reads the engine's events.
+
+    @param since: C{"SECONDS.NANOSECONDS"}: a string, or the SDK cuts it to seconds.
+    @param wake: called in the reactor's thread when there is something to L{take}.
+    @ivar opened: fires when the engine has accepted the subscription, or fails with
+        L{SourceAbsent}.
+    @ivar ended: fires with a reason when it is over and the thread is, too.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, url: str, reactor: IHostReactor, since: str, wake: Callable[[], None]
+    ) -> None:
+        self._url = url
+        self._reactor = reactor
+        self._since = since
+        self._wake = wake
+        self._events: collections.deque[object] = collections.deque()
+        self._told = False
+        self._closing = False
+        self._stream: Any = None
+        self.opened: Deferred[None] = Deferred()
+        self.ended: Deferred[str] = Deferred()
+        self._thread = threading.Thread(target=self._run, name="docker-events", daemon=True)
+        self._thread.start()
+
+    def take(self) -> list[object]:
+        """Everything that was read since the last call."""
+        self._told = False
+        taken: list[object] = []
+        while self._events:
+            taken.append(self._events.popleft())
+        return taken
+
+    def close(self) -> None:
+        """End it; L{ended} fires soon after."""
+        self._closing = True
+        if self._stream is not None and not self.ended.called:
+            # From another thread: it shuts the socket down, and the reader wakes up.
+            try:
+                self._stream.close()
+            except Exception as error:  # noqa: BLE001 - its innards may be gone already
+                self._log.debug("closing the stream: {error}", error=error)
+
+    def _run(self) -> None:
+        reason = "the engine closed the event stream"
+        client = None
+        try:
+            client = connect(self._url, STREAM_TIMEOUT)
+            self._stream = client.events(since=self._since, decode=True)
+            self._reactor.callFromThread(_callback, self.opened, None)
+            if self._closing:
+                self._stream.close()
+            for event in self._stream:
+                self._events.append(event)
+                if len(self._events) > QUEUE_LIMIT:
+                    reason = f"more than {QUEUE_LIMIT} events waited to be recorded"
+                    break
+                if not self._told:
+                    self._told = True
+                    self._reactor.callFromThread(self._wake)
+        except SourceAbsent as error:
+            self._reactor.callFromThread(_errback, self.opened, error)
+        except Exception as error:  # noqa: BLE001 - the SDK raises whatever requests does
+            reason = f"the event stream failed: {error}"
+            self._reactor.callFromThread(_errback, self.opened, SourceLost(reason))
+        finally:
+            if client is not None:
+                client.close()
+            self._reactor.callFromThread(self._finish, reason)
+
+    def _finish(self, reason: str) -> None:
+        self._thread.join()
+        self.ended.callback(reason)
+
+
+def connect(url: str, timeout: float | None) -> Any:
+    """The SDK's low-level client, its API version agreed with the engine.
+
+    @raise SourceAbsent: there is no engine.
+    """
+    import docker.errors
+    import requests.exceptions
+
+    try:
+        return docker.APIClient(base_url=url, version="auto", timeout=timeout)
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        raise SourceAbsent(f"no Docker engine answers at {url}: {_cause(error)}") from error
+
+
+def _cause(error: BaseException) -> str:
+    """The operating system's word at the bottom of the SDK's wrappings."""
+    at: BaseException | None = error
+    while at is not None:
+        if isinstance(at, OSError) and at.strerror:
+            return at.strerror
+        args = [arg for arg in at.args if isinstance(arg, BaseException)]
+        at = at.__cause__ or at.__context__ or (args[0] if args else None)
+    return str(error)
+
+
+def _callback(done: Deferred[T], result: T) -> None:
+    if not done.called:
+        done.callback(result)
+
+
+def _errback(done: Deferred[T], error: Exception) -> None:
+    if not done.called:
+        done.errback(error)

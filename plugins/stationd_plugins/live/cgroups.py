@@ -1,0 +1,85 @@
+"""What cgroup files say. Pure: texts in, numbers and paths out, for the v1, hybrid
+and v2 layouts (cgroups(7); kernel Documentation/admin-guide/cgroup-v1 and cgroup-v2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+UNIFIED = ""
+"""The name under which the v2 hierarchy stands in C{/proc/PID/cgroup}."""
+
+
+@attrs.frozen
+class Layout:
+    """Where hierarchies are mounted.
+
+    @ivar unified: the v2 mount, C{""} if there is none.
+    @ivar controllers: the v1 mounts, by controller (and C{name=…}).
+    """
+
+    unified: str
+    controllers: Mapping[str, str]
+
+
+def layout(mounts: str, root: str) -> Layout:
+    """The hierarchies below a directory, out of C{/proc/self/mounts}."""
+    unified = ""
+    controllers: dict[str, str] = {}
+    for line in mounts.splitlines():
+        fields = line.split(" ")
+        if len(fields) < 4 or not (fields[1] == root or fields[1].startswith(f"{root}/")):
+            continue
+        point, kind, options = fields[1:4]
+        if kind == "cgroup2":
+            unified = unified or point
+        elif kind == "cgroup":
+            for option in options.split(","):
+                controllers.setdefault(option, point)
+    return Layout(unified, controllers)
+
+
+def membership(text: str) -> dict[str, str]:
+    """The path of a process in each hierarchy, by controller, out of
+    C{/proc/PID/cgroup}; that of v2 is under L{UNIFIED}."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        _, _, rest = line.partition(":")
+        controllers, colon, path = rest.partition(":")
+        if colon and path.startswith("/"):
+            for controller in controllers.split(","):
+                found[controller] = path
+    return found
+
+
+def directory(layout: Layout, membership: Mapping[str, str], controller: str) -> str:
+    """Where a process's files of a controller are, C{""} if nowhere: the v1
+    hierarchy that has it, else v2."""
+    if controller in layout.controllers and controller in membership:
+        return layout.controllers[controller] + membership[controller].rstrip("/")
+    if layout.unified and UNIFIED in membership:
+        return layout.unified + membership[UNIFIED].rstrip("/")
+    return ""
+
+
+def keyed(text: str) -> dict[str, int]:
+    """The numbers of a flat keyed file (C{cpu.stat}, C{memory.stat}, C{cgroup.events})."""
+    found: dict[str, int] = {}
+    for line in text.splitlines():
+        key, _, value = line.partition(" ")
+        if value.isascii() and value.isdigit():
+            found[key] = int(value)
+    return found
+
+
+def number(text: str) -> int | None:
+    """The one number of a file, C{None} if it is none (C{max})."""
+    text = text.strip()
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def working_set(usage: int, stat: Mapping[str, int]) -> int:
+    """Memory in use without the page cache that can be dropped at once, as C{docker
+    stats} counts it: v1 calls that total_inactive_file, v2 inactive_file."""
+    return max(0, usage - stat.get("total_inactive_file", stat.get("inactive_file", 0)))

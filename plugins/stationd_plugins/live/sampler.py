@@ -1,0 +1,192 @@
+"""Live figures of containers, measured while somebody looks."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from stationd.interfaces import IHostReactor
+from stationd.records import Figures
+from stationd_plugins.live import cgroups, links
+
+FRESH = 1.0
+"""Seconds for which figures are given again as they are."""
+
+SHORTEST = 0.2
+"""Seconds that a rate is measured over at least."""
+
+LONGEST = 5.0
+"""Seconds after which an earlier reading says nothing about now."""
+
+
+@attrs.frozen
+class Reading:
+    """The counters of one container at one moment.
+
+    @ivar at: on the monotonic clock, in seconds.
+    @ivar started: the start time of its process: a pid is used again.
+    @ivar cpu_ns: CPU time used so far.
+    """
+
+    at: float
+    started: str
+    cpu_ns: int
+    memory_bytes: int
+    traffic: links.Traffic
+
+
+class Sampler:
+    """One thread that reads, for containers of any type.
+
+    @param cgroup_root: where cgroups are mounted.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: IHostReactor, cgroup_root: str = "/sys/fs/cgroup") -> None:
+        self._reactor = reactor
+        self._root = cgroup_root
+        self._layout: cgroups.Layout | None = None
+        self._cpus = os.cpu_count() or 1
+        self._readings: dict[str, Reading] = {}
+        self._figures: dict[str, tuple[Reading, Figures]] = {}
+        self._asked: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def sample(self, pids: Mapping[str, int]) -> Deferred[dict[str, Figures]]:
+        """Figures by id, for processes by id. One that cannot be read is left out."""
+        done: Deferred[dict[str, Figures]] = Deferred()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="figures", daemon=True)
+            self._thread.start()
+
+        def run() -> None:
+            try:
+                found = self._sample(dict(pids))
+            except Exception as error:  # noqa: BLE001 - it goes to whoever asked
+                self._reactor.callFromThread(_errback, done, error)
+            else:
+                self._reactor.callFromThread(_callback, done, found)
+
+        self._asked.put(run)
+        return done
+
+    def close(self) -> Deferred[None]:
+        """End the thread."""
+        if self._thread is not None:
+            self._asked.put(None)
+            self._thread.join()
+            self._thread = None
+        done: Deferred[None] = Deferred()
+        done.callback(None)
+        return done
+
+    def _run(self) -> None:
+        while (run := self._asked.get()) is not None:
+            run()
+
+    def _sample(self, pids: dict[str, int]) -> dict[str, Figures]:
+        now = time.monotonic()
+        # Nobody has asked for these for a while; they may not exist any more.
+        for id in [id for id, reading in self._readings.items() if now - reading.at > LONGEST]:
+            del self._readings[id]
+        for id in [id for id, (reading, _) in self._figures.items() if now - reading.at > LONGEST]:
+            del self._figures[id]
+        due = {
+            id: pid
+            for id, pid in pids.items()
+            if id not in self._figures or now - self._figures[id][0].at > FRESH
+        }
+        first = {id: pid for id, pid in due.items() if id not in self._readings}
+        for id, pid in first.items():
+            self._keep(id, self._read(pid))
+        if first:
+            time.sleep(SHORTEST)
+        for id, pid in due.items():
+            before, after = self._readings.get(id), self._read(pid)
+            if before and after and before.started == after.started:
+                self._figures[id] = (after, self._between(before, after))
+            else:
+                self._figures.pop(id, None)
+            self._keep(id, after)
+        return {id: self._figures[id][1] for id in pids if id in self._figures}
+
+    def _keep(self, id: str, reading: Reading | None) -> None:
+        if reading is None:
+            self._readings.pop(id, None)
+        else:
+            self._readings[id] = reading
+
+    def _between(self, before: Reading, after: Reading) -> Figures:
+        seconds = max(after.at - before.at, 1e-6)
+        cpu = (after.cpu_ns - before.cpu_ns) / 1e9 / seconds / self._cpus
+        return Figures(
+            cpu=min(1.0, max(0.0, cpu)),
+            memory_bytes=after.memory_bytes,
+            rx_rate=_rate(before.traffic.rx_bytes, after.traffic.rx_bytes, seconds),
+            tx_rate=_rate(before.traffic.tx_bytes, after.traffic.tx_bytes, seconds),
+            addresses=after.traffic.addresses,
+        )
+
+    def _read(self, pid: int) -> Reading | None:
+        """C{None} if the process is gone."""
+        try:
+            if self._layout is None:
+                self._layout = cgroups.layout(_text("/proc/self/mounts"), self._root)
+            started = _started(pid)
+            member = cgroups.membership(_text(f"/proc/{pid}/cgroup"))
+            cpu_ns = self._cpu_ns(cgroups.directory(self._layout, member, "cpuacct"))
+            memory = self._memory(cgroups.directory(self._layout, member, "memory"))
+            traffic = links.traffic(pid)
+            at = time.monotonic()
+            if _started(pid) != started:
+                return None
+        except OSError as error:
+            self._log.debug("process {pid} cannot be read: {error}", pid=pid, error=error)
+            return None
+        return Reading(at, started, cpu_ns, memory, traffic)
+
+    def _cpu_ns(self, directory: str) -> int:
+        try:
+            return cgroups.number(_text(f"{directory}/cpuacct.usage")) or 0
+        except FileNotFoundError:
+            return 1000 * cgroups.keyed(_text(f"{directory}/cpu.stat")).get("usage_usec", 0)
+
+    def _memory(self, directory: str) -> int:
+        try:
+            usage = cgroups.number(_text(f"{directory}/memory.usage_in_bytes"))
+        except FileNotFoundError:
+            usage = cgroups.number(_text(f"{directory}/memory.current"))
+        return cgroups.working_set(usage or 0, cgroups.keyed(_text(f"{directory}/memory.stat")))
+
+
+def _rate(before: int, after: int, seconds: float) -> int:
+    return max(0, round((after - before) / seconds))
+
+
+def _started(pid: int) -> str:
+    """Field 22 of C{/proc/PID/stat}, counted after the name, which can contain
+    anything (proc(5))."""
+    return _text(f"/proc/{pid}/stat").rpartition(")")[2].split()[19]
+
+
+def _text(path: str) -> str:
+    with open(path, encoding="ascii", errors="replace") as file:
+        return file.read()
+
+
+def _callback(done: Deferred[dict[str, Figures]], found: dict[str, Figures]) -> None:
+    if not done.called:
+        done.callback(found)
+
+
+def _errback(done: Deferred[dict[str, Figures]], error: Exception) -> None:
+    if not done.called:
+        done.errback(error)
