@@ -1,0 +1,101 @@
+"""The command socket of a running LXC container: what its monitor answers.
+
+From LXC's C{src/lxc/commands.c}: a request is C{struct iiQ} (command, length of the
+data, unused) with the sender's credentials, a reply C{iiQ} (result, length, value).
+Blocking, for a worker's thread.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+
+import attrs
+
+GET_STATE = 3
+GET_INIT_PID = 4
+
+STATES = ["STOPPED", "STARTING", "RUNNING", "STOPPING", "ABORTING", "FREEZING", "FROZEN", "THAWED"]
+
+TIMEOUT = 0.2
+"""Seconds that a monitor has to answer; it takes 0.05 ms."""
+
+MAX_NAME_BYTES = 107
+"""What fits into C{sun_path} after the leading NUL (unix(7))."""
+
+_MESSAGE = struct.Struct("iiQ")
+_CREDENTIALS = struct.Struct("3i")
+
+
+@attrs.frozen
+class Answers:
+    """What a monitor says.
+
+    @ivar state: one of L{STATES}.
+    @ivar init_pid: the container's first process, 0 if it has none.
+    @ivar monitor_pid: the monitor itself; it stays the same through a reboot.
+    """
+
+    state: str
+    init_pid: int
+    monitor_pid: int
+
+
+def ask(path: str, name: str) -> Answers | None:
+    """Ask the monitor of a container.
+
+    @param path: the LXC path, C{name} the container's.
+    @return: C{None} if there is none, or it does not answer: stopped.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(TIMEOUT)
+        try:
+            connection.connect(address(path, name))
+            raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+            state = _request(connection, GET_STATE)
+        except OSError:
+            return None
+    # A monitor answers one request on a connection and may close it then.
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(TIMEOUT)
+        try:
+            connection.connect(address(path, name))
+            init_pid = _request(connection, GET_INIT_PID)
+        except OSError:
+            return None
+    if not 0 <= state < len(STATES):
+        return None
+    return Answers(STATES[state], max(0, init_pid), _CREDENTIALS.unpack(raw)[0])
+
+
+def address(path: str, name: str) -> bytes:
+    """The abstract address of a container's command socket."""
+    whole = os.fsencode(f"{path}/{name}")
+    if len(whole) + len(b"/command") < MAX_NAME_BYTES:
+        return b"\0" + whole + b"/command"
+    return b"\0lxc/%016x/command" % fnv64a(whole)
+
+
+def fnv64a(data: bytes) -> int:
+    """The hash that LXC names sockets by if their names are too long
+    (U{http://www.isthe.com/chongo/tech/comp/fnv/})."""
+    found = 0xCBF29CE484222325
+    for byte in data:
+        found = (found ^ byte) * 0x100000001B3 % 2**64
+    return found
+
+
+def _request(connection: socket.socket, command: int) -> int:
+    credentials = _CREDENTIALS.pack(os.getpid(), os.getuid(), os.getgid())
+    ancillary = [(socket.SOL_SOCKET, socket.SCM_CREDENTIALS, credentials)]
+    connection.sendmsg([_MESSAGE.pack(command, 0, 0)], ancillary)
+    reply = b""
+    while len(reply) < _MESSAGE.size:
+        part = connection.recv(_MESSAGE.size - len(reply))
+        if not part:
+            raise ConnectionResetError
+        reply += part
+    result, _, value = _MESSAGE.unpack(reply)
+    # The state is the result; a pid is the value, as a pointer.
+    return int(value) if command == GET_INIT_PID else int(result)
