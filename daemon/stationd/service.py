@@ -10,7 +10,7 @@ import secrets
 import time
 
 from twisted.application.service import MultiService, Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from zope.interface.verify import verifyObject
@@ -109,9 +109,7 @@ class Station(MultiService):
 
     async def _stop(self) -> None:
         for part in reversed(list(self)):
-            stopping = part.disownServiceParent()
-            if stopping is not None:
-                await stopping
+            await maybeDeferred(part.stopService)
         self._log.info("everything is on disk")
 
     def system(self) -> dict[str, object]:

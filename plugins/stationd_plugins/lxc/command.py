@@ -97,5 +97,6 @@ def _request(connection: socket.socket, command: int) -> int:
             raise ConnectionResetError
         reply += part
     result, _, value = _MESSAGE.unpack(reply)
-    # The state is the result; a pid is the value, as a pointer.
-    return int(value) if command == GET_INIT_PID else int(result)
+    if result < 0:
+        raise OSError(-result, os.strerror(-result))
+    return int(value)

@@ -1,0 +1,59 @@
+# Two commands do all the set-up on a fresh Debian 12: make run, make test.
+# PYTHON=/usr/bin/python3 chooses another interpreter (3.11 or later).
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TESTS ?= tests
+
+.PHONY: help run test unit lint clean
+
+help:
+	@echo "make run    install into $(VENV) and run stationd in the foreground, its state in ./var"
+	@echo "make test   install what the tests need, then run all of them"
+	@echo "make unit   only the tests that need no Docker and no LXC"
+	@echo "make lint   style, types, layers"
+	@echo "make clean  remove what the others made, except ./var"
+
+run: $(VENV)/run.stamp
+	@$(BIN)/python etc/first-run.py var
+	@exec $(BIN)/twistd --nodaemon --pidfile= stationd --config var/stationd.toml
+
+test: $(VENV)/test.stamp
+	@$(BIN)/python -m tests.functional.lab $(BIN)/python -m twisted.trial $(TESTS)
+
+unit: $(VENV)/test.stamp
+	@$(BIN)/python -m twisted.trial `ls -d tests/test_*.py tests/journal tests/web tests/plugins tests/cli | sed 's/\.py$$//;s,/,.,g'`
+
+lint: $(VENV)/test.stamp
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m twisted.trial tests.test_layers
+
+$(VENV)/bin/pip:
+	@if ! $(PYTHON) -m venv $(VENV) >/dev/null 2>&1; then \
+	  rm -rf $(VENV); \
+	  if [ "`id -u`" = 0 ]; then \
+	    echo "installing python3-venv"; \
+	    { apt-get update && apt-get install -y --no-install-recommends python3-venv; } >/tmp/stationd-apt.log 2>&1 \
+	      || { cat /tmp/stationd-apt.log; exit 1; }; \
+	    $(PYTHON) -m venv $(VENV); \
+	  else \
+	    echo "Python's venv module is missing; as root: apt-get install python3-venv"; exit 1; \
+	  fi; \
+	fi
+
+$(VENV)/run.stamp: $(VENV)/bin/pip setup.py
+	@echo "installing stationd into $(VENV)"
+	@$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/bin/pip setup.py
+	@echo "installing stationd and its tests' tools into $(VENV)"
+	@$(BIN)/pip install --quiet --editable '.[test,lint]'
+	@touch $@ $(VENV)/run.stamp
+
+clean:
+	rm -rf $(VENV) build *.egg-info _trial_temp* .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,103 @@
+"""C{stationctl}: what is done to stationd from a shell. It imports no Twisted, so it
+starts in the time that Python does."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import secrets
+import sys
+from collections.abc import Sequence
+
+from stationd.errors import BadValue, StationdError
+from stationd.web.passwords import SALT_BYTES, Account, check_name, hashed, read, write
+
+USERS = "/etc/stationd/users"
+
+LEAST_PASSWORD_LENGTH = 8
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line says; the exit code, 1 after an error."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.do(options)
+    except (StationdError, OSError) as error:
+        print(f"stationctl: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="stationctl", description="Look after stationd.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    user = commands.add_parser("user", help="who can log in")
+    user.add_argument("--users", default=USERS, metavar="FILE", help="the users file (%(default)s)")
+    actions = user.add_subparsers(required=True, metavar="ACTION")
+    add = actions.add_parser("add", help="add a user")
+    add.add_argument("name")
+    add.add_argument("--admin", action="store_true", help="may clear the log, write as others")
+    add.set_defaults(do=_add)
+    password = actions.add_parser("password", help="give a user another password")
+    password.add_argument("name")
+    password.set_defaults(do=_password)
+    for action in (add, password):
+        source = action.add_mutually_exclusive_group()
+        source.add_argument("--password-stdin", action="store_true", help="read it from stdin")
+        source.add_argument("--generate", action="store_true", help="make one and print it")
+    remove = actions.add_parser("remove", help="remove a user")
+    remove.add_argument("name")
+    remove.set_defaults(do=_remove)
+    actions.add_parser("list", help="show all users").set_defaults(do=_list)
+    return parser
+
+
+def _add(options: argparse.Namespace) -> None:
+    accounts = read(options.users)
+    name = check_name(options.name)
+    if name in accounts:
+        raise BadValue("name", name, "a new one; see 'stationctl user password'")
+    accounts[name] = Account(name, "admin" if options.admin else "user", _new_hash(options))
+    write(options.users, accounts.values())
+
+
+def _password(options: argparse.Namespace) -> None:
+    accounts = read(options.users)
+    account = _existing(accounts, options.name)
+    accounts[account.name] = Account(account.name, account.role, _new_hash(options))
+    write(options.users, accounts.values())
+
+
+def _remove(options: argparse.Namespace) -> None:
+    accounts = read(options.users)
+    del accounts[_existing(accounts, options.name).name]
+    write(options.users, accounts.values())
+
+
+def _list(options: argparse.Namespace) -> None:
+    for account in read(options.users).values():
+        print(f"{account.name}\t{account.role}")
+
+
+def _existing(accounts: dict[str, Account], name: str) -> Account:
+    if name not in accounts:
+        raise BadValue(
+            "name", name, f"one of {', '.join(accounts) or 'nobody: there are no users'}"
+        )
+    return accounts[name]
+
+
+def _new_hash(options: argparse.Namespace) -> str:
+    if options.generate:
+        password = secrets.token_urlsafe(12)
+        print(password)
+    elif options.password_stdin:
+        password = sys.stdin.readline().rstrip("\n")
+    else:
+        password = getpass.getpass(f"Password for {options.name}: ")
+        if getpass.getpass("Again: ") != password:
+            raise BadValue("password", "…", "the same one twice")
+    if len(password) < LEAST_PASSWORD_LENGTH:
+        raise BadValue("password", "…", f"at least {LEAST_PASSWORD_LENGTH} characters")
+    return hashed(password, os.urandom(SALT_BYTES))

@@ -1,0 +1,1 @@
+"""Tests against a real Docker engine, real LXC containers, and the real daemon."""

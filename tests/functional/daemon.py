@@ -1,0 +1,128 @@
+"""The real daemon in a process of its own, and curl."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+TWISTD = os.path.join(os.path.dirname(sys.executable), "twistd")
+
+READY = 20.0
+
+
+class Daemon:
+    """A stationd with its state in a directory of its own.
+
+    @ivar socket: its Unix socket's path. C{port}: its TCP port.
+    """
+
+    def __init__(self, docker: str = "unix:///nowhere", lxc: str = "/nowhere/lxc") -> None:
+        # Not under trial's directory: a Unix socket's path can have 107 bytes.
+        self.directory = tempfile.mkdtemp(prefix="stationd-")
+        self.socket = os.path.join(self.directory, "api.sock")
+        self.configuration = os.path.join(self.directory, "stationd.toml")
+        self.log = os.path.join(self.directory, "daemon.log")
+        with open(self.configuration, "w", encoding="utf-8") as file:
+            file.write(
+                f'[journal]\ndirectory = "{self.directory}/state"\n'
+                f'[http]\nendpoints = ["unix:{self.socket}:mode=660", '
+                '"tcp:0:interface=127.0.0.1"]\n'
+                f'[auth]\nusers = "{self.directory}/users"\n'
+                f'[sources.docker]\nurl = "{docker}"\n'
+                f'[sources.lxc]\npath = "{lxc}"\n'
+            )
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *live: str) -> None:
+        """Start it, and wait until it answers and follows the sources named."""
+        command = [TWISTD, "--nodaemon", "--pidfile=", "stationd", "--config", self.configuration]
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.directory)
+        deadline = time.monotonic() + READY
+        while True:
+            try:
+                states = self.get("/api/v1/system")["sources"]
+                if all(states[name]["state"] == "live" for name in live):
+                    return
+            except (OSError, ValueError, subprocess.CalledProcessError):
+                pass
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"the daemon does not get ready:\n{self.said()}")
+            time.sleep(0.02)
+
+    def said(self) -> str:
+        """What it wrote to its log."""
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    @property
+    def port(self) -> int:
+        """The TCP port it listens on."""
+        return int(re.findall(r"starting on (\d+)", self.said())[-1])
+
+    def stop(self) -> float:
+        """SIGTERM; the seconds until it was gone, 0 if it did not run."""
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> float:
+        """SIGKILL."""
+        return self._end(signal.SIGKILL)
+
+    def _end(self, number: int) -> float:
+        if self.process is None or self.process.poll() is not None:
+            return 0.0
+        began = time.monotonic()
+        self.process.send_signal(number)
+        self.process.wait(30)
+        return time.monotonic() - began
+
+    def close(self) -> None:
+        """Stop it and remove its state."""
+        self.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def curl(self, path: str, *arguments: str) -> str:
+        """What curl prints, over the Unix socket."""
+        command = ["curl", "-sS", "--max-time", "60", "--unix-socket", self.socket, *arguments]
+        command.append(f"http://stationd{path}")
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    def get(self, path: str) -> Any:
+        """The JSON at a path."""
+        return json.loads(self.curl(path))
+
+    def post(self, path: str, value: object) -> Any:
+        """The JSON answered to a JSON."""
+        return json.loads(self.curl(path, "--data-binary", json.dumps(value)))
+
+    def events(self) -> list[dict[str, Any]]:
+        """The data of all events, oldest first."""
+        answer = self.get("/api/v1/event?index=0")
+        found: list[dict[str, Any]] = []
+        while answer["messages"]:
+            found += [json.loads(m.split(":", 3)[3]) for m in reversed(answer["messages"])]
+            answer = self.get(f"/api/v1/event?index={answer['offset']}")
+        return found
+
+    def sentences(self) -> list[tuple[str, str, str]]:
+        """Level, category and message of all log records, oldest first."""
+        records = self.get("/api/v1/log?limit=10000")
+        return [(r["level"], r["category"], r["message"]) for r in reversed(records)]
+
+
+def eventually(check: Any, seconds: float = 10.0) -> Any:
+    """The first true result of a function that is called again and again."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = check()
+        if found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.02)

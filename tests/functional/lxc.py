@@ -1,0 +1,57 @@
+"""Real LXC containers in a directory of their own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+
+from tests.functional.lab import make_rootfs
+
+INIT = """#!/bin/sh
+trap 'exit 0' TERM
+trap 'reboot -f' HUP
+while :; do sleep 0.05; done
+"""
+
+CONFIG = """lxc.uts.name = {name}
+lxc.rootfs.path = dir:{rootfs}
+lxc.net.0.type = empty
+lxc.init.cmd = /bin/initsh
+lxc.signal.halt = SIGTERM
+lxc.signal.reboot = SIGHUP
+"""
+
+
+class Lxc:
+    """An LXC path, and the commands of LXC on it."""
+
+    def __init__(self) -> None:
+        self.path = tempfile.mkdtemp(prefix="stationd-lxc-")
+
+    def create(self, name: str) -> None:
+        """A container, made by hand."""
+        rootfs = os.path.join(self.path, name, "rootfs")
+        make_rootfs(rootfs)
+        init = os.path.join(rootfs, "bin/initsh")
+        with open(init, "w", encoding="ascii") as file:
+            file.write(INIT)
+        os.chmod(init, 0o755)
+        with open(os.path.join(self.path, name, "config"), "w", encoding="ascii") as file:
+            file.write(CONFIG.format(name=name, rootfs=rootfs))
+
+    def run(self, command: str, name: str, *arguments: str) -> str:
+        """C{lxc-COMMAND}; what it prints."""
+        whole = [f"lxc-{command}", "-P", self.path, "-n", name, *arguments]
+        done = subprocess.run(whole, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise AssertionError(f"{' '.join(whole)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def close(self) -> None:
+        """Stop and remove everything."""
+        for name in os.listdir(self.path):
+            command = ["lxc-stop", "-P", self.path, "-n", name, "-k"]
+            subprocess.run(command, capture_output=True, check=False)
+        shutil.rmtree(self.path, ignore_errors=True)

@@ -1,0 +1,79 @@
+"""SIGKILL at any moment loses nothing that was acknowledged."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import socket
+import threading
+import time
+
+from twisted.trial.unittest import TestCase
+
+from tests.functional.daemon import Daemon
+
+ROUNDS = 50
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("stationd", timeout=10)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(self._path)
+
+
+class KillTests(TestCase):
+    """A producer that posts numbered records, and a daemon that is killed."""
+
+    timeout = 900
+
+    def test_acknowledged_records_are_there_once_and_in_order(self) -> None:
+        seed = random.randrange(10**9)
+        chance = random.Random(seed)
+        daemon = Daemon()
+        self.addCleanup(daemon.close)
+        acknowledged: dict[str, int] = {}
+        posted = 0
+        for round in range(ROUNDS):
+            daemon.start()
+            stop = threading.Event()
+
+            def produce() -> None:
+                nonlocal posted
+                connection = _Connection(daemon.socket)
+                while not stop.is_set():
+                    count = posted % 3 + 1
+                    texts = [f"{posted + n}" for n in range(count)]
+                    posted += count
+                    body = json.dumps([{"category": "test", "message": text} for text in texts])
+                    try:
+                        connection.request("POST", "/api/v1/log", body)
+                        answer = connection.getresponse()
+                        first = json.loads(answer.read())["first"]
+                    except (OSError, http.client.HTTPException, ValueError):
+                        return
+                    acknowledged.update({t: first + n for n, t in enumerate(texts)})
+
+            producer = threading.Thread(target=produce)
+            producer.start()
+            time.sleep(chance.uniform(0.0, 0.15))
+            daemon.kill()
+            stop.set()
+            producer.join()
+        daemon.start()
+        lines = daemon.curl("/api/v1/log/export?format=jsonl&category=test").splitlines()
+        records = [json.loads(line) for line in lines]
+        texts = [record["message"] for record in records]
+        said = f"seed {seed}, {len(acknowledged)} acknowledged, {len(texts)} found"
+        self.assertGreater(len(acknowledged), ROUNDS, said)
+        self.assertEqual(len(texts), len(set(texts)), said)
+        self.assertEqual(texts, sorted(texts, key=int), said)
+        ids = {record["message"]: record["id"] for record in records}
+        lost = {text: id for text, id in acknowledged.items() if ids.get(text) != id}
+        self.assertEqual(lost, {}, said)
+        numbers = [record["id"] for record in records]
+        self.assertEqual(numbers, sorted(set(numbers)), said)

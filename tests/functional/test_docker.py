@@ -1,0 +1,316 @@
+"""A real engine: what is done to containers and images, against what is recorded."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import subprocess
+import time
+from typing import Any
+
+from twisted.trial.unittest import TestCase
+
+from tests.functional import lab
+from tests.functional.daemon import Daemon, eventually
+
+
+class DockerCase(TestCase):
+    """A daemon that follows the laboratory's engine."""
+
+    timeout = 300
+
+    def setUp(self) -> None:
+        self.url = lab.docker_url()
+        self.daemon = Daemon(docker=self.url)
+        self.addCleanup(self.daemon.close)
+        self.daemon.start("docker")
+
+    def docker(self, *arguments: str) -> str:
+        return lab.docker(self.url, *arguments)
+
+    def after(self, *commands: str, ending: str) -> tuple[list[dict[str, Any]], list[str]]:
+        """Do things; the events and log sentences of them, when the last event has
+        a state. Ids are replaced, so that they can be compared."""
+        number = self.daemon.get("/api/v1/event")["offset"]
+        logged = len(self.daemon.sentences())
+        for command in commands:
+            subprocess.run(
+                ["sh", "-c", command],
+                env={**os.environ, "DOCKER_HOST": self.url},
+                check=False,
+                capture_output=True,
+            )
+
+        def done() -> bool:
+            messages = self.daemon.get(f"/api/v1/event?index={number}")["messages"]
+            return any(f'"{ending}"' in message for message in messages)
+
+        self.assertTrue(eventually(done), self.daemon.said())
+        # What belongs to the last happening is told a moment later.
+        time.sleep(0.3)
+        events = self.daemon.events()
+        fresh = events[len(events) - (self.daemon.get("/api/v1/event")["offset"] - number) :]
+        sentences = [
+            f"{level} {category} {text}"
+            for level, category, text in self.daemon.sentences()[logged:]
+        ]
+        return fresh, sentences
+
+
+class RecordTests(DockerCase):
+    """Every row of the table."""
+
+    def lifecycle(self, name: str, *states: str | dict[str, Any]) -> list[dict[str, Any]]:
+        expected: list[dict[str, Any]] = []
+        for state in states:
+            more = {"state": state} if isinstance(state, str) else state
+            expected.append({"container": name, "type": "docker"} | more)
+        return expected
+
+    def plain(self, events: list[dict[str, Any]], keep: tuple[str, ...] = ()) -> list[Any]:
+        """Events without what differs from run to run."""
+        for event in events:
+            if event.get("state") == "die" and "exitCode" not in keep:
+                self.assertIsInstance(event["exitCode"], int)
+        drop = {"id"} if "id" not in keep else set()
+        return [{k: v for k, v in event.items() if k not in drop} for event in events]
+
+    def test_create_start_stop_restart_kill_pause_rename_destroy(self) -> None:
+        run = "sh -c 'trap \"exit 0\" TERM; while :; do sleep 0.1; done'"
+        events, log = self.after(
+            f"docker create --name one {lab.IMAGE} {run}",
+            "docker start one",
+            "docker pause one",
+            "docker unpause one",
+            "docker stop -t 5 one",
+            "docker start one",
+            "docker restart -t 5 one",
+            "docker rename one two",
+            "docker kill two",
+            "docker wait two",
+            "docker rm two",
+            ending="destroy",
+        )
+        term = {"state": "kill", "signal": "SIGTERM"}
+        zero = {"state": "die", "exitCode": 0}
+        self.assertEqual(
+            self.plain(events),
+            self.lifecycle(
+                "one",
+                *("create", "start", "pause", "unpause", term, zero, "stop"),
+                *("start", term, zero, "stop", "start", "restart"),
+            )
+            + self.lifecycle(
+                "two",
+                {"state": "rename", "old": "one"},
+                {"state": "kill", "signal": "SIGKILL"},
+                {"state": "die", "exitCode": 137},
+                "destroy",
+            ),
+        )
+        short = events[0]["id"][:12]
+        self.assertEqual(
+            log,
+            [
+                f"{line} (docker, {short}, {'two' if index >= 13 else 'one'})"
+                for index, line in enumerate(
+                    [
+                        "INFO container Create container",
+                        "INFO container Start container",
+                        "INFO container Pause container",
+                        "INFO container Unpause container",
+                        "INFO container Kill container with SIGTERM",
+                        "INFO container Container exited with code 0",
+                        "INFO container Stop container",
+                        "INFO container Start container",
+                        "INFO container Kill container with SIGTERM",
+                        "INFO container Container exited with code 0",
+                        "INFO container Stop container",
+                        "INFO container Start container",
+                        "INFO container Restart container",
+                        "INFO container Rename container from one",
+                        "INFO container Kill container with SIGKILL",
+                        "WARN container Container exited with code 137",
+                        "INFO container Destroy container",
+                    ]
+                )
+            ],
+        )
+
+    def test_out_of_memory(self) -> None:
+        events, log = self.after(
+            f"docker run --name hungry -m 16m --memory-swap 16m {lab.IMAGE} tail /dev/zero",
+            "docker rm hungry",
+            ending="destroy",
+        )
+        states = [event["state"] for event in events]
+        self.assertEqual(states, ["create", "start", "oom", "die", "destroy"])
+        self.assertEqual(events[3]["exitCode"], 137)
+        self.assertIn("ERROR container Container ran out of memory (docker, ", log[2])
+
+    def test_exit_code(self) -> None:
+        events, log = self.after(
+            f"docker run --rm --name bad {lab.IMAGE} sh -c 'exit 3'", ending="destroy"
+        )
+        self.assertEqual(events[2]["exitCode"], 3)
+        self.assertIn("WARN container Container exited with code 3 (", log[2])
+
+    def test_health(self) -> None:
+        events, log = self.after(
+            f"docker run -d --name sick --health-cmd false --health-interval 1s "
+            f"--health-retries 1 {lab.IMAGE} sleep 100",
+            ending="unhealthy",
+        )
+        # Each check makes three exec events; none of them is here.
+        self.assertEqual([e["state"] for e in events], ["create", "start", "unhealthy"])
+        self.assertTrue(log[2].startswith("WARN container Container is unhealthy (docker, "))
+        self.docker("rm", "-f", "sick")
+
+    def test_published_ports(self) -> None:
+        events, log = self.after(
+            f"docker run -d --name web -p 127.0.0.1:0:80 {lab.IMAGE} sleep 100", ending="add"
+        )
+        self.assertEqual([e.get("port") for e in events], [None, None, "add"])
+        (mapping,) = events[2]["mapping"]
+        self.assertRegex(mapping, r"^127\.0\.0\.1:\d+->80/tcp$")
+        self.assertEqual(len(log), 2)
+        events, log = self.after("docker rm -f web", ending="destroy")
+        kinds = [e.get("state") or e["port"] for e in events]
+        self.assertEqual(kinds, ["kill", "die", "remove", "destroy"])
+        self.assertEqual(events[2]["mapping"], [mapping])
+
+    def test_export(self) -> None:
+        events, log = self.after(
+            f"docker create --name ex {lab.IMAGE} true; docker export ex; docker rm ex",
+            ending="destroy",
+        )
+        self.assertEqual(
+            events[1],
+            {
+                "container": "ex",
+                "cid": events[0]["id"],
+                "state": "completed",
+                "result": 0,
+                "type": "docker",
+            },
+        )
+        short = events[0]["id"][:12]
+        self.assertEqual(log[1], f"INFO export Finished export container (docker, {short}, ex)")
+
+    def test_images(self) -> None:
+        reference = f"{lab.registry()}/some/bb:v1"
+        events, log = self.after(
+            f"docker tag {lab.IMAGE} {reference}",
+            f"docker push {reference}",
+            f"docker save {reference} > {self.daemon.directory}/image.tar",
+            f"docker rmi {reference}",
+            f"docker pull {reference}",
+            f"docker rmi {reference}",
+            f"docker load < {self.daemon.directory}/image.tar",
+            f"docker rmi {reference}",
+            f"echo hello > {self.daemon.directory}/f; tar -C {self.daemon.directory} -c f "
+            f"| docker import - one:only",
+            "docker rmi one:only",
+            ending="delete",
+        )
+        updates = [e["state"] for e in events if e["action"] == "update"]
+        self.assertEqual(
+            updates,
+            ["tag", "save", "untag", "pull", "untag", "load", "untag"]
+            # The engine tells these two in either order.
+            + sorted(updates[7:9], reverse=True)
+            + ["untag", "delete"],
+        )
+        (download,) = [e for e in events if e["action"] == "download"]
+        self.assertEqual(
+            download,
+            {
+                "name": "some/bb",
+                "repository": lab.registry(),
+                "state": "success",
+                "tag": "v1",
+                "action": "download",
+                "type": "docker",
+            },
+        )
+        self.assertIn(
+            f"INFO image Finished to download image from {lab.registry()} (docker, {reference})",
+            log,
+        )
+        (deleted,) = [e for e in events if e["action"] == "delete"]
+        self.assertEqual(deleted["state"], "success")
+        self.assertEqual(len([line for line in log if line.startswith("INFO image Delete")]), 1)
+
+    def test_figures_of_a_running_container(self) -> None:
+        self.docker("run", "-d", "--name", "busy", lab.IMAGE, "sh", "-c", "while :; do :; done")
+        self.addCleanup(self.docker, "rm", "-f", "busy")
+        time.sleep(0.5)
+        eventually(lambda: "busy" in self.daemon.curl("/api/v1/container"))
+        shown = self.daemon.get("/api/v1/container/docker/busy")
+        share = 1 / (os.cpu_count() or 1)
+        self.assertGreater(shown["cpu"], 0.5 * share)
+        self.assertLess(shown["cpu"], 1.2 * share)
+        self.assertGreater(shown["memory"], 10_000)
+        inspected = self.docker(
+            "inspect", "-f", "{{.NetworkSettings.Networks.bridge.IPAddress}}", "busy"
+        )
+        self.assertIn(inspected, shown["ipaddress"])
+
+
+class RestartTests(DockerCase):
+    """The daemon goes and comes back."""
+
+    def test_what_happened_meanwhile_is_recorded_once(self) -> None:
+        self.after(f"docker run --rm --name before {lab.IMAGE} true", ending="destroy")
+        for end in (self.daemon.stop, self.daemon.kill):
+            end()
+            name = f"during-{end.__name__}"
+            self.docker("run", "--rm", "--name", name, lab.IMAGE, "true")
+            self.daemon.start("docker")
+            self.docker("run", "--rm", "--name", "after", lab.IMAGE, "true")
+            eventually(lambda: "after" in self.daemon.curl("/api/v1/log?text=Destroy"))
+        events = self.daemon.events()
+        for name in ("before", "during-stop", "during-kill"):
+            states = [e["state"] for e in events if e.get("container") == name]
+            self.assertEqual(states, ["create", "start", "die", "destroy"], name)
+        messages = [text for _, _, text in self.daemon.sentences()]
+        for name in ("before", "during-stop", "during-kill"):
+            self.assertEqual(len([m for m in messages if m.endswith(f" {name})")]), 4, name)
+
+    def test_it_ends_within_a_second_and_answers_waits(self) -> None:
+        self.docker("run", "-d", "--name", "long", lab.IMAGE, "sleep", "100")
+        self.addCleanup(self.docker, "rm", "-f", "long")
+        eventually(lambda: "long" in self.daemon.curl("/api/v1/container"))
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            path = "/api/v1/event/wait/docker/long/stopped?duration=50"
+            waiting = pool.submit(self.daemon.get, path)
+            eventually(lambda: "stationd_waits_open 1" in self.daemon.curl("/metrics"))
+            self.assertLess(self.daemon.stop(), 1.0)
+            self.assertEqual(waiting.result(5)["state"], "running")
+        self.assertNotIn("Traceback", self.daemon.said())
+        self.assertNotIn("Unhandled", self.daemon.said())
+
+
+class ShortLivedTests(DockerCase):
+    """Containers that live for milliseconds."""
+
+    COUNT = 200
+
+    def test_a_wait_for_each_ends_with_its_exit_code(self) -> None:
+        def run(index: int) -> tuple[int, dict[str, Any]]:
+            code = index % 7
+            id = self.docker("run", "-d", "--rm", lab.IMAGE, "sh", "-c", f"exit {code}")
+            return code, self.daemon.get(f"/api/v1/event/wait/docker/{id}/stopped?duration=60")
+
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            results = list(pool.map(run, range(self.COUNT)))
+        wrong = [
+            (code, shown)
+            for code, shown in results
+            if shown.get("state") != "stopped" or shown.get("exitCode") != code
+        ]
+        self.assertEqual(wrong, [])
+        self.assertIn("stationd_waits_open 0", self.daemon.curl("/metrics"))
+
+
+del DockerCase

@@ -1,0 +1,117 @@
+"""Real LXC: what is done to containers, against what is recorded."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from twisted.trial.unittest import TestCase
+
+from tests.functional import lab
+from tests.functional.daemon import Daemon, eventually
+from tests.functional.lxc import Lxc
+
+
+class LxcTests(TestCase):
+    """A daemon that watches an LXC path."""
+
+    timeout = 120
+
+    def setUp(self) -> None:
+        lab.need_lxc()
+        self.lxc = Lxc()
+        self.addCleanup(self.lxc.close)
+        self.daemon = Daemon(lxc=self.lxc.path)
+        self.addCleanup(self.daemon.close)
+
+    def states(self, name: str) -> list[str]:
+        return [e["state"] for e in self.daemon.events() if e["container"] == name]
+
+    def check(self, name: str, *states: str) -> None:
+        eventually(lambda: len(self.states(name)) >= len(states))
+        self.assertEqual(self.states(name), list(states), self.daemon.said())
+
+    def test_the_life_of_a_container(self) -> None:
+        self.daemon.start("lxc")
+        self.lxc.create("one")
+        self.check("one", "create")
+        self.lxc.run("start", "one")
+        self.check("one", "create", "start")
+        self.lxc.run("freeze", "one")
+        self.check("one", "create", "start", "pause")
+        self.assertEqual(self.daemon.get("/api/v1/container/lxc/one")["state"], "paused")
+        self.lxc.run("unfreeze", "one")
+        self.check("one", "create", "start", "pause", "unpause")
+        self.lxc.run("stop", "one", "--reboot", "--timeout", "10")
+        self.check("one", "create", "start", "pause", "unpause", "restart")
+        self.lxc.run("wait", "one", "-s", "RUNNING", "-t", "10")
+        self.lxc.run("stop", "one", "--timeout", "10")
+        self.check("one", "create", "start", "pause", "unpause", "restart", "stop")
+        self.lxc.run("copy", "one", "-N", "two")
+        self.check("two", "create")
+        self.lxc.run("destroy", "two")
+        self.check("two", "create", "destroy")
+        os.rename(f"{self.lxc.path}/one", f"{self.lxc.path}/three")
+        self.check("three", "rename")
+        self.lxc.run("destroy", "three")
+        self.check("three", "rename", "destroy")
+        self.assertEqual(
+            [text for _, category, text in self.daemon.sentences() if category == "container"],
+            [
+                "Create container (lxc, one)",
+                "Start container (lxc, one)",
+                "Pause container (lxc, one)",
+                "Unpause container (lxc, one)",
+                "Restart container (lxc, one)",
+                "Stop container (lxc, one)",
+                "Create container (lxc, two)",
+                "Destroy container (lxc, two)",
+                "Rename container from one (lxc, three)",
+                "Destroy container (lxc, three)",
+            ],
+        )
+
+    def test_what_is_there_already_is_listed_and_not_recorded(self) -> None:
+        self.lxc.create("one")
+        self.lxc.create("two")
+        self.lxc.run("start", "one")
+        self.daemon.start("lxc")
+        shown = {c["name"]: c["state"] for c in self.daemon.get("/api/v1/container")}
+        self.assertEqual(shown, {"one": "running", "two": "stopped"})
+        self.assertEqual(self.daemon.events(), [])
+        self.lxc.run("stop", "one", "-k")
+        self.check("one", "stop")
+
+    def test_figures(self) -> None:
+        self.lxc.create("one")
+        self.lxc.run("start", "one")
+        self.daemon.start("lxc")
+        shown = self.daemon.get("/api/v1/container/lxc/one")
+        self.assertGreater(shown["memory"], 10_000)
+        self.assertTrue(0 <= shown["cpu"] < 1)
+        self.assertEqual((shown["rx"], shown["tx"], shown["ipaddress"]), (0, 0, []))
+
+    def test_waits(self) -> None:
+        self.lxc.create("one")
+        self.daemon.start("lxc")
+        self.lxc.run("start", "one")
+        path = "/api/v1/event/wait/lxc/one"
+        self.assertEqual(self.daemon.get(f"{path}/running?duration=10")["state"], "running")
+        began = time.monotonic()
+        self.assertEqual(self.daemon.get(f"{path}/stopped?duration=0.3")["state"], "running")
+        self.assertGreater(time.monotonic() - began, 0.29)
+        self.lxc.run("stop", "one", "-k")
+        self.assertEqual(self.daemon.get(f"{path}/stopped?duration=10")["state"], "stopped")
+
+    def test_a_path_that_appears_later(self) -> None:
+        os.rmdir(self.lxc.path)
+        self.daemon.start()
+        state = self.daemon.get("/api/v1/system")["sources"]["lxc"]
+        self.assertEqual(state, {"state": "absent", "reason": f"there is no {self.lxc.path}"})
+        os.mkdir(self.lxc.path)
+
+        def live() -> bool:
+            states = self.daemon.get("/api/v1/system")["sources"]
+            return bool(states["lxc"]["state"] == "live")
+
+        self.assertTrue(eventually(live))
