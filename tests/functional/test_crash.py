@@ -38,26 +38,27 @@ class KillTests(TestCase):
         self.addCleanup(daemon.close)
         acknowledged: dict[str, int] = {}
         posted = 0
-        for round in range(ROUNDS):
+        stop = threading.Event()
+
+        def produce() -> None:
+            nonlocal posted
+            connection = _Connection(daemon.socket)
+            while not stop.is_set():
+                count = posted % 3 + 1
+                texts = [f"{posted + n}" for n in range(count)]
+                posted += count
+                body = json.dumps([{"category": "test", "message": text} for text in texts])
+                try:
+                    connection.request("POST", "/api/v1/log", body)
+                    answer = connection.getresponse()
+                    first = json.loads(answer.read())["first"]
+                except (OSError, http.client.HTTPException, ValueError):
+                    return
+                acknowledged.update({t: first + n for n, t in enumerate(texts)})
+
+        for _ in range(ROUNDS):
             daemon.start()
-            stop = threading.Event()
-
-            def produce() -> None:
-                nonlocal posted
-                connection = _Connection(daemon.socket)
-                while not stop.is_set():
-                    count = posted % 3 + 1
-                    texts = [f"{posted + n}" for n in range(count)]
-                    posted += count
-                    body = json.dumps([{"category": "test", "message": text} for text in texts])
-                    try:
-                        connection.request("POST", "/api/v1/log", body)
-                        answer = connection.getresponse()
-                        first = json.loads(answer.read())["first"]
-                    except (OSError, http.client.HTTPException, ValueError):
-                        return
-                    acknowledged.update({t: first + n for n, t in enumerate(texts)})
-
+            stop.clear()
             producer = threading.Thread(target=produce)
             producer.start()
             time.sleep(chance.uniform(0.0, 0.15))

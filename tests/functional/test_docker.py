@@ -216,11 +216,14 @@ class RecordTests(DockerCase):
         updates = [e["state"] for e in events if e["action"] == "update"]
         self.assertEqual(
             updates,
-            ["tag", "save", "untag", "pull", "untag", "load", "untag"]
-            # The engine tells these two in either order.
-            + sorted(updates[7:9], reverse=True)
-            + ["untag", "delete"],
+            [
+                *("tag", "save", "untag", "pull", "untag", "load", "untag"),
+                # The engine tells these two in either order.
+                *sorted(updates[7:9], reverse=True),
+                *("untag", "delete"),
+            ],
         )
+        self.assertEqual(set(updates[7:9]), {"tag", "import"})
         (download,) = [e for e in events if e["action"] == "download"]
         self.assertEqual(
             download,

@@ -7,7 +7,7 @@ import time
 import zlib
 from collections.abc import Iterator
 
-from twisted.internet.interfaces import IPullProducer
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.web.server import Request
 from zope.interface import implementer
 
@@ -42,7 +42,7 @@ def send(request: Request, answer: Answer) -> None:
     request.finish()
 
 
-def stream(request: Request, answer: Stream) -> None:
+def stream(request: Request, answer: Stream, clock: IReactorTime) -> None:
     """Write an answer at the client's pace, and finish."""
     _headers(request, answer)
     request.setHeader("vary", "accept-encoding")
@@ -53,7 +53,9 @@ def stream(request: Request, answer: Stream) -> None:
         request.finish()
         return
     chunks = compress(answer.chunks) if compressed else answer.chunks
-    request.registerProducer(Pump(request, chunks), False)
+    pump = Pump(request, chunks, clock)
+    request.registerProducer(pump, True)
+    pump.resumeProducing()
 
 
 def _headers(request: Request, answer: Answer | Stream) -> None:
@@ -64,35 +66,52 @@ def _headers(request: Request, answer: Answer | Stream) -> None:
         request.setHeader(name, value)
 
 
-@implementer(IPullProducer)
+@implementer(IPushProducer)
 class Pump:
-    """Takes from an iterator when the client can take more, a slice of time at most."""
+    """Takes from an iterator while the client can take more, a slice of time at once."""
 
-    def __init__(self, request: Request, chunks: Iterator[bytes]) -> None:
+    def __init__(self, request: Request, chunks: Iterator[bytes], clock: IReactorTime) -> None:
         self._request = request
         self._chunks = chunks
+        self._clock = clock
+        self._next: IDelayedCall | None = None
 
     def resumeProducing(self) -> None:
-        """Write some of it, or nothing if the time is up before there is some."""
+        """Go on, soon."""
+        if self._next is None:
+            self._next = self._clock.callLater(0, self._produce)
+
+    def pauseProducing(self) -> None:
+        """The client cannot take more."""
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+
+    def stopProducing(self) -> None:
+        """The client has gone."""
+        self.pauseProducing()
+        self._chunks = iter(())
+
+    def _produce(self) -> None:
+        self._next = None
         until = time.monotonic() + SLICE
         parts: list[bytes] = []
         size = 0
+        over = True
         for chunk in self._chunks:
             parts.append(chunk)
             size += len(chunk)
             if size >= CHUNK_BYTES or time.monotonic() > until:
+                over = False
                 break
-        else:
-            self._request.write(b"".join(parts))
-            self._request.unregisterProducer()
-            self._request.finish()
-            return
+        # Before the write, which can pause us.
+        if not over:
+            self.resumeProducing()
         if size:
             self._request.write(b"".join(parts))
-
-    def stopProducing(self) -> None:
-        """The client has gone."""
-        self._chunks = iter(())
+        if over:
+            self._request.unregisterProducer()
+            self._request.finish()
 
 
 def compress(chunks: Iterator[bytes]) -> Iterator[bytes]:

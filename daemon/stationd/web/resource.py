@@ -129,7 +129,7 @@ class ApiResource(Resource):
         if request._disconnected:
             return
         if isinstance(answer, Stream):
-            stream(request, answer)
+            stream(request, answer, self._api.clock)
         else:
             send(request, answer)
 

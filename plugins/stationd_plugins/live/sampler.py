@@ -142,10 +142,12 @@ class Sampler:
                 self._layout = cgroups.layout(_text("/proc/self/mounts"), self._root)
             started = _started(pid)
             member = cgroups.membership(_text(f"/proc/{pid}/cgroup"))
-            cpu_ns = self._cpu_ns(cgroups.directory(self._layout, member, "cpuacct"))
             memory = self._memory(cgroups.directory(self._layout, member, "memory"))
+            # The first of these imports a library; the counters that become rates
+            # must be read at the time that is noted with them.
             traffic = links.traffic(pid)
             at = time.monotonic()
+            cpu_ns = self._cpu_ns(cgroups.directory(self._layout, member, "cpuacct"))
             if _started(pid) != started:
                 return None
         except OSError as error:

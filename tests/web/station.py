@@ -1,0 +1,194 @@
+"""The API over journals in memory, without sockets, and a client for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+from treq.testing import RequestTraversalAgent
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.interfaces import IConsumer
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.client import readBody
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IBodyProducer, IResponse
+from zope.interface import implementer
+
+from stationd.containers import Containers
+from stationd.feed import Feed
+from stationd.inventory import Inventory
+from stationd.recorder import Recorder
+from stationd.records import Container, Figures, Record
+from stationd.supervision import Sources
+from stationd.testing import MemoryJournal
+from stationd.waits import Waits
+from stationd.web.accounts import Accounts
+from stationd.web.api import Api
+from stationd.web.passwords import Account, write
+from stationd.web.resource import ApiResource
+from stationd.web.sessions import COOKIE, Sessions
+from tests.test_narration import happened
+
+BASE = "http://stationd"
+
+CHEAP = "scrypt$16$8$1$c2FsdHNhbHQ=$u/0x5wTA0IYlDe/L4P1Z0p7hqVGeb2WJYhaK0sZdfbw="
+"""Not a hash of anything: sessions are begun without a password, where that is not
+what a test is about."""
+
+
+@attrs.frozen
+class Answered:
+    """An answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@implementer(IBodyProducer)
+@attrs.define
+class _Body:
+    """A request's body."""
+
+    data: bytes
+
+    @property
+    def length(self) -> int:
+        return len(self.data)
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        consumer.write(self.data)
+        return succeed(None)
+
+    def pauseProducing(self) -> None:
+        """All is written at once."""
+
+    def stopProducing(self) -> None:
+        """All is written at once."""
+
+
+class MeasuredSources(Sources):
+    """Sources that measure everything and know nothing."""
+
+    def sample(self, containers: Sequence[Container]) -> Deferred[Mapping[str, Figures]]:
+        figures = Figures(
+            cpu=0.25, memory_bytes=4096, rx_rate=180, tx_rate=7, addresses=("10.0.3.62",)
+        )
+        return succeed({container.reference: figures for container in containers})
+
+    def find(self, type: str, key: str) -> Deferred[Container | None]:
+        return succeed(None)
+
+
+class StationCase(SynchronousTestCase):
+    """Everything but disk, sources and sockets is the real thing."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.log, self.event = MemoryJournal(), MemoryJournal()
+        self.containers = Containers()
+        self.feed = Feed(0)
+        sources = MeasuredSources()
+        self.waits = Waits(self.clock, self.containers, sources.find)
+        self.recorder = Recorder(
+            self.log,
+            self.event,
+            self.containers,
+            self.feed,
+            lambda: 1432022743_500000,
+            self.waits.changed,
+            lambda type: None,
+        )
+        self.users = self.mktemp()
+        accounts = [Account("admin", "admin", CHEAP), Account("reader", "user", CHEAP)]
+        write(self.users, accounts)
+        tokens = iter(bytes([n]) * 32 for n in range(1, 255))
+        self.sessions = Sessions(self.clock, lambda size: next(tokens))
+        self.api = Api(
+            log=self.log,
+            event=self.event,
+            recorder=self.recorder,
+            containers=Inventory(self.containers, sources),
+            waits=self.waits,
+            feed=self.feed,
+            accounts=Accounts(self.users, maybeDeferred),
+            sessions=self.sessions,
+            system=lambda: {"version": "1", "sources": {"docker": {"state": "live"}}},
+            clock=self.clock,
+            now_us=lambda: 1432022743_500000,
+        )
+        self.agent = RequestTraversalAgent(ApiResource(self.api))
+        self.token = self.sessions.begin("admin", CHEAP, 0)
+
+    def tearDown(self) -> None:
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def login(self, name: str) -> None:
+        self.token = self.sessions.begin(name, CHEAP, 0)
+
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Deferred[IResponse]:
+        """Send a request; its answer comes when L{answer} is called."""
+        given = Headers()
+        for name, value in headers.items():
+            given.addRawHeader(name.replace("_", "-"), value)
+        if self.token:
+            given.addRawHeader("Cookie", f"{COOKIE}={self.token}")
+        data = None
+        if body is not None:
+            data = _Body(body if isinstance(body, bytes) else json.dumps(body).encode())
+        uri = (BASE + path).encode()
+        asked: Deferred[IResponse] = self.agent.request(method.encode(), uri, given, data)
+        return asked
+
+    def answer(self, asked: Deferred[IResponse]) -> Answered:
+        """What came, and what is streamed after it."""
+        self.settle()
+        response = self.successResultOf(asked)
+        reading = readBody(response)
+        self.settle()
+        headers = {
+            name.decode().lower(): values[0].decode()
+            for name, values in response.headers.getAllRawHeaders()
+        }
+        return Answered(response.code, headers, self.successResultOf(reading))
+
+    def settle(self) -> None:
+        """Let everything happen that takes no time."""
+        for _ in range(100):
+            self.agent.flush()
+            self.clock.advance(0)
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answered:
+        return self.answer(self.ask(method, path, body, **headers))
+
+    def get(self, path: str) -> Any:
+        answered = self.call("GET", path)
+        self.assertEqual(answered.status, 200, answered.body)
+        return answered.json
+
+    def post(self, path: str, body: Any) -> Any:
+        answered = self.call("POST", path, body)
+        self.assertEqual(answered.status, 201, answered.body)
+        return answered.json
+
+    def problem(self, status: int, answered: Answered, detail: str = ".") -> Any:
+        """Check that an answer is a problem document."""
+        self.assertEqual(answered.status, status, answered.body)
+        self.assertEqual(answered.headers["content-type"], "application/problem+json")
+        self.assertEqual(answered.json["status"], status)
+        self.assertRegex(answered.json["detail"], detail)
+        return answered.json
+
+    def records(self, journal: MemoryJournal) -> list[Record]:
+        return list(journal._records)
+
+    def happen(self, *actions: str, **fields: object) -> None:
+        for action in actions:
+            self.successResultOf(self.recorder.observe([happened(action, **fields)]))
