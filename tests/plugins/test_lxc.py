@@ -1,0 +1,241 @@
+"""LXC: what scans mean, what inotify says, how monitors are addressed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import attrs
+from hypothesis import given
+from hypothesis import strategies as st
+from inotify_simple import flags
+from twisted.internet.interfaces import IReactorFDSet
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from stationd.errors import BadValue
+from stationd.records import Observation, State
+from stationd_plugins.live import cgroups
+from stationd_plugins.lxc.command import address, fnv64a
+from stationd_plugins.lxc.inotify import Watcher
+from stationd_plugins.lxc.scan import Seen, image_of, scan
+from stationd_plugins.lxc.source import make_source
+from stationd_plugins.lxc.tracker import Tracker
+
+ONE = Seen("one", "/lxc", 1, "")
+RUNNING = attrs.evolve(ONE, monitor_pid=10, init_pid=11)
+FROZEN = attrs.evolve(RUNNING, frozen=True)
+
+
+class TrackerTests(SynchronousTestCase):
+    """From scan to scan."""
+
+    def setUp(self) -> None:
+        self.alive = {10}
+        self.tracker = Tracker(lambda pid: pid in self.alive)
+
+    def after(self, *scans: Sequence[Seen], inferred: bool = False) -> list[Observation]:
+        """What has happened, when scans found these one after the other."""
+        self.tracker.begin({seen.name: seen for seen in scans[0]})
+        happened: list[Observation] = []
+        for time_us, seen in enumerate(scans[1:], 1):
+            found = {one.name: one for one in seen}
+            happened += self.tracker.update(found, time_us, inferred=inferred)
+        return happened
+
+    def actions(self, *scans: Sequence[Seen]) -> list[str]:
+        return [one.action for one in self.after(*scans)]
+
+    def test_plain_transitions(self) -> None:
+        self.assertEqual(self.actions([], [ONE]), ["create"])
+        self.assertEqual(self.actions([], [RUNNING]), ["create", "start"])
+        self.assertEqual(self.actions([ONE], [RUNNING]), ["start"])
+        self.assertEqual(self.actions([RUNNING], [FROZEN]), ["pause"])
+        self.assertEqual(self.actions([FROZEN], [RUNNING]), ["unpause"])
+        self.assertEqual(self.actions([ONE], []), ["destroy"])
+        self.assertEqual(self.actions([RUNNING], []), ["stop", "destroy"])
+        self.assertEqual(self.actions([RUNNING], [RUNNING]), [])
+
+    def test_a_stop_is_told_when_the_monitor_is_gone(self) -> None:
+        self.assertEqual(self.after([RUNNING], [ONE], [ONE]), [])
+        self.assertTrue(self.tracker.unsettled)
+        self.alive.clear()
+        (stop,) = self.tracker.update({"one": ONE}, 9, inferred=False)
+        # With the time at which it was seen first.
+        self.assertEqual((stop.action, stop.time_us), ("stop", 1))
+        self.assertFalse(self.tracker.unsettled)
+
+    def test_a_reboot_keeps_its_monitor(self) -> None:
+        again = attrs.evolve(RUNNING, init_pid=12)
+        self.assertEqual(self.actions([RUNNING], [ONE], [again]), ["restart"])
+        self.assertEqual(self.actions([RUNNING], [again]), ["restart"])
+
+    def test_a_quick_stop_and_start_has_another_monitor(self) -> None:
+        self.alive.clear()
+        again = attrs.evolve(RUNNING, init_pid=22, monitor_pid=20)
+        self.assertEqual(self.actions([RUNNING], [again]), ["stop", "start"])
+
+    def test_a_start_that_fails_is_none(self) -> None:
+        starting = attrs.evolve(ONE, monitor_pid=10, unsettled=True)
+        self.assertEqual(self.actions([ONE], [starting], [ONE]), [])
+
+    def test_freezing_is_told_when_it_is_done(self) -> None:
+        freezing = attrs.evolve(RUNNING, unsettled=True)
+        self.assertEqual(self.actions([RUNNING], [freezing], [FROZEN]), ["pause"])
+        self.assertEqual(self.actions([FROZEN], [freezing], [RUNNING]), ["unpause"])
+
+    def test_a_directory_that_moves_is_a_rename(self) -> None:
+        (rename,) = self.after([ONE], [attrs.evolve(ONE, name="two")])
+        self.assertEqual((rename.action, rename.id), ("rename", "two"))
+        self.assertEqual(rename.details, {"old": "one"})
+        self.assertEqual(
+            self.tracker.update({"two": attrs.evolve(ONE, name="two")}, 5, inferred=False), []
+        )
+
+    def test_what_was_worked_out_says_so(self) -> None:
+        self.assertTrue(self.after([], [ONE], inferred=True)[0].inferred)
+
+    def test_a_beginning_is_a_listing(self) -> None:
+        listed = self.tracker.begin({"a": FROZEN, "b": RUNNING, "c": ONE})
+        states = [container.state for container in listed]
+        self.assertEqual(states, [State.PAUSED, State.RUNNING, State.STOPPED])
+        self.assertEqual(self.tracker.pids, {"a": 11, "b": 11})
+
+
+class ScanTests(SynchronousTestCase):
+    """Directories."""
+
+    def test_a_container_is_there_when_it_is_complete(self) -> None:
+        path = os.path.abspath(self.mktemp())
+        os.makedirs(f"{path}/one")
+        os.makedirs(f"{path}/two")
+        open(f"{path}/two/config", "w").close()
+        layout = cgroups.Layout("", {})
+        found, directories = scan((path,), layout)
+        self.assertEqual(list(found), ["two"])
+        self.assertEqual(directories, [f"{path}/one", f"{path}/two"])
+        open(f"{path}/two/partial", "w").close()
+        self.assertEqual(scan((path,), layout)[0], {})
+
+    def test_one_of_several_paths_is_enough(self) -> None:
+        path = os.path.abspath(self.mktemp())
+        os.makedirs(path)
+        layout = cgroups.Layout("", {})
+        self.assertEqual(scan(("/nowhere", path), layout), ({}, []))
+        self.assertRaises(FileNotFoundError, scan, ("/nowhere",), layout)
+
+    def test_images(self) -> None:
+        created = "# Template used to create this container: /usr/share/lxc/templates/lxc-"
+        parameters = "# Parameters passed to the template:"
+        for config, image in (
+            ("", ""),
+            (f"{created}busybox\n", "busybox"),
+            (f"{created}download
+{parameters} -d ubuntu -r trusty
+", "ubuntu:trusty"),
+            (f"{parameters} --dist=debian --release=sid", "debian:sid"),
+        ):
+            self.assertEqual(image_of(config), image)
+
+
+class CommandTests(SynchronousTestCase):
+    """The address of a monitor."""
+
+    def test_addresses(self) -> None:
+        self.assertEqual(address("/var/lib/lxc", "one"), b"\0/var/lib/lxc/one/command")
+        long = address("/" + "x" * 120, "one")
+        self.assertRegex(long, rb"^\0lxc/[0-9a-f]{16}/command$")
+
+    def test_the_hash_of_the_reference(self) -> None:
+        # U{http://www.isthe.com/chongo/src/fnv/test_fnv.c}
+        self.assertEqual(fnv64a(b""), 0xCBF29CE484222325)
+        self.assertEqual(fnv64a(b"foobar"), 0x85944171F73967E8)
+
+
+@implementer(IReactorFDSet)
+class _Reactor(MemoryReactorClock):
+    """A reactor in memory whose readers a test runs."""
+
+
+class WatcherTests(SynchronousTestCase):
+    """Real inotify."""
+
+    def test_everything_arrives(self) -> None:
+        path = self.mktemp()
+        os.mkdir(path)
+        reactor = _Reactor()
+        events: list[object] = []
+        watcher = Watcher(reactor, events.extend)
+        self.addCleanup(watcher.close)
+        number = watcher.watch(path, flags.CREATE | flags.DELETE_SELF)
+        self.assertEqual(watcher.watch(path, flags.CREATE | flags.DELETE_SELF), number)
+        self.assertIsNone(watcher.watch("/nowhere", flags.CREATE))
+        os.mkdir(f"{path}/one")
+        os.rmdir(f"{path}/one")
+        os.rmdir(path)
+        for reader in reactor.getReaders():
+            reader.doRead()
+        masks = [event.mask for event in events]  # type: ignore[attr-defined]
+        self.assertTrue(masks[0] & flags.CREATE)
+        self.assertTrue(masks[-1] & flags.IGNORED)
+        watcher.close()
+        self.assertEqual(reactor.getReaders(), [])
+
+
+class SettingsTests(SynchronousTestCase):
+    """C{[sources.lxc]}."""
+
+    def test_wrong_ones(self) -> None:
+        for settings in (
+            {"path": 5},
+            {"path": []},
+            {"path": "relative"},
+            {"path": ["/a", 5]},
+            {"cgroup": ""},
+            {"paths": "/a"},
+        ):
+            reactor = MemoryReactorClock()
+            self.assertRaises(BadValue, make_source, settings, reactor)
+
+
+class CgroupTests(SynchronousTestCase):
+    """What cgroup files say."""
+
+    HYBRID = (
+        "tmpfs /sys/fs/cgroup tmpfs rw 0 0\n"
+        "cgroup /sys/fs/cgroup/memory cgroup rw,memory 0 0\n"
+        "cgroup /sys/fs/cgroup/cpu,cpuacct cgroup rw,cpu,cpuacct 0 0\n"
+        "cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n"
+    )
+    V2 = "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid 0 0\n"
+
+    def test_layouts(self) -> None:
+        hybrid = cgroups.layout(self.HYBRID, "/sys/fs/cgroup")
+        member = cgroups.membership("4:memory:/a\n2:cpu,cpuacct:/b\n1:name=systemd:/c\n0::/d\n")
+        self.assertEqual(cgroups.directory(hybrid, member, "memory"), "/sys/fs/cgroup/memory/a")
+        self.assertEqual(
+            cgroups.directory(hybrid, member, "cpuacct"), "/sys/fs/cgroup/cpu,cpuacct/b"
+        )
+        self.assertEqual(cgroups.directory(hybrid, member, "pids"), "/sys/fs/cgroup/unified/d")
+        unified = cgroups.layout(self.V2, "/sys/fs/cgroup")
+        member = cgroups.membership("0::/system.slice/docker-1.scope\n")
+        self.assertEqual(
+            cgroups.directory(unified, member, "memory"),
+            "/sys/fs/cgroup/system.slice/docker-1.scope",
+        )
+        self.assertEqual(cgroups.directory(cgroups.layout("", "/sys/fs/cgroup"), member, "a"), "")
+
+    def test_numbers(self) -> None:
+        self.assertEqual(cgroups.keyed("usage_usec 12\nuser x\n"), {"usage_usec": 12})
+        self.assertEqual(cgroups.number("12\n"), 12)
+        self.assertIsNone(cgroups.number("max\n"))
+        self.assertEqual(cgroups.working_set(10, {"total_inactive_file": 4, "inactive_file": 1}), 6)
+        self.assertEqual(cgroups.working_set(10, {"inactive_file": 11}), 0)
+
+    @given(st.text())
+    def test_any_text_is_read(self, text: str) -> None:
+        cgroups.layout(text, "/sys/fs/cgroup")
+        cgroups.membership(text)
+        cgroups.keyed(text)
+        cgroups.number(text)
