@@ -131,9 +131,7 @@ class ScanTests(SynchronousTestCase):
         for config, image in (
             ("", ""),
             (f"{created}busybox\n", "busybox"),
-            (f"{created}download
-{parameters} -d ubuntu -r trusty
-", "ubuntu:trusty"),
+            (f"{created}download\n{parameters} -d ubuntu -r trusty\n", "ubuntu:trusty"),
             (f"{parameters} --dist=debian --release=sid", "debian:sid"),
         ):
             self.assertEqual(image_of(config), image)

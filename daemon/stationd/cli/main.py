@@ -82,9 +82,8 @@ def _list(options: argparse.Namespace) -> None:
 
 def _existing(accounts: dict[str, Account], name: str) -> Account:
     if name not in accounts:
-        raise BadValue(
-            "name", name, f"one of {', '.join(accounts) or 'nobody: there are no users'}"
-        )
+        there = f"one of {', '.join(accounts)}" if accounts else "nobody yet: add one first"
+        raise BadValue("name", name, there)
     return accounts[name]
 
 
