@@ -269,3 +269,18 @@ class BodyTooLarge(StationdError):
 
     def __str__(self) -> str:
         return f"at most {self.limit} bytes are taken at once"
+
+
+@attrs.frozen(slots=False)
+class JournalUnreadable(JournalError):
+    """A journal's directory cannot be read.
+
+    @ivar directory: which.
+    @ivar reason: the operating system's word for it.
+    """
+
+    directory: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.directory}: {self.reason}"

@@ -6,17 +6,19 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.errors import JournalTooNew, JournalUnwritable
+from stationd.errors import JournalTooNew, JournalUnreadable, JournalUnwritable
 from stationd.interfaces import Query
-from stationd.journal.catalogue import load
 from stationd.journal.commit import batches
 from stationd.journal.disk import Disk
 from stationd.journal.format import FILE_HEADER, pack_file_header, unpack_file_header
-from stationd.journal.query import View, select
+from stationd.journal.query import select
+from stationd.journal.reader import Reader
 from stationd.journal.segment import SegmentName
 from stationd.journal.store import Store
 from tests.contracts.journal import draft
@@ -336,10 +338,39 @@ class OtherProcessTests(RecoveryCase):
         store.commit(batches([draft("one")]))
         before = self.read(self.paths()[0])
         self.spoil(self.paths()[0], lambda raw: raw.extend(b"half a frame"))
-        catalogue = load(Disk(), self.directory)
-        found = select(View(catalogue.segments, catalogue.last), Query())
+        reader = Reader(self.directory)
+        found = reader.select(Query())
         self.assertEqual([r.text for frame in found for r in frame], ["one"])
+        self.assertEqual(reader.status().last, 1)
         self.assertEqual(self.read(self.paths()[0]), before + b"half a frame")
+
+    def test_a_reader_goes_on_when_the_writer_clears(self) -> None:
+        store = self.open()
+        store.commit(batches([draft("one"), draft("two")]))
+        reader = Reader(self.directory)
+        store.clear(9)
+        found = reader.select(Query(oldest_first=True))
+        self.assertEqual([r.text for frame in found for r in frame], ["one", "two"])
+        self.assertEqual(list(Reader(self.directory).select(Query())), [])
+
+    def test_a_directory_that_is_not_there(self) -> None:
+        error = self.assertRaises(JournalUnreadable, Reader, "/nowhere/log")
+        self.assertEqual(str(error), "/nowhere/log: No such file or directory")
+
+    def test_a_process_that_reads_while_another_writes(self) -> None:
+        code = (
+            "import sys\n"
+            "from stationd.journal.reader import Reader\n"
+            "from stationd.interfaces import Query\n"
+            "found = [r for f in Reader(sys.argv[1]).select(Query()) for r in f]\n"
+            "print(len(found), found[0].text)\n"
+        )
+        store = self.open()
+        for number in range(1, 4):
+            store.commit(batches([draft(f"text {number}")]))
+            command = [sys.executable, "-c", code, self.directory]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            self.assertEqual(done.stdout, f"{number} text {number}\n")
 
 
 del RecoveryCase

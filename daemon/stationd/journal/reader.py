@@ -1,0 +1,36 @@
+"""Reading a journal that another process may be writing, or that nobody writes any
+more: without its lock, and without changing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stationd.errors import JournalUnreadable
+from stationd.interfaces import JournalStatus, Query
+from stationd.journal.catalogue import load
+from stationd.journal.disk import Disk
+from stationd.journal.query import View, select, status
+from stationd.records import Record
+
+
+class Reader:
+    """A journal as it was when this was made; make another to see what came since.
+
+    @raise JournalUnreadable: the directory cannot be read.
+    @raise stationd.errors.JournalTooNew: a newer stationd wrote it.
+    """
+
+    def __init__(self, directory: str) -> None:
+        try:
+            self._catalogue = load(Disk(), directory)
+        except OSError as error:
+            raise JournalUnreadable(directory, error.strerror or str(error)) from error
+        self._view = View(self._catalogue.segments, self._catalogue.last)
+
+    def select(self, query: Query) -> Iterator[list[Record]]:
+        """See L{stationd.interfaces.IJournal.select}."""
+        return select(self._view, query)
+
+    def status(self) -> JournalStatus:
+        """See L{stationd.interfaces.IJournal.status}."""
+        return status(self._view, self._catalogue.cleared_us, self._catalogue.damage)
