@@ -50,4 +50,5 @@ class FeedTests(SynchronousTestCase):
     def test_closing_lets_everybody_go(self) -> None:
         done = self.feed.after(5)
         self.feed.close()
-        self.successResultOf(done)
+        self.failureResultOf(done, CancelledError)
+        self.failureResultOf(self.feed.after(5), CancelledError)

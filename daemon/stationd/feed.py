@@ -15,6 +15,7 @@ class Feed:
     def __init__(self, last: int) -> None:
         self._last = last
         self._waiting: dict[Deferred[None], int] = {}
+        self._closed = False
 
     @property
     def waiting(self) -> int:
@@ -23,12 +24,14 @@ class Feed:
 
     def after(self, number: int) -> Deferred[None]:
         """Fires when an event with a greater number is committed; at once if one is.
-        Cancelling it leaves nothing behind."""
+        Cancelling it leaves nothing behind; L{close} cancels it, too."""
         done: Deferred[None] = Deferred(self._forget)
         if self._last > number:
             done.callback(None)
         else:
             self._waiting[done] = number
+            if self._closed:
+                done.cancel()
         return done
 
     def committed(self, last: int) -> None:
@@ -45,6 +48,6 @@ class Feed:
 
     def close(self) -> None:
         """Let everybody who waits go."""
-        waiting, self._waiting = self._waiting, {}
-        for done in waiting:
-            done.callback(None)
+        self._closed = True
+        for done in list(self._waiting):
+            done.cancel()

@@ -147,6 +147,23 @@ class HttpTests(TestCase):
         else:
             self.assertRegex(said, text)
 
+    def test_an_engine_that_hangs_holds_nothing_up(self) -> None:
+        self.daemon.stop()
+        path = f"{self.daemon.directory}/hung.sock"
+        with open(self.daemon.configuration, encoding="utf-8") as file:
+            text = file.read()
+        with open(self.daemon.configuration, "w", encoding="utf-8") as file:
+            file.write(text.replace("unix:///nowhere", f"unix://{path}"))
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(path)
+            listening.listen()
+            self.daemon.start()
+            states = self.daemon.get("/api/v1/system")["sources"]
+            self.assertEqual(states["docker"], {"state": "connecting"})
+            self.assertLess(self.daemon.stop(), 1.0)
+            self.assertIn("everything is on disk", self.daemon.said())
+            self.assertNotIn("Traceback", self.daemon.said())
+
     def test_as_a_daemon_in_the_background(self) -> None:
         self.daemon.stop()
         pidfile = f"{self.daemon.directory}/pid"

@@ -104,6 +104,12 @@ class EventTests(StationCase):
         self.assertEqual(self.answer(asked).json, {"index": 0, "messages": [], "offset": 0})
         self.assertEqual(self.feed.waiting, 0)
 
+    def test_a_poll_is_answered_when_the_daemon_stops(self) -> None:
+        asked = self.ask("GET", "/api/v1/event?index=0&duration=30")
+        self.assertNoResult(asked)
+        self.feed.close()
+        self.assertEqual(self.answer(asked).json["messages"], [])
+
     def test_bad_values(self) -> None:
         for query, parameter in {
             "index=-1": "index",

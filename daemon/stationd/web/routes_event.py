@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-
 import attrs
 from twisted.internet.defer import CancelledError
 
@@ -57,8 +55,10 @@ async def get_event(call: Call) -> Answer:
         more = call.api.feed.after(last)
         timer = call.api.clock.callLater(left, more.cancel)
         try:
-            with contextlib.suppress(CancelledError):
-                await more
+            await more
+        except CancelledError:
+            # The time is up, or the daemon stops: answer with what there is.
+            until = call.api.clock.seconds()
         finally:
             if timer.active():
                 timer.cancel()

@@ -23,8 +23,9 @@ from the last recorded position."""
 TIMEOUT = 10.0
 """Seconds for an answer of the engine."""
 
-STREAM_TIMEOUT = None
-"""The stream may be silent for days."""
+STOP_TIMEOUT = 0.5
+"""Seconds that a stop waits for a thread that waits for the engine. The threads are
+daemons: one that hangs with its engine does not keep the process."""
 
 T = TypeVar("T")
 
@@ -53,7 +54,7 @@ class Questions:
         def run() -> None:
             try:
                 if self._client is None:
-                    self._client = connect(self._url, TIMEOUT)
+                    self._client = connect(self._url)
                 answer = question(self._client)
             except Exception as error:  # noqa: BLE001 - it goes to whoever asked
                 self._reactor.callFromThread(_errback, done, error)
@@ -70,7 +71,7 @@ class Questions:
         """End the thread when it has answered what it was asked."""
         if self._thread is not None:
             self._asked.put(None)
-            self._thread.join(TIMEOUT)
+            self._thread.join(STOP_TIMEOUT)
             self._thread = None
 
     def _run(self) -> None:
@@ -131,7 +132,8 @@ class Stream:
         reason = "the engine closed the event stream"
         client = None
         try:
-            client = connect(self._url, STREAM_TIMEOUT)
+            client = connect(self._url)
+            # The SDK sets no time limit for the stream itself: it may be silent for days.
             self._stream = client.events(since=self._since, decode=True)
             self._reactor.callFromThread(_callback, self.opened, None)
             if self._closing:
@@ -159,7 +161,7 @@ class Stream:
         self.ended.callback(reason)
 
 
-def connect(url: str, timeout: float | None) -> Any:
+def connect(url: str) -> Any:
     """The SDK's low-level client, its API version agreed with the engine.
 
     @raise SourceAbsent: there is no engine.
@@ -168,7 +170,7 @@ def connect(url: str, timeout: float | None) -> Any:
     import requests.exceptions
 
     try:
-        return docker.APIClient(base_url=url, version="auto", timeout=timeout)
+        return docker.APIClient(base_url=url, version="auto", timeout=TIMEOUT)
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
         raise SourceAbsent(f"no Docker engine answers at {url}: {_cause(error)}") from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, TimeoutError
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -21,7 +21,7 @@ from stationd_plugins.docker.decode import (
     observation,
     time_ns_of,
 )
-from stationd_plugins.docker.engine import Questions, Stream
+from stationd_plugins.docker.engine import STOP_TIMEOUT, Questions, Stream
 from stationd_plugins.live.sampler import Sampler
 
 OVERLAP_NS = 2_000_000_000
@@ -250,7 +250,8 @@ class Following:
         """The stream is over and its thread has ended."""
         if self._error is None:
             self._error = SourceLost(reason)
-        self._gone.callback(None)
+        if not self._gone.called:
+            self._gone.callback(None)
         if not self._done.called:
             self._done.errback(self._error)
 
@@ -259,7 +260,10 @@ class Following:
         self._error = self._error or CancelledError()
         self._catching_up.cancel()
         self._stream.close()
-        await self._gone
+        try:
+            await self._gone.addTimeout(STOP_TIMEOUT, self._source.reactor)
+        except TimeoutError:
+            self._log.warn("the engine hangs; its thread is left behind")
         failure.raiseException()
 
 
