@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
+import socket
 import subprocess
 import time
 from typing import Any
@@ -258,6 +259,30 @@ class RecordTests(DockerCase):
             "inspect", "-f", "{{.NetworkSettings.Networks.bridge.IPAddress}}", "busy"
         )
         self.assertIn(inspected, shown["ipaddress"])
+
+    def test_traffic_of_a_running_container(self) -> None:
+        gateway = lab.ADDRESS.partition("/")[0]
+        with socket.create_server((gateway, 0)) as server:
+            port = server.getsockname()[1]
+            send = "while :; do dd if=/dev/zero bs=10000 count=1 2>/dev/null; sleep 0.1; done"
+            send += f" | nc {gateway} {port}"
+            self.docker("run", "-d", "--name", "chatty", lab.IMAGE, "sh", "-c", send)
+            self.addCleanup(self.docker, "rm", "-f", "chatty")
+            server.settimeout(10)
+            connection, _ = server.accept()
+            with connection:
+                connection.settimeout(10)
+                self.daemon.get("/api/v1/container/docker/chatty")
+                began, received = time.monotonic(), 0
+                while time.monotonic() < began + 2:
+                    received += len(connection.recv(65536))
+                truth = received / (time.monotonic() - began)
+                shown = self.daemon.get("/api/v1/container/docker/chatty")
+        # What goes out is what arrives, and some 40 bytes of headers a packet.
+        self.assertGreater(shown["tx"], 0.7 * truth, (shown, truth))
+        self.assertLess(shown["tx"], 1.4 * truth, (shown, truth))
+        self.assertGreater(shown["rx"], 0)
+        self.assertLess(shown["rx"], 0.5 * truth)
 
 
 class RestartTests(DockerCase):
