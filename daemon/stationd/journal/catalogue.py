@@ -8,7 +8,7 @@ import os
 import attrs
 
 from stationd.journal.disk import IDisk
-from stationd.journal.format import FILE_HEADER, TOMBSTONE, unpack_tombstone
+from stationd.journal.format import TOMBSTONE, unpack_tombstone
 from stationd.journal.segment import Segment, SegmentName
 
 TOMBSTONE_NAME = "cleared"
@@ -60,18 +60,19 @@ def load(disk: IDisk, directory: str) -> Catalogue:
             fd = disk.open(path, write=False)
         except FileNotFoundError:
             continue
-        if disk.size(fd) < FILE_HEADER.size:
-            # The process ended while it made this file: no frame can be in it.
-            disk.close(fd)
-            remove.append(path)
-            continue
         segments.append(Segment(disk, fd, path, parsed))
-    torn = 0
+    leftovers: list[int] = []
     for index, segment in enumerate(segments):
         after = segments[index + 1].name.first if index + 1 < len(segments) else None
-        torn = segment.scan(after)
+        leftovers.append(segment.scan(after))
         if after is not None and segment.last + 1 < after:
             damage.append(f"{segment.path}: records {segment.last + 1} to {after - 1} are missing")
+    # A file that was being made has no records, but its name has still told which
+    # frames of the one before it were taken back.
+    remove += [segment.path for segment in segments if segment.unfinished]
+    kept = [index for index, segment in enumerate(segments) if not segment.unfinished]
+    torn = leftovers[kept[-1]] if kept else 0
+    segments = [segments[index] for index in kept]
     return Catalogue(
         segments=tuple(segments),
         last=max((through, *(segment.last for segment in segments))),

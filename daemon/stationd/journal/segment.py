@@ -37,6 +37,9 @@ SPAN_BYTES = FRAME_BYTES
 """Frames are indexed together until they are this long: reading one span is a
 millisecond's work, and a gigabyte needs 32,768 index entries."""
 
+UNWRITTEN = bytes(512)
+"""A disk's smallest block, as a file system shows one that it has not written."""
+
 SUFFIX = ".rows"
 
 
@@ -170,34 +173,49 @@ class Segment:
         self._forget()
         header = unpack_file_header(raw)
         if header is None:
-            if len(raw) >= FILE_HEADER.size:
+            self.unfinished = not any(raw[FILE_HEADER.size :])
+            if not self.unfinished:
                 self.damage.append(f"{self.path}, byte 0: the file header is damaged")
         else:
             self._check(header)
             self.created_us = header.created_us
+        self._frames(raw, below)
+        return max(0, len(raw) - self.end)
+
+    def _frames(self, raw: bytes, below: int | None) -> None:
+        """Find the commits that count."""
         offset = FILE_HEADER.size
         commit: list[tuple[int, FrameHeader]] = []
+        hole = ""
         last = self.last
         while offset < len(raw):
             frame = self._frame(raw, offset, last)
             if frame is None:
                 found = self._next_frame(raw, offset + 1, last)
                 if found is None:
-                    break
-                # More was written after it, so this commit had been acknowledged.
-                self._take(commit)
+                    return
                 bad = f"{found - offset} bytes are damaged; records from {last + 1} on"
-                self.damage.append(f"{self.path}, byte {offset}: {bad} may be lost there")
+                sentence = f"{self.path}, byte {offset}: {bad} may be lost there"
+                if UNWRITTEN in raw[offset:found]:
+                    # The power may have gone in the middle of this very commit. It
+                    # counts if another one follows, which was written after it.
+                    hole = sentence
+                else:
+                    self._take(commit)
+                    self.damage.append(sentence)
                 offset = found
                 continue
             if below is not None and frame.first >= below:
-                break
+                return
+            if hole and commit and not commit[-1][1].flags & FLAG_CONTINUES:
+                self._take(commit)
+                self.damage.append(hole)
+                hole = ""
             commit.append((offset, frame))
             last = frame.first + frame.records - 1
             offset += FRAME_HEADER.size + frame.length
-            if not frame.flags & FLAG_CONTINUES:
+            if not frame.flags & FLAG_CONTINUES and not hole:
                 self._take(commit)
-        return max(0, len(raw) - self.end)
 
     def _take(self, commit: list[tuple[int, FrameHeader]]) -> None:
         for offset, frame in commit:
@@ -211,6 +229,9 @@ class Segment:
         if unknown := header.incompatible & ~INCOMPATIBLE_KNOWN:
             raise JournalTooNew(self.path, f"incompatible flags {unknown:#x}")
         self.read_only = bool(header.compatible & ~COMPATIBLE_KNOWN)
+
+    unfinished = False
+    """Whether the power went while the file was made: it has neither header nor frames."""
 
     read_only = False
     """Whether it has flags that only a newer writer understands."""

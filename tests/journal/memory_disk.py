@@ -1,0 +1,136 @@
+"""A disk in memory that loses power: what was not synced is lost, in part or whole.
+
+The model is that of a journalling file system at its worst: C{fdatasync} makes a
+file's bytes durable but not its name, syncing a directory makes its names durable,
+and of everything since then any part may have reached the disk.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+
+
+class PowerCut(BaseException):
+    """The process and the disk's cache are gone. Nothing in the code catches it."""
+
+
+class Inode:
+    """A file: what a reader sees, and what is surely on the disk."""
+
+    def __init__(self, durable: bytes = b"") -> None:
+        self.data = bytearray(durable)
+        self.durable = durable
+
+
+TAILS: dict[str, Callable[[bytes, bytes], bytes]] = {
+    "lost": lambda durable, data: durable,
+    "written": lambda durable, data: data,
+    "half": lambda durable, data: data[: (len(durable) + len(data) + 1) // 2],
+    "zeros": lambda durable, data: durable + bytes(max(0, len(data) - len(durable))),
+    "late": lambda durable, data: (
+        durable
+        + bytes(max(0, len(data) - len(durable)) // 2)
+        + data[len(durable) + max(0, len(data) - len(durable)) // 2 :]
+    ),
+}
+"""What may have become of a file that has grown since it was synced."""
+
+NAMES = ("old", "new")
+"""What may have become of names that were made or removed since the last sync."""
+
+
+class MemoryDisk:
+    """Provides C{IDisk} for one directory, whatever it is called; the power goes
+    before a given change.
+
+    @ivar changes: how many changes there were so far.
+    """
+
+    def __init__(self, cut_at: int | None = None) -> None:
+        self.changes = 0
+        self.cut_at = cut_at
+        self.names_now: dict[str, Inode] = {}
+        self.names_durable: dict[str, Inode] = {}
+        self._open: dict[int, Inode] = {}
+        self._fds = itertools.count(1000)
+
+    def survivors(self) -> Iterator[tuple[str, MemoryDisk]]:
+        """The disks that may be found after the cut."""
+        for names, (tail, become) in itertools.product(NAMES, TAILS.items()):
+            found = self.names_durable if names == "old" else self.names_now
+            disk = MemoryDisk()
+            for path, inode in found.items():
+                left = Inode(become(inode.durable, bytes(inode.data)))
+                disk.names_now[path] = disk.names_durable[path] = left
+            yield f"names {names}, tails {tail}", disk
+
+    def _change(self) -> None:
+        self.changes += 1
+        if self.changes == self.cut_at:
+            raise PowerCut
+
+    def _descriptor(self, inode: Inode) -> int:
+        fd = next(self._fds)
+        self._open[fd] = inode
+        return fd
+
+    def create(self, path: str) -> int:
+        self._change()
+        path = os.path.basename(path)
+        if path in self.names_now:
+            raise FileExistsError(17, "File exists", path)
+        self.names_now[path] = Inode()
+        return self._descriptor(self.names_now[path])
+
+    def open(self, path: str, *, write: bool) -> int:
+        path = os.path.basename(path)
+        if path not in self.names_now:
+            raise FileNotFoundError(2, "No such file or directory", path)
+        return self._descriptor(self.names_now[path])
+
+    def read(self, fd: int, size: int, offset: int) -> bytes:
+        return bytes(self._open[fd].data[offset : offset + size])
+
+    def write(self, fd: int, data: bytes) -> None:
+        # A write is not one change: the power may go in the middle of it.
+        for part in (data[: len(data) // 2], data[len(data) // 2 :]):
+            self._change()
+            self._open[fd].data += part
+
+    def sync(self, fd: int) -> None:
+        self._change()
+        self._open[fd].durable = bytes(self._open[fd].data)
+
+    def truncate(self, fd: int, size: int) -> None:
+        self._change()
+        del self._open[fd].data[size:]
+
+    def size(self, fd: int) -> int:
+        return len(self._open[fd].data)
+
+    def close(self, fd: int) -> None:
+        self._open.pop(fd, None)
+
+    def replace(self, path: str, data: bytes) -> None:
+        temporary = f"{path}.new"
+        self.unlink(temporary)
+        fd = self.create(temporary)
+        self.write(fd, data)
+        self.sync(fd)
+        self.close(fd)
+        self._change()
+        self.names_now[os.path.basename(path)] = self.names_now.pop(os.path.basename(temporary))
+        self.sync_directory(os.path.dirname(path))
+
+    def unlink(self, path: str) -> None:
+        self._change()
+        self.names_now.pop(os.path.basename(path), None)
+
+    def names(self, directory: str) -> list[str]:
+        return list(self.names_now)
+
+    def sync_directory(self, directory: str) -> None:
+        self._change()
+        self.names_durable = dict(self.names_now)
