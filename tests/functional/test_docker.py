@@ -13,6 +13,7 @@ from twisted.trial.unittest import TestCase
 
 from tests.functional import lab
 from tests.functional.daemon import Daemon, eventually
+from tests.functional.proxy import Proxy
 
 
 class DockerCase(TestCase):
@@ -317,6 +318,47 @@ class RestartTests(DockerCase):
             self.assertEqual(waiting.result(5)["state"], "running")
         self.assertNotIn("Traceback", self.daemon.said())
         self.assertNotIn("Unhandled", self.daemon.said())
+
+
+class LostStreamTests(TestCase):
+    """The connection to the engine is cut, again and again."""
+
+    timeout = 120
+
+    def test_nothing_is_missed_and_nothing_twice(self) -> None:
+        url = lab.docker_url()
+        daemon = Daemon()
+        self.addCleanup(daemon.close)
+        proxy = Proxy(f"{daemon.directory}/proxy.sock", url.removeprefix("unix://"))
+        self.addCleanup(proxy.cut)
+        with open(daemon.configuration, encoding="utf-8") as file:
+            text = file.read()
+        with open(daemon.configuration, "w", encoding="utf-8") as file:
+            file.write(text.replace("unix:///nowhere", f"unix://{proxy.path}"))
+        daemon.start("docker")
+
+        def state() -> str:
+            return str(daemon.get("/api/v1/system")["sources"]["docker"]["state"])
+
+        names = []
+        for cut in range(5):
+            for when in ("before", "during", "after"):
+                names.append(f"cut-{cut}-{when}")
+                if when == "during":
+                    proxy.cut()
+                    self.assertTrue(eventually(lambda: state() != "live"))
+                lab.docker(url, "run", "--rm", "--name", names[-1], lab.IMAGE, "true")
+                if when == "during":
+                    proxy.open()
+                    self.assertTrue(eventually(lambda: state() == "live"))
+        eventually(lambda: names[-1] in daemon.curl("/api/v1/log?text=Destroy&limit=1"))
+        events = daemon.events()
+        for name in names:
+            states = [e["state"] for e in events if e.get("container") == name]
+            self.assertEqual(states, ["create", "start", "die", "destroy"], name)
+        said = [text for _, category, text in daemon.sentences() if category == "system"]
+        self.assertEqual(len([text for text in said if text.startswith("Lost docker: ")]), 5)
+        self.assertEqual(said.count("Following docker again"), 5)
 
 
 class ShortLivedTests(DockerCase):

@@ -321,6 +321,21 @@ class FailureTests(RecoveryCase):
         self.assertEqual(len(self.paths()), 1)
         self.assertEqual(again.commit(batches([draft("two")])), 2)
 
+    def test_a_file_that_cannot_be_read_is_passed_over(self) -> None:
+        self.write("one", "two " + "x" * 1000, segment_bytes=600)
+        store = self.open(600)
+        store.commit(batches([draft("three")]))
+        bad = store.view.segments[0]._fd
+        read = self.disk.read
+
+        def fails(fd: int, size: int, offset: int) -> bytes:
+            if fd == bad:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return read(fd, size, offset)
+
+        self.patch(self.disk, "read", fails)
+        self.assertEqual(self.texts(store), ["three"])
+
     def test_retention_takes_broken_tails_with_their_segment(self) -> None:
         self.write("one")
         self.spoil(self.paths()[0], lambda raw: raw.extend(b"torn"))

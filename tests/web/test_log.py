@@ -7,9 +7,10 @@ import gzip
 import io
 import json
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from stationd.records import Level
+from stationd.records import Level, Record
 from tests.contracts.journal import draft
 from tests.web.station import StationCase
 
@@ -164,6 +165,21 @@ class ReadTests(StationCase):
             self.assertNotIn("content-encoding", answered.headers)
         exported = self.call("GET", "/api/v1/log/export", Accept_Encoding="gzip")
         self.assertIn(b"Message 30\n", gzip.decompress(exported.body))
+
+
+class CutTests(StationCase):
+    """An export that fails half-way."""
+
+    def test_it_is_cut_off_and_logged(self) -> None:
+        def broken(query: object) -> Iterator[list[Record]]:
+            yield []
+            raise ZeroDivisionError
+
+        self.patch(self.log, "select", broken)
+        asked = self.ask("GET", "/api/v1/log/export")
+        self.settle()
+        self.failureResultOf(asked)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
 
 class CsvTests(StationCase):

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import attrs
+from twisted.logger import Logger
 
 from stationd.errors import JournalTooNew
 from stationd.journal.disk import IDisk
@@ -104,6 +105,8 @@ class Segment:
     @ivar committed_us: the greatest time of a commit in it, 0 if it has none.
     @ivar damage: a sentence for each place that is not what the format says.
     """
+
+    _log = Logger()
 
     def __init__(self, disk: IDisk, fd: int, path: str, name: SegmentName) -> None:
         self._disk = disk
@@ -260,9 +263,18 @@ class Segment:
         return self._disk.read(self._fd, self._disk.size(self._fd) - self.end, self.end)
 
     def read(self, span: Span) -> Iterator[list[Record]]:
-        """The records of a span, a list for each frame. A frame that has gone bad
-        since the scan is left out."""
-        raw = self._disk.read(self._fd, span.end - span.offset, span.offset)
+        """The records of a span, a list for each frame. What has gone bad since the
+        scan, or cannot be read, is left out."""
+        try:
+            raw = self._disk.read(self._fd, span.end - span.offset, span.offset)
+        except OSError as error:
+            self._log.warn(
+                "{path}, byte {offset}: {error}",
+                path=self.path,
+                offset=span.offset,
+                error=error,
+            )
+            return
         offset = 0
         while offset < len(raw):
             header = unpack_frame_header(raw, offset, self.name.salt)

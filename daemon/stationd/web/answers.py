@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.logger import Logger
 from twisted.web.server import Request
 from zope.interface import implementer
 
@@ -70,6 +71,8 @@ def _headers(request: Request, answer: Answer | Stream) -> None:
 class Pump:
     """Takes from an iterator while the client can take more, a slice of time at once."""
 
+    _log = Logger()
+
     def __init__(self, request: Request, chunks: Iterator[bytes], clock: IReactorTime) -> None:
         self._request = request
         self._chunks = chunks
@@ -94,24 +97,33 @@ class Pump:
 
     def _produce(self) -> None:
         self._next = None
+        try:
+            data, over = self._take()
+        except Exception:  # noqa: BLE001 - the outermost edge of an answer under way
+            # The status has been sent long ago; a cut is all that can still be said.
+            self._log.failure("an answer was cut off")
+            self._request.loseConnection()
+            return
+        # Before the write, which can pause us.
+        if not over:
+            self.resumeProducing()
+        if data:
+            self._request.write(data)
+        if over:
+            self._request.unregisterProducer()
+            self._request.finish()
+
+    def _take(self) -> tuple[bytes, bool]:
+        """What a slice of time gives, and whether that is all."""
         until = time.monotonic() + SLICE
         parts: list[bytes] = []
         size = 0
-        over = True
         for chunk in self._chunks:
             parts.append(chunk)
             size += len(chunk)
             if size >= CHUNK_BYTES or time.monotonic() > until:
-                over = False
-                break
-        # Before the write, which can pause us.
-        if not over:
-            self.resumeProducing()
-        if size:
-            self._request.write(b"".join(parts))
-        if over:
-            self._request.unregisterProducer()
-            self._request.finish()
+                return b"".join(parts), False
+        return b"".join(parts), True
 
 
 def compress(chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, TimeoutError
@@ -27,6 +28,9 @@ from stationd_plugins.live.sampler import Sampler
 OVERLAP_NS = 2_000_000_000
 """How far before the newest recorded event a replay begins: the stream's order has
 inversions of some milliseconds under load. What is known already the recorder drops."""
+
+PREFIX_LENGTH = 12
+"""Characters of an id that are enough to name a container."""
 
 QUIET = 0.05
 """Seconds without an event after which a replay is taken to be through; the engine
@@ -81,8 +85,14 @@ class DockerSource:
 
     def find(self, key: str) -> Deferred[Container | None]:
         async def find() -> Container | None:
+            # The key becomes part of a URL; and the engine takes any short prefix.
+            if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", key) is None:
+                return None
             found = await self.inspect(key)
-            return found.container if found else None
+            if found is None:
+                return None
+            exact = key in (found.container.id, found.container.name)
+            return found.container if exact or len(key) >= PREFIX_LENGTH else None
 
         return Deferred.fromCoroutine(find())
 
