@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 
 from twisted.trial.unittest import TestCase
@@ -102,6 +103,29 @@ class LxcTests(TestCase):
         self.assertGreater(time.monotonic() - began, 0.29)
         self.lxc.run("stop", "one", "-k")
         self.assertEqual(self.daemon.get(f"{path}/stopped?duration=10")["state"], "stopped")
+
+    def test_an_overflow_of_the_queue_leads_to_a_scan(self) -> None:
+        self.lxc.create("one")
+        self.daemon.start("lxc")
+        assert self.daemon.process is not None
+        with open("/proc/sys/fs/inotify/max_queued_events", encoding="ascii") as file:
+            limit = int(file.read())
+        self.daemon.process.send_signal(signal.SIGSTOP)
+        try:
+            path = os.path.join(self.lxc.path, "one", "touched")
+            # Three events each: created, written, deleted.
+            for _ in range(limit // 3 + 100):
+                open(path, "wb").close()
+                os.unlink(path)
+            self.lxc.create("two")
+            self.lxc.run("start", "one")
+        finally:
+            self.daemon.process.send_signal(signal.SIGCONT)
+        self.check("two", "create")
+        self.check("one", "start")
+        self.assertIn("inotify's queue overflowed", self.daemon.said())
+        events = self.daemon.events()
+        self.assertEqual([event.get("inferred") for event in events], [True, True])
 
     def test_a_path_that_appears_later(self) -> None:
         os.rmdir(self.lxc.path)
