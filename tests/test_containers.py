@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from stationd import containers as module
@@ -18,11 +20,10 @@ class ContainersTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.containers = Containers()
 
-    def after(self, *actions: str, **fields: object) -> Container:
-        for action in actions:
-            change = self.containers.apply(happened(action, **fields))
-            assert change is not None
-        return change.container
+    def after(self, *actions: str, **fields: Any) -> Container:
+        changes = [self.containers.apply(happened(action, **fields)) for action in actions]
+        assert changes[-1] is not None
+        return changes[-1].container
 
     def test_states(self) -> None:
         for actions, state in {

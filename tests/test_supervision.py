@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
@@ -163,7 +164,8 @@ class SourcesTests(SynchronousTestCase):
             Container(type=type, id="a", name="a", state=State.RUNNING)
             for type in ("docker", "lxc")
         ]
-        self.assertEqual(list(self.successResultOf(self.sources.sample(both))), ["docker/a"])
+        found: Deferred[Any] = self.sources.sample(both)
+        self.assertEqual(list(self.successResultOf(found)), ["docker/a"])
 
     def test_states(self) -> None:
         self.assertEqual(self.sources.states(), {"docker": {"state": "connecting"}})

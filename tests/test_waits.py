@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -35,7 +37,7 @@ class WaitsTests(SynchronousTestCase):
     def answer(self, found: Container | None) -> None:
         self.asked.pop(0).callback(found)
 
-    def happen(self, *actions: str, **fields: object) -> None:
+    def happen(self, *actions: str, **fields: Any) -> None:
         for action in actions:
             change = self.containers.apply(happened(action, **fields))
             if change:

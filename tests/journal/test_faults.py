@@ -116,7 +116,7 @@ class PowerCutTests(SynchronousTestCase):
                 self.check(self.directory(), survivor, state, f"cut at {cut_at}, {variant}")
 
     def directory(self) -> str:
-        path = self.mktemp()
+        path: str = self.mktemp()
         os.makedirs(path)
         return path
 

@@ -94,6 +94,21 @@ class JournalTests(JournalContract):
         self.settle()
         self.assertEqual(self.numbers(), [1])
 
+    def test_status_is_of_what_can_be_read(self) -> None:
+        """The thread has committed; the reactor has not heard of it yet."""
+        told: list[Callable[[], None]] = []
+        self.patch(self.journal, "_deliver", told.append)
+        done = self.journal.append([draft()])
+        self.settle()
+        self.assertEqual(self.numbers(), [])
+        self.assertEqual(self.journal.status().last, 0)
+        for call in told:
+            call()
+        self.successResultOf(done)
+        self.assertEqual(self.numbers(), [1])
+        self.assertEqual(self.journal.status().last, 1)
+        self.patch(self.journal, "_deliver", lambda call: call())
+
     def test_too_much_waiting_is_refused(self) -> None:
         self.patch(module, "MAX_WAITING_BYTES", 1000)
         first = self.journal.append([draft("x" * 2000)])

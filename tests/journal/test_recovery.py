@@ -73,8 +73,13 @@ class RecoveryCase(SynchronousTestCase):
 
     def open(self, segment_bytes: int = 1 << 20) -> Store:
         store = Store(self.directory, segment_bytes, self.disk, lambda: 5, self.salts.__next__)
-        self.addCleanup(lambda: store._fd is None or store.close())
+        self.addCleanup(self.release, store)
         return store
+
+    def release(self, store: Store) -> None:
+        """Close a store that a test has left open."""
+        if store._fd is not None:
+            store.close()
 
     def write(self, *texts: str, segment_bytes: int = 1 << 20) -> None:
         """Open, commit each text alone, and close."""
@@ -246,7 +251,11 @@ class DamageTests(RecoveryCase):
         for change in ({"version": 2}, {"kind": 2}, {"incompatible": 1}, {"compatible": 1}):
             fields = {"kind": 1, "first": 1, "created_us": 5, "salt": header.salt}
             newer = pack_file_header(type(header)(**(fields | change)))
-            self.spoil(path, lambda raw, newer=newer: raw.__setitem__(slice(48), newer))
+
+            def spoil(raw: bytearray, newer: bytes = newer) -> None:
+                raw[:48] = newer
+
+            self.spoil(path, spoil)
             self.assertRaises(JournalTooNew, self.open)
 
     def test_a_destroyed_tombstone_is_reported(self) -> None:

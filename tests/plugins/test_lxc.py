@@ -185,14 +185,15 @@ class SettingsTests(SynchronousTestCase):
     """C{[sources.lxc]}."""
 
     def test_wrong_ones(self) -> None:
-        for settings in (
+        wrong: tuple[dict[str, object], ...] = (
             {"path": 5},
             {"path": []},
             {"path": "relative"},
             {"path": ["/a", 5]},
             {"cgroup": ""},
             {"paths": "/a"},
-        ):
+        )
+        for settings in wrong:
             reactor = MemoryReactorClock()
             self.assertRaises(BadValue, make_source, settings, reactor)
 

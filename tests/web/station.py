@@ -70,6 +70,9 @@ class _Body:
     def pauseProducing(self) -> None:
         """All is written at once."""
 
+    def resumeProducing(self) -> None:
+        """All is written at once."""
+
     def stopProducing(self) -> None:
         """All is written at once."""
 
@@ -189,6 +192,6 @@ class StationCase(SynchronousTestCase):
     def records(self, journal: MemoryJournal) -> list[Record]:
         return list(journal._records)
 
-    def happen(self, *actions: str, **fields: object) -> None:
+    def happen(self, *actions: str, **fields: Any) -> None:
         for action in actions:
             self.successResultOf(self.recorder.observe([happened(action, **fields)]))

@@ -142,7 +142,9 @@ class Journal:
         return done
 
     def status(self) -> JournalStatus:
-        return self._store.status()
+        # Of what is shown, not of what the thread has just written: a number that
+        # status tells must be one that select finds.
+        return self._store.status(self._view)
 
     def close(self) -> Deferred[None]:
         done: Deferred[None] = Deferred()

@@ -121,9 +121,10 @@ class Store:
             broken=broken,
         )
 
-    def status(self) -> JournalStatus:
-        """See L{stationd.interfaces.IJournal.status}."""
-        return status(self.view, self._cleared_us, self._damage)
+    def status(self, view: View | None = None) -> JournalStatus:
+        """See L{stationd.interfaces.IJournal.status}; of an earlier view, if one is
+        given."""
+        return status(view or self.view, self._cleared_us, self._damage)
 
     def commit(self, batches: Sequence[Batch]) -> int:
         """Make batches durable, in order, with one flush; all of them or none.
