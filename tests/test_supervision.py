@@ -131,6 +131,17 @@ class SupervisorTests(SynchronousTestCase):
         self.assertEqual(len(self.source.follows), 2)
         self.stop()
 
+    def test_a_source_that_raises_at_once_is_tried_again(self) -> None:
+        def broken(recorder: IRecorder) -> Deferred[None]:
+            raise ZeroDivisionError("at once")
+
+        self.patch(self.source, "follow", broken)
+        self.fail_with(SourceLost("gone"))
+        self.clock.advance(LONGEST_DELAY)
+        self.assertEqual(self.state(), ("failed", "at once"))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.stop()
+
     def test_stopping_waits_for_the_source(self) -> None:
         let_go: list[Deferred[None]] = []
         self.source.follows[0] = Deferred(let_go.append)

@@ -7,7 +7,7 @@ import enum
 from collections.abc import Callable, Mapping, Sequence
 
 from twisted.application.service import MultiService, Service
-from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -93,7 +93,8 @@ class Supervisor(Service):
 
     def _follow(self) -> None:
         self._retry = None
-        self._following = self._source.follow(self._recorder).addBoth(self._ended)
+        following = maybeDeferred(self._source.follow, self._recorder)
+        self._following = following.addBoth(self._ended)
 
     def _ended(self, result: Failure | None) -> None:
         self._following = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 
@@ -20,7 +21,7 @@ from stationd_plugins.live import cgroups
 from stationd_plugins.lxc.command import address, fnv64a
 from stationd_plugins.lxc.inotify import Watcher
 from stationd_plugins.lxc.scan import Seen, image_of, scan
-from stationd_plugins.lxc.source import make_source
+from stationd_plugins.lxc.source import make_source, unwatchable
 from stationd_plugins.lxc.tracker import Tracker
 
 ONE = Seen("one", "/lxc", 1, "")
@@ -196,6 +197,18 @@ class SettingsTests(SynchronousTestCase):
         for settings in wrong:
             reactor = MemoryReactorClock()
             self.assertRaises(BadValue, make_source, settings, reactor)
+
+
+class LimitTests(SynchronousTestCase):
+    """The kernel has no more watches."""
+
+    def test_it_says_what_can_be_done(self) -> None:
+        error = unwatchable(OSError(errno.ENOSPC, "No space left on device"))
+        self.assertEqual(
+            str(error),
+            "containers cannot be watched: No space left on device; "
+            "raise the limits in /proc/sys/fs/inotify",
+        )
 
 
 class CgroupTests(SynchronousTestCase):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 
 from inotify_simple import flags
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -84,7 +85,10 @@ class LxcSource:
             self.layout = cgroups.layout(file.read(), cgroup)
 
     def follow(self, recorder: IRecorder) -> Deferred[None]:
-        return Following(self, recorder).done()
+        try:
+            return Following(self, recorder).done()
+        except OSError as error:
+            return fail(unwatchable(error))
 
     def find(self, key: str) -> Deferred[Container | None]:
         def find() -> Container | None:
@@ -225,12 +229,22 @@ class Following:
             paths = ", ".join(self._source.paths)
             absent = SourceLost if self._begun else SourceAbsent
             error = absent(f"there is no {paths}")
+        elif isinstance(error, OSError):
+            error = unwatchable(error)
         elif isinstance(error, JournalError):
             error = SourceLost(f"what it tells cannot be recorded: {error}")
         self._over = True
         if not self._done.called:
             self._scanning = None
             self._done.errback(error)
+
+
+def unwatchable(error: OSError) -> SourceLost:
+    """What the system said to a watch, with what can be done about it."""
+    hint = ""
+    if error.errno in (errno.ENOSPC, errno.EMFILE):
+        hint = "; raise the limits in /proc/sys/fs/inotify"
+    return SourceLost(f"containers cannot be watched: {error.strerror or error}{hint}")
 
 
 def _alive(pid: int) -> bool:
