@@ -140,14 +140,27 @@ class RecordTests(DockerCase):
         )
 
     def test_out_of_memory(self) -> None:
-        events, log = self.after(
-            f"docker run --name hungry -m 16m --memory-swap 16m {lab.IMAGE} tail /dev/zero",
-            "docker rm hungry",
-            ending="destroy",
-        )
-        states = [event["state"] for event in events]
+        for attempt in range(10):
+            name = f"hungry-{attempt}"
+            began = time.time()
+            events, log = self.after(
+                f"docker run --name {name} -m 16m --memory-swap 16m {lab.IMAGE} tail /dev/zero",
+                f"docker rm {name}",
+                ending="destroy",
+            )
+            told = self.docker(
+                *("events", "--since", f"{began:.6f}", "--until", f"{time.time():.6f}"),
+                *("--filter", "type=container", "--filter", f"container={name}"),
+                *("--format", "{{.Action}}"),
+            ).split()
+            states = [event["state"] for event in events]
+            self.assertEqual(states, [action for action in told if action != "attach"])
+            self.assertEqual(events[-2]["exitCode"], 137)
+            if "oom" in states:
+                break
+            # On a busy host the engine does not always tell of it: its shim looks
+            # after the cgroup has gone. What it does not tell, we cannot record.
         self.assertEqual(states, ["create", "start", "oom", "die", "destroy"])
-        self.assertEqual(events[3]["exitCode"], 137)
         self.assertIn("ERROR container Container ran out of memory (docker, ", log[2])
 
     def test_exit_code(self) -> None:
@@ -252,9 +265,10 @@ class RecordTests(DockerCase):
         time.sleep(0.5)
         eventually(lambda: "busy" in self.daemon.curl("/api/v1/container"))
         shown = self.daemon.get("/api/v1/container/docker/busy")
+        # One busy loop uses one CPU, less only if others want it too; never more.
         share = 1 / (os.cpu_count() or 1)
-        self.assertGreater(shown["cpu"], 0.5 * share)
-        self.assertLess(shown["cpu"], 1.2 * share)
+        self.assertGreater(shown["cpu"], 0.2 * share)
+        self.assertLess(shown["cpu"], 1.1 * share)
         self.assertGreater(shown["memory"], 10_000)
         inspected = self.docker(
             "inspect", "-f", "{{.NetworkSettings.Networks.bridge.IPAddress}}", "busy"
