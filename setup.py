@@ -68,8 +68,10 @@ setup(
         "attrs>=23.1",
         "docker>=7",
         "inotify_simple>=1.3",
+        "numpy>=1.26",
         "pyroute2>=0.7",
         "twisted>=23.10",
+        "zstandard>=0.22",
         "zope.interface>=6",
     ],
     extras_require={

@@ -113,16 +113,9 @@ class MemoryDisk:
     def close(self, fd: int) -> None:
         self._open.pop(fd, None)
 
-    def replace(self, path: str, data: bytes) -> None:
-        temporary = f"{path}.new"
-        self.unlink(temporary)
-        fd = self.create(temporary)
-        self.write(fd, data)
-        self.sync(fd)
-        self.close(fd)
+    def rename(self, path: str, to: str) -> None:
         self._change()
-        self.names_now[os.path.basename(path)] = self.names_now.pop(os.path.basename(temporary))
-        self.sync_directory(os.path.dirname(path))
+        self.names_now[os.path.basename(to)] = self.names_now.pop(os.path.basename(path))
 
     def unlink(self, path: str) -> None:
         self._change()

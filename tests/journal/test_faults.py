@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.errors import JournalTooNew
 from stationd.interfaces import Query, Retention
-from stationd.journal.commit import batches
+from stationd.journal.cache import BlockCache
 from stationd.journal.disk import Disk
 from stationd.journal.query import select
 from stationd.journal.reader import Reader
@@ -21,7 +21,7 @@ from tests.journal.memory_disk import MemoryDisk, PowerCut
 
 def found_in(store: Store) -> dict[int, str]:
     """The records of a store, by number, checked to ascend."""
-    records = [r for f in select(store.view, Query(oldest_first=True)) for r in f]
+    records = [r for f in select(store.view, Query(oldest_first=True), BlockCache()) for r in f]
     numbers = [record.number for record in records]
     assert numbers == sorted(set(numbers)), numbers
     return {record.number: record.text for record in records}
@@ -72,7 +72,7 @@ class PowerCutTests(SynchronousTestCase):
                 texts = [f"{step}"] if step % 3 else [f"{step}.{n} " + "x" * 20_000 for n in "abc"]
                 first = store.view.last + 1
                 told.maybe = [dict(enumerate(texts, first))]
-                self.assertEqual(store.commit(batches(map(draft, texts))), first)
+                self.assertEqual(store.commit([draft(text) for text in texts]), first)
                 told.kept |= told.maybe.pop()
         store.close()
 
@@ -96,7 +96,7 @@ class PowerCutTests(SynchronousTestCase):
                 allowed |= told.kept
                 self.assertTrue(found.items() <= allowed.items(), where)
                 self.assertEqual(store.status().damage, (), where)
-                number = store.commit(batches([draft(f"after {again}")]))
+                number = store.commit([draft(f"after {again}")])
                 self.assertEqual(number, store.view.last, where)
                 self.assertGreater(number, max([0, *found, *told.kept, *told.gone]), where)
                 told.kept[number] = f"after {again}"
@@ -129,10 +129,10 @@ class BitFlipTests(SynchronousTestCase):
     def test_every_bit_of_every_file(self) -> None:
         directory = self.mktemp()
         store = Store(directory, 150, Disk(), lambda: 5, itertools.count(7).__next__)
-        store.commit(batches([draft("cleared")]))
+        store.commit([draft("cleared")])
         store.clear(9)
         for text in self.TEXTS:
-            store.commit(batches([draft(text)]))
+            store.commit([draft(text)])
         store.close()
         good = dict(enumerate(self.TEXTS, 2))
         flipped = 0

@@ -10,7 +10,7 @@ import zlib
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.journal.commit import batches, pack_commit
+from stationd.journal.commit import pack_commit
 from stationd.journal.format import KIND_ROWS, FileHeader, pack_file_header
 from stationd.records import Draft, Level
 from tests.test_layers import ROOT
@@ -81,7 +81,7 @@ class PageTests(SynchronousTestCase):
 
     def test_it_is_what_the_code_writes(self) -> None:
         header = FileHeader(kind=KIND_ROWS, first=1, created_us=1432022633000000, salt=SALT)
-        frames, _ = pack_commit(batches(DRAFTS), 1, 1432022716600000, SALT)
+        frames, _ = pack_commit(DRAFTS, 1, 1432022716600000, SALT)
         self.assertEqual(example(), pack_file_header(header) + frames)
 
     def test_a_reader_written_from_the_page_reads_it(self) -> None:

@@ -14,12 +14,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.errors import JournalTooNew, JournalUnreadable, JournalUnwritable
 from stationd.interfaces import Query
-from stationd.journal.commit import batches
+from stationd.journal.cache import BlockCache
 from stationd.journal.disk import Disk
-from stationd.journal.format import FILE_HEADER, pack_file_header, unpack_file_header
+from stationd.journal.format import FILE_HEADER, SegmentName, pack_file_header, unpack_file_header
 from stationd.journal.query import select
 from stationd.journal.reader import Reader
-from stationd.journal.segment import SegmentName
 from stationd.journal.store import Store
 from tests.contracts.journal import draft
 
@@ -58,9 +57,9 @@ class FailingDisk(Disk):
             self._may("unlink")
         super().unlink(path)
 
-    def replace(self, path: str, data: bytes) -> None:
-        self._may("replace")
-        super().replace(path, data)
+    def rename(self, path: str, to: str) -> None:
+        self._may("rename")
+        super().rename(path, to)
 
 
 class RecoveryCase(SynchronousTestCase):
@@ -85,11 +84,11 @@ class RecoveryCase(SynchronousTestCase):
         """Open, commit each text alone, and close."""
         store = self.open(segment_bytes)
         for text in texts:
-            store.commit(batches([draft(text)]))
+            store.commit([draft(text)])
         store.close()
 
     def texts(self, store: Store) -> list[str]:
-        found = select(store.view, Query(oldest_first=True))
+        found = select(store.view, Query(oldest_first=True), BlockCache())
         return [record.text for frame in found for record in frame]
 
     def paths(self, suffix: str = ".rows") -> list[str]:
@@ -121,7 +120,7 @@ class TornTailTests(RecoveryCase):
                 file.write(full[:length])
             store = self.open()
             self.assertEqual(self.texts(store), ["one", "two"], length)
-            self.assertEqual(store.commit(batches([draft("new")])), 3)
+            self.assertEqual(store.commit([draft("new")]), 3)
             self.assertEqual(self.texts(store), ["one", "two", "new"], length)
             store.close()
             again = self.open()
@@ -145,14 +144,14 @@ class TornTailTests(RecoveryCase):
         self.spoil(self.paths()[0], lambda raw: raw.extend(bytes(5000)))
         store = self.open()
         self.assertEqual(self.texts(store), ["one"])
-        self.assertEqual(store.commit(batches([draft("two")])), 2)
+        self.assertEqual(store.commit([draft("two")]), 2)
 
     def test_a_commit_of_many_frames_counts_whole_or_not_at_all(self) -> None:
         self.write("one")
         (path,) = self.paths()
         before = len(self.read(path))
         store = self.open()
-        store.commit(batches([draft("x" * 20_000) for _ in range(4)]))
+        store.commit([draft("x" * 20_000) for _ in range(4)])
         store.close()
         raw = self.read(path)
         self.assertEqual(raw.count(b"\xf5FRM", before), 4)
@@ -195,7 +194,7 @@ class DamageTests(RecoveryCase):
             self.assertEqual(self.texts(store), ["one", "three"], offset)
             (sentence,) = store.status().damage
             self.assertIn(f"{path}, byte {start}:", sentence)
-            self.assertEqual(store.commit(batches([draft("four")])), 4)
+            self.assertEqual(store.commit([draft("four")]), 4)
             store.close()
             for added in self.paths()[1:]:
                 os.unlink(added)
@@ -212,7 +211,7 @@ class DamageTests(RecoveryCase):
         store = self.open()
         self.assertEqual(self.texts(store), ["one", "two"])
         self.assertEqual(len(store.status().damage), 1)
-        self.assertEqual(store.commit(batches([draft("three")])), 3)
+        self.assertEqual(store.commit([draft("three")]), 3)
         self.assertEqual(len(self.paths()), 2)
 
     def test_a_missing_segment_is_reported(self) -> None:
@@ -221,12 +220,12 @@ class DamageTests(RecoveryCase):
         store = self.open()
         (sentence,) = store.status().damage
         self.assertRegex(sentence, r"records \d+ to \d+ are missing")
-        self.assertEqual(store.commit(batches([draft("more")])), 9)
+        self.assertEqual(store.commit([draft("more")]), 9)
 
     def test_a_frame_that_goes_bad_while_open_is_passed_over(self) -> None:
         store = self.open()
         for text in ("one", "two", "three"):
-            store.commit(batches([draft(text)]))
+            store.commit([draft(text)])
 
         def flip(raw: bytearray) -> None:
             raw[raw.index(b"two")] ^= 1
@@ -248,7 +247,7 @@ class DamageTests(RecoveryCase):
         (path,) = self.paths()
         header = unpack_file_header(self.read(path))
         assert header is not None
-        for change in ({"version": 2}, {"kind": 2}, {"incompatible": 1}, {"compatible": 1}):
+        for change in ({"version": 2}, {"kind": 2}, {"incompatible": 2}, {"compatible": 1}):
             fields = {"kind": 1, "first": 1, "created_us": 5, "salt": header.salt}
             newer = pack_file_header(type(header)(**(fields | change)))
 
@@ -266,7 +265,7 @@ class DamageTests(RecoveryCase):
         self.spoil(os.path.join(self.directory, "cleared"), lambda raw: raw.__setitem__(9, 99))
         store = self.open()
         self.assertEqual(len(store.status().damage), 1)
-        self.assertEqual(store.commit(batches([draft("two")])), 2)
+        self.assertEqual(store.commit([draft("two")]), 2)
 
 
 class FailureTests(RecoveryCase):
@@ -278,7 +277,7 @@ class FailureTests(RecoveryCase):
     def check(self, store: Store) -> None:
         """The store holds exactly one and two, now and after reopening."""
         self.disk.failing.clear()
-        self.assertEqual(store.commit(batches([draft("two")])), 2)
+        self.assertEqual(store.commit([draft("two")]), 2)
         self.assertEqual(self.texts(store), ["one", "two"])
         store.close()
         again = self.open()
@@ -289,29 +288,29 @@ class FailureTests(RecoveryCase):
         for methods in (["write"], ["sync"], ["write", "truncate"], ["sync", "truncate"]):
             self.directory = self.mktemp()
             store = self.open()
-            store.commit(batches([draft("one")]))
+            store.commit([draft("one")])
             for method in methods:
                 self.refuse(method)
-            error = self.assertRaises(JournalUnwritable, store.commit, batches([draft("lost")]))
+            error = self.assertRaises(JournalUnwritable, store.commit, [draft("lost")])
             self.assertFalse(error.full)
             self.assertEqual(self.texts(store), ["one"])
             self.check(store)
 
     def test_a_full_disk_is_said_to_be_full(self) -> None:
         store = self.open()
-        store.commit(batches([draft("one")]))
+        store.commit([draft("one")])
         for _ in range(3):
             self.refuse("write", errno.ENOSPC)
-            error = self.assertRaises(JournalUnwritable, store.commit, batches([draft("lost")]))
+            error = self.assertRaises(JournalUnwritable, store.commit, [draft("lost")])
             self.assertTrue(error.full)
             self.assertIn("No space left", str(error))
         self.check(store)
 
     def test_a_clear_that_cannot_be_made_durable_clears_nothing(self) -> None:
-        for method in ("create", "replace"):
+        for method in ("create", "rename"):
             self.directory = self.mktemp()
             store = self.open()
-            store.commit(batches([draft("one")]))
+            store.commit([draft("one")])
             self.refuse(method)
             self.assertRaises(JournalUnwritable, store.clear, 9)
             self.assertEqual(self.texts(store), ["one"])
@@ -319,7 +318,7 @@ class FailureTests(RecoveryCase):
 
     def test_cleared_files_that_could_not_be_removed_do_not_come_back(self) -> None:
         store = self.open()
-        store.commit(batches([draft("one")]))
+        store.commit([draft("one")])
         self.refuse("unlink")
         self.assertEqual(store.clear(9), 1)
         self.disk.failing.clear()
@@ -328,12 +327,12 @@ class FailureTests(RecoveryCase):
         again = self.open()
         self.assertEqual(self.texts(again), [])
         self.assertEqual(len(self.paths()), 1)
-        self.assertEqual(again.commit(batches([draft("two")])), 2)
+        self.assertEqual(again.commit([draft("two")]), 2)
 
     def test_a_file_that_cannot_be_read_is_passed_over(self) -> None:
         self.write("one", "two " + "x" * 1000, segment_bytes=600)
         store = self.open(600)
-        store.commit(batches([draft("three")]))
+        store.commit([draft("three")])
         bad = store.view.segments[0]._fd
         read = self.disk.read
 
@@ -359,7 +358,7 @@ class OtherProcessTests(RecoveryCase):
 
     def test_a_reader_sees_what_is_committed_and_changes_nothing(self) -> None:
         store = self.open()
-        store.commit(batches([draft("one")]))
+        store.commit([draft("one")])
         before = self.read(self.paths()[0])
         self.spoil(self.paths()[0], lambda raw: raw.extend(b"half a frame"))
         reader = Reader(self.directory)
@@ -370,7 +369,7 @@ class OtherProcessTests(RecoveryCase):
 
     def test_a_reader_goes_on_when_the_writer_clears(self) -> None:
         store = self.open()
-        store.commit(batches([draft("one"), draft("two")]))
+        store.commit([draft("one"), draft("two")])
         reader = Reader(self.directory)
         store.clear(9)
         found = reader.select(Query(oldest_first=True))
@@ -391,7 +390,7 @@ class OtherProcessTests(RecoveryCase):
         )
         store = self.open()
         for number in range(1, 4):
-            store.commit(batches([draft(f"text {number}")]))
+            store.commit([draft(f"text {number}")])
             command = [sys.executable, "-c", code, self.directory]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             self.assertEqual(done.stdout, f"{number} text {number}\n")

@@ -3,22 +3,28 @@ at its start and a reader of another process at any time."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 import attrs
 
-from stationd.journal.disk import IDisk
-from stationd.journal.format import TOMBSTONE, unpack_tombstone
-from stationd.journal.segment import Segment, SegmentName
+from stationd.journal.disk import UNFINISHED, IDisk
+from stationd.journal.format import ROWS, SEALED, TOMBSTONE, SegmentName, unpack_tombstone
+from stationd.journal.sealed import SealedSegment
+from stationd.journal.segment import Segment
 
 TOMBSTONE_NAME = "cleared"
+
+ATTEMPTS = 20
+"""How often a directory is listed anew because it changed meanwhile. A writer changes
+it some times a second at most."""
 
 
 @attrs.frozen(kw_only=True)
 class Catalogue:
     """A directory, read.
 
-    @ivar segments: those that count, ascending, scanned.
+    @ivar segments: those that count, ascending, their contents known.
     @ivar last: the greatest number ever given, as far as the files tell.
     @ivar sequence: the greatest sequence number of any segment's name.
     @ivar cleared_us: when the journal was last cleared, 0 if never.
@@ -27,7 +33,7 @@ class Catalogue:
     @ivar damage: a sentence for each thing that is wrong between the files.
     """
 
-    segments: tuple[Segment, ...]
+    segments: tuple[Segment | SealedSegment, ...]
     last: int
     sequence: int
     cleared_us: int
@@ -37,48 +43,67 @@ class Catalogue:
 
 
 def load(disk: IDisk, directory: str) -> Catalogue:
-    """Read a directory; nothing is changed.
+    """Read a directory; nothing is changed. A writer at work, who seals and removes
+    meanwhile, does not disturb it.
 
-    @raise OSError: it cannot be read. A segment that vanishes between the listing
-        and the opening (a writer at work) is left out.
+    @raise OSError: it cannot be read.
     @raise JournalTooNew: a segment is of a kind that this code does not know.
     """
+    for _ in range(ATTEMPTS):
+        names = frozenset(disk.names(directory))
+        # A listing is no snapshot: a file renamed meanwhile may be in it under
+        # neither name. One that did not change is one.
+        if frozenset(disk.names(directory)) == names:
+            with contextlib.suppress(FileNotFoundError):
+                return _load(disk, directory, names)
+    return _load(disk, directory, frozenset(disk.names(directory)))
+
+
+def _load(disk: IDisk, directory: str, names: frozenset[str]) -> Catalogue:
     damage: list[str] = []
     through, cleared_us = _tombstone(disk, directory, damage)
-    found = [
-        (parsed, name) for name in disk.names(directory) if (parsed := SegmentName.parse(name))
-    ]
-    found.sort(key=lambda pair: pair[0].sequence)
-    remove: list[str] = []
-    segments: list[Segment] = []
-    for parsed, name in found:
-        path = os.path.join(directory, name)
+    found = [parsed for name in names if (parsed := SegmentName.parse(name))]
+    # The sealed form of a segment comes before the one it was made of.
+    found.sort(key=lambda name: (name.sequence, name.suffix != SEALED))
+    remove = [name for name in names if name.endswith(UNFINISHED)]
+    segments: list[Segment | SealedSegment] = []
+    for parsed in found:
         if parsed.first <= through:
-            remove.append(path)
+            remove.append(str(parsed))
             continue
-        try:
-            fd = disk.open(path, write=False)
-        except FileNotFoundError:
-            continue
-        segments.append(Segment(disk, fd, path, parsed))
+        path = os.path.join(directory, str(parsed))
+        before = segments[-1] if segments else None
+        if before and before.name.sequence == parsed.sequence:
+            if not before.damage:
+                remove.append(str(parsed))
+                continue
+            # It was sealed and went bad before this one was removed.
+            remove.append(str(before.name))
+            segments.pop()
+        fd = disk.open(path, write=False)
+        segments.append(
+            Segment(disk, fd, path, parsed)
+            if parsed.suffix == ROWS
+            else SealedSegment(disk, fd, path, parsed)
+        )
     leftovers: list[int] = []
     for index, segment in enumerate(segments):
         after = segments[index + 1].name.first if index + 1 < len(segments) else None
-        leftovers.append(segment.scan(after))
+        leftovers.append(segment.scan(after) if isinstance(segment, Segment) else 0)
         if after is not None and segment.last + 1 < after:
             damage.append(f"{segment.path}: records {segment.last + 1} to {after - 1} are missing")
     # A file that was being made has no records, but its name has still told which
     # frames of the one before it were taken back.
-    remove += [segment.path for segment in segments if segment.unfinished]
+    remove += [str(segment.name) for segment in segments if segment.unfinished]
     kept = [index for index, segment in enumerate(segments) if not segment.unfinished]
     torn = leftovers[kept[-1]] if kept else 0
     segments = [segments[index] for index in kept]
     return Catalogue(
         segments=tuple(segments),
         last=max((through, *(segment.last for segment in segments))),
-        sequence=max((parsed.sequence for parsed, _ in found), default=0),
+        sequence=max((parsed.sequence for parsed in found), default=0),
         cleared_us=cleared_us,
-        remove=tuple(remove),
+        remove=tuple(os.path.join(directory, name) for name in sorted(remove)),
         torn=torn,
         damage=tuple(damage),
     )

@@ -11,6 +11,9 @@ import fcntl
 import os
 from typing import Protocol
 
+UNFINISHED = ".new"
+"""After the name of a file that is being written; it means nothing."""
+
 
 class IDisk(Protocol):
     """File operations. Each raises L{OSError} as the system call beneath does."""
@@ -39,9 +42,9 @@ class IDisk(Protocol):
     def close(self, fd: int) -> None:
         """Give a descriptor back."""
 
-    def replace(self, path: str, data: bytes) -> None:
-        """Make a file with these contents, durable, in place of any of that name:
-        a reader sees the old one or the new one, whatever happens."""
+    def rename(self, path: str, to: str) -> None:
+        """Give a file another name, in place of any file that has it: a reader sees
+        the old one or the new one. It is durable after L{sync_directory}."""
 
     def unlink(self, path: str) -> None:
         """Remove a name. A name that is not there is no error."""
@@ -87,17 +90,8 @@ class Disk:
     def close(self, fd: int) -> None:
         os.close(fd)
 
-    def replace(self, path: str, data: bytes) -> None:
-        temporary = f"{path}.new"
-        self.unlink(temporary)
-        fd = self.create(temporary)
-        try:
-            self.write(fd, data)
-            self.sync(fd)
-        finally:
-            self.close(fd)
-        os.rename(temporary, path)
-        self.sync_directory(os.path.dirname(path))
+    def rename(self, path: str, to: str) -> None:
+        os.rename(path, to)
 
     def unlink(self, path: str) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -112,6 +106,24 @@ class Disk:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+
+def replace(disk: IDisk, path: str, data: bytes) -> None:
+    """Make a file with these contents, durable, in place of any of that name: after
+    a crash it is the old one or the new one.
+
+    @raise OSError: it is the old one, unless the very last step failed.
+    """
+    temporary = path + UNFINISHED
+    disk.unlink(temporary)
+    fd = disk.create(temporary)
+    try:
+        disk.write(fd, data)
+        disk.sync(fd)
+    finally:
+        disk.close(fd)
+    disk.rename(temporary, path)
+    disk.sync_directory(os.path.dirname(path))
 
 
 class Lock:

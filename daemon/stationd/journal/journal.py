@@ -16,29 +16,34 @@ from zope.interface import implementer
 
 from stationd.errors import JournalBusy, JournalClosed, JournalUnwritable
 from stationd.interfaces import Appended, IJournal, JournalStatus, Query, Retention
-from stationd.journal.commit import Batch, batches, gather
+from stationd.journal.cache import BlockCache
 from stationd.journal.disk import Disk
 from stationd.journal.query import View, select
+from stationd.journal.sealer import Sealer
+from stationd.journal.segment import Segment
 from stationd.journal.store import Store
 from stationd.journal.worker import IWorker, ThreadWorker
 from stationd.records import Draft, Record
 
 MAX_WAITING_BYTES = 64 << 20
-"""Rows that wait for the disk. With a disk that takes 50 MB/s, what is refused
+"""Texts that wait for the disk. With a disk that takes 50 MB/s, what is refused
 here would have waited for more than a second."""
 
 MAX_COMMIT_BYTES = 8 << 20
-"""Rows in one commit, unless a single append is longer: what is flushed together
+"""Texts in one commit, unless a single append is longer: what is flushed together
 should not keep the next waiting for long."""
 
 SEGMENT_BYTES = 8 << 20
-"""How long a row segment gets. It is read whole when the journal is opened."""
+"""How long a row segment gets before it is sealed. The last one is read whole when
+the journal is opened."""
+
+DRAFT_BYTES = 100
+"""What a waiting record takes besides its text."""
 
 
 @attrs.frozen
 class _Append:
-    batches: list[Batch]
-    records: int
+    drafts: Sequence[Draft]
     size_bytes: int
     done: Deferred[Appended]
 
@@ -80,12 +85,17 @@ def open_journal(
     segment_bytes = min(SEGMENT_BYTES, max(64 << 10, max_bytes // 8))
     store = Store(directory, segment_bytes, Disk(), now_us, lambda: secrets.randbits(32))
     name = f"journal-{os.path.basename(directory)}"
-    return Journal(store, lambda work: ThreadWorker(work, name), deliver)
+    return Journal(
+        store,
+        deliver,
+        writer=lambda work: ThreadWorker(work, name),
+        sealer=lambda work: ThreadWorker(work, f"{name}-sealer"),
+    )
 
 
 @implementer(IJournal)
 class Journal:
-    """A L{Store}, and a worker that is the only one to call it.
+    """A L{Store}, a worker that is the only one to change it, and one that seals.
 
     While the worker waits for one flush, appends gather; all that has gathered is
     the next commit, so one slow flush serves any number of producers. Its Deferreds
@@ -97,35 +107,39 @@ class Journal:
     def __init__(
         self,
         store: Store,
-        worker: Callable[[Callable[[], None]], IWorker],
         deliver: Callable[[Callable[[], None]], None],
+        *,
+        writer: Callable[[Callable[[], None]], IWorker],
+        sealer: Callable[[Callable[[], None]], IWorker],
     ) -> None:
         self._store = store
         self._deliver = deliver
         self._view = store.view
+        self._cache = BlockCache()
         self._queue: collections.deque[_Append | _Task] = collections.deque()
         self._waiting_bytes = 0
         self._closed: list[Deferred[None]] | None = None
         self._released = False
-        self._worker = worker(self._work)
+        self._worker = writer(self._work)
+        self._sealer = Sealer(store.disk, store.sealable, self._adopt, sealer)
+        self._sealer.wake()
 
     def append(self, drafts: Sequence[Draft]) -> Deferred[Appended]:
         if self._closed is not None:
             return fail(JournalClosed())
         if not drafts:
             raise ValueError("an append needs at least one record")
-        rows = batches(drafts)
-        size_bytes = sum(len(batch.payload) for batch in rows)
+        size_bytes = sum(len(draft.text) for draft in drafts) + DRAFT_BYTES * len(drafts)
         if self._waiting_bytes and self._waiting_bytes + size_bytes > MAX_WAITING_BYTES:
             return fail(JournalBusy())
         self._waiting_bytes += size_bytes
         done: Deferred[Appended] = Deferred()
-        self._queue.append(_Append(rows, len(drafts), size_bytes, done))
+        self._queue.append(_Append(drafts, size_bytes, done))
         self._worker.wake()
         return done
 
     def select(self, query: Query) -> Iterator[list[Record]]:
-        return select(self._view, query)
+        return select(self._view, query, self._cache)
 
     def clear(self, now_us: int) -> Deferred[int]:
         return self._task(lambda: self._store.clear(now_us))
@@ -162,7 +176,10 @@ class Journal:
     def _work(self) -> None:
         """Do everything that waits, then tell. Called once more after the last wake."""
         while self._queue:
+            segments = self._store.view.segments
             outcome = self._round()
+            if outcome.view.segments is not segments:
+                self._sealer.wake()
             self._deliver(lambda outcome=outcome: self._tell(outcome))  # type: ignore[misc]
         if self._closed is not None and not self._released:
             self._deliver(self._release)
@@ -182,11 +199,11 @@ class Journal:
             group.append(job)
         try:
             if group:
-                number = self._store.commit(gather(b for job in group for b in job.batches))
+                number = self._store.commit([draft for job in group for draft in job.drafts])
                 for job in group:
-                    appended = Appended(first=number, last=number + job.records - 1)
-                    fired.append((job.done, appended))
-                    number += job.records
+                    last = number + len(job.drafts) - 1
+                    fired.append((job.done, Appended(first=number, last=last)))
+                    number = last + 1
             else:
                 task = self._queue.popleft()
                 assert isinstance(task, _Task)
@@ -197,9 +214,28 @@ class Journal:
             failed = [(job.done, error) for job in group] or [(task.done, error)]
         return _Outcome(fired, failed, self._store.view, taken_bytes)
 
+    # In the sealer's thread:
+
+    def _adopt(self, segment: Segment, path: str, done: Callable[[bool], None]) -> None:
+        def adopt() -> int:
+            adopted = False
+            try:
+                self._store.adopt(segment, path)
+                adopted = True
+            except JournalUnwritable as error:
+                self._log.warn("{path} stays unsealed: {error}", path=segment.path, error=error)
+            finally:
+                done(adopted)
+            return 0
+
+        self._queue.append(_Task(adopt, Deferred()))
+        self._worker.wake()
+
     # In the reactor's thread:
 
     def _tell(self, outcome: _Outcome) -> None:
+        if outcome.view.segments is not self._view.segments:
+            self._cache.keep(outcome.view.segments)
         self._view = outcome.view
         self._waiting_bytes -= outcome.taken_bytes
         for done, result in outcome.fired:
@@ -211,6 +247,7 @@ class Journal:
         if self._released:
             return
         self._released = True
+        self._sealer.stop()
         self._worker.stop()
         self._store.close()
         waiting, self._closed = self._closed or [], []

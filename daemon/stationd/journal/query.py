@@ -1,116 +1,257 @@
-"""Answering a query from segments: what can be ruled out is not read, what is
-read stops at the limit, and every step is short."""
+"""Answering a query: what summaries rule out is not read, of what is read only the
+columns that matter are decoded, and every step is short."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import attrs
+import numpy as np
+import numpy.typing as npt
 
 from stationd.interfaces import JournalStatus, Query
-from stationd.journal.segment import Segment, Span
+from stationd.journal.block import (
+    ALL,
+    CATEGORIES,
+    CONTAINERS,
+    USERS,
+    Block,
+    Codes,
+    Part,
+    Places,
+    Unreadable,
+)
+from stationd.journal.blocks import Summary, key
+from stationd.journal.cache import BlockCache
+from stationd.journal.sealed import SealedSegment
+from stationd.journal.search import Indexes, Needle
+from stationd.journal.segment import Segment
 from stationd.records import Record
+
+STEP_RECORDS = 1024
+"""Records that one step makes at most: some two milliseconds' work."""
+
+FEW = 16
+"""If no more than one in so many records of a block is left, what is asked of them is
+looked up for each; else for the whole block."""
+
+DOCKER_PREFIX = len("docker/") + 12
+"""How long the reference of a Docker container must be to mean all ids that begin so."""
+
+DOCKER_WHOLE = len("docker/") + 64
+
+
+_NONE: Indexes = np.empty(0, np.intp)
+
+AnySegment = Segment | SealedSegment
 
 
 @attrs.frozen
 class View:
     """What a reader sees: the segments of one moment, up to the last number that
-    was committed then. Writing, clearing and retention leave it as it is.
+    was committed then. Writing, sealing, clearing and retention leave it as it is.
 
     @ivar segments: ascending.
     @ivar last: the greatest number that is shown.
     """
 
-    segments: tuple[Segment, ...]
+    segments: tuple[AnySegment, ...]
     last: int
 
 
-def select(view: View, query: Query) -> Iterator[list[Record]]:
+def select(view: View, query: Query, cache: BlockCache) -> Iterator[list[Record]]:
     """See L{stationd.interfaces.IJournal.select}."""
-    matches = _matcher(query)
+    plan = _Plan(query, view.last)
     skip, left = query.offset, query.limit
-    for segment, span, low, high in _spans(view, query):
+    for segment, part in _parts(view, plan, query.oldest_first):
         if left == 0:
             return
-        whole = low <= span.first and span.first + span.records - 1 <= high
-        if matches is None and whole and skip >= span.records:
-            skip -= span.records
+        if part is None:
+            yield []
             continue
-        found = [
-            record
-            for frame in segment.read(span)
-            for record in frame
-            if low <= record.number <= high and (matches is None or matches(record))
-        ]
-        if not query.oldest_first:
-            found.reverse()
-        if skip:
+        if plan.takes_all(part) and skip >= part.records:
+            skip -= part.records
+            continue
+        try:
+            block = cache.get(segment, part)
+            while not block.holds(part):
+                yield []
+                block = cache.get(segment, part)
+            found = plan.find(block, part)
             passed = min(skip, len(found))
             skip -= passed
-            del found[:passed]
-        if left is not None:
-            del found[left:]
-            left -= len(found)
-        yield found
+            found = (found if query.oldest_first else found[::-1])[passed:][:left]
+            left = None if left is None else left - len(found)
+            for begin in range(0, len(found), STEP_RECORDS):
+                yield block.take(found[begin : begin + STEP_RECORDS])
+        except Unreadable:
+            pass
+        except (LookupError, ValueError) as error:
+            # Whole by its checksum, and wrong all the same: a writer's fault.
+            segment.spoiled(part, str(error))
+        yield []
 
 
-def _spans(view: View, query: Query) -> Iterator[tuple[Segment, Span, int, int]]:
-    """The spans that may hold matches, in the order asked for, each with the
-    numbers that may be shown of it."""
-    least = 1 if query.after is None else query.after + 1
-    greatest = view.last if query.before is None else min(view.last, query.before - 1)
-    direction = 1 if query.oldest_first else -1
+def _parts(view: View, plan: _Plan, oldest_first: bool) -> Iterator[tuple[AnySegment, Part | None]]:
+    """What may hold matches, in the order asked for; C{None} after each segment."""
+    direction = 1 if oldest_first else -1
     for segment in view.segments[::direction]:
+        if plan.rules_out_segment(segment):
+            continue
         # A copy: the writer appends to the list while we are suspended.
-        for span in segment.spans[::direction]:
-            if (
-                span.first <= greatest
-                and span.first + span.records > least
-                and (query.time_start_us is None or span.max_us >= query.time_start_us)
-                and (query.time_end_us is None or span.min_us <= query.time_end_us)
-            ):
-                yield segment, span, least, greatest
+        parts: list[Part] = segment.parts[::direction]  # type: ignore[assignment]
+        for part in parts:
+            if not plan.rules_out(part):
+                yield segment, part
+        yield segment, None
 
 
-def _matcher(query: Query) -> Callable[[Record], bool] | None:
-    """The test of a record's fields other than its number, cheapest first, or
-    C{None} if nothing is asked of them."""
-    tests: list[Callable[[Record], bool]] = []
-    start, end = query.time_start_us, query.time_end_us
-    if start is not None:
-        tests.append(lambda record: record.time_us >= start)
-    if end is not None:
-        tests.append(lambda record: record.time_us <= end)
-    if (levels := query.levels) is not None:
-        tests.append(lambda record: record.level in levels)
-    if (categories := query.categories) is not None:
-        tests.append(lambda record: record.category in categories)
-    if (users := query.users) is not None:
-        tests.append(lambda record: record.user in users)
-    if (containers := query.containers) is not None:
-        prefixes = tuple(
-            asked
-            for asked in containers
-            if asked.startswith("docker/") and len(asked) >= len("docker/") + 12
+class _Plan:
+    """A query, worked out."""
+
+    def __init__(self, query: Query, last: int) -> None:
+        self._least = 1 if query.after is None else query.after + 1
+        self._greatest = last if query.before is None else min(last, query.before - 1)
+        self._start_us, self._end_us = query.time_start_us, query.time_end_us
+        self._levels = None if query.levels is None else sorted(map(int, query.levels))
+        self._level_set = -1 if self._levels is None else sum(1 << n for n in self._levels)
+        self._fields = [
+            (field, [name.encode() for name in sorted(names)])
+            for field, names in (
+                (CONTAINERS, query.containers),
+                (CATEGORIES, query.categories),
+                (USERS, query.users),
+            )
+            if names is not None
+        ]
+        self._keys = [(field, [key(name) for name in names]) for field, names in self._fields]
+        self._needle = Needle(query.text) if query.text else None
+        self._anything = (
+            self._start_us is None
+            and self._end_us is None
+            and self._levels is None
+            and not self._fields
+            and self._needle is None
         )
-        tests.append(
-            lambda record: record.container in containers or record.container.startswith(prefixes)
+
+    def takes_all(self, part: Part) -> bool:
+        """Whether every record of a block is wanted."""
+        inside = self._least <= part.first and part.first + part.records - 1 <= self._greatest
+        return self._anything and inside
+
+    def rules_out_segment(self, segment: AnySegment) -> bool:
+        """Whether nothing in a segment is wanted."""
+        return (
+            segment.name.first > self._greatest
+            or segment.last < self._least
+            or (self._start_us is not None and segment.max_us < self._start_us)
+            or (self._end_us is not None and segment.min_us > self._end_us)
         )
-    if query.text is not None:
-        part = query.text.casefold()
-        tests.append(lambda record: part in record.text.casefold())
-    if not tests:
-        return None
-    if len(tests) == 1:
-        return tests[0]
-    return lambda record: all(test(record) for test in tests)
+
+    def rules_out(self, part: Part) -> bool:
+        """Whether nothing in a block is wanted, by its summary."""
+        if (
+            part.first > self._greatest
+            or part.first + part.records <= self._least
+            or (self._start_us is not None and part.max_us < self._start_us)
+            or (self._end_us is not None and part.min_us > self._end_us)
+        ):
+            return True
+        if not isinstance(part, Summary):
+            return False
+        if not part.levels & self._level_set:
+            return True
+        return any(
+            not any(part.has(field, wanted) for wanted in keys) for field, keys in self._keys
+        )
+
+    def find(self, block: Block, part: Part) -> Indexes:
+        """The places of the records of a block that are wanted, in the order of the
+        numbers.
+
+        @raise Unreadable: see L{Block}.
+        """
+        if self._needle is not None and not block.may_have(self._needle):
+            return _NONE
+        wanted = {f: _codes(f, names, block.names()) for f, names in self._fields}
+        if not all(wanted.values()):
+            return _NONE
+        containers = wanted.pop(CONTAINERS, None)
+        places: Places = ALL if containers is None else block.of(containers)
+        masks: list[npt.NDArray[np.bool_]] = []
+        if part.first < self._least or part.first + part.records - 1 > self._greatest:
+            numbers = block.numbers(places)
+            masks.append((numbers >= self._least) & (numbers <= self._greatest))
+        for field, codes in wanted.items():
+            masks.append(_among(block.codes(field, places), codes))
+        if self._levels is not None:
+            masks.append(_among(block.levels(places), self._levels))
+        if self._start_us is not None and part.min_us < self._start_us:
+            masks.append(block.times(places) >= self._start_us)
+        if self._end_us is not None and part.max_us > self._end_us:
+            masks.append(block.times(places) <= self._end_us)
+        mask = np.logical_and.reduce(masks) if masks else None
+        if self._needle is not None:
+            having = self._having(block, places, mask)
+            mask = having if mask is None else mask & having
+        if not isinstance(places, slice):
+            return places if mask is None else places[mask]
+        if mask is not None and np.count_nonzero(mask) * FEW <= block.records:
+            found = np.flatnonzero(mask)
+            return found[np.argsort(block.numbers(found))]
+        order = block.in_order()
+        return order if mask is None else order[mask[order]]
+
+    def _having(
+        self, block: Block, places: Places, mask: npt.NDArray[np.bool_] | None
+    ) -> npt.NDArray[np.bool_]:
+        """Which of some records have the text that is looked for; of those that a mask
+        rules out it does not matter what is said."""
+        assert self._needle is not None
+        at = np.arange(block.records) if isinstance(places, slice) else places
+        kept = np.arange(len(at)) if mask is None else np.flatnonzero(mask)
+        if len(kept) * FEW <= block.records:
+            having = np.zeros(len(at), np.bool_)
+            having[kept] = [self._needle.is_in(text) for text in block.texts(at[kept])]
+            return having
+        among = np.zeros(block.records, np.bool_)
+        among[block.find(self._needle)] = True
+        return among[places]
+
+
+def _codes(field: int, wanted: list[bytes], names: list[bytes]) -> list[int]:
+    """Where the names that are wanted stand in a block's table."""
+    prefixes = tuple(
+        name
+        for name in wanted
+        if field == CONTAINERS
+        and name.startswith(b"docker/")
+        and DOCKER_PREFIX <= len(name) < DOCKER_WHOLE
+    )
+    if prefixes or len(wanted) > 8:
+        exactly = set(wanted)
+        return [
+            code for code, name in enumerate(names) if name in exactly or name.startswith(prefixes)
+        ]
+    return [names.index(name) for name in wanted if name in names]
+
+
+def _among(column: Codes | npt.NDArray[np.uint8], codes: list[int]) -> npt.NDArray[np.bool_]:
+    """Which of a column's values are one of some: for a few, comparing with each is
+    some times as fast as C{isin}."""
+    if len(codes) > 8:
+        return np.isin(column, codes)
+    mask = np.zeros(len(column), np.bool_)
+    for code in codes:
+        mask |= column == code
+    return mask
 
 
 def status(view: View, cleared_us: int, damage: tuple[str, ...]) -> JournalStatus:
     """See L{stationd.interfaces.IJournal.status}."""
-    segments = [segment for segment in view.segments if segment.spans]
+    segments = [segment for segment in view.segments if segment.records]
     return JournalStatus(
-        first=segments[0].spans[0].first if segments else view.last + 1,
+        first=segments[0].parts[0].first if segments else view.last + 1,
         last=view.last,
         records=sum(segment.records for segment in segments),
         size_bytes=sum(segment.end for segment in view.segments),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from stationd.errors import JournalUnreadable
 from stationd.interfaces import JournalStatus, Query
+from stationd.journal.cache import BlockCache
 from stationd.journal.catalogue import load
 from stationd.journal.disk import Disk
 from stationd.journal.query import View, select, status
@@ -25,11 +26,12 @@ class Reader:
             self._catalogue = load(Disk(), directory)
         except OSError as error:
             raise JournalUnreadable(directory, error.strerror or str(error)) from error
+        self._cache = BlockCache()
         self._view = View(self._catalogue.segments, self._catalogue.last)
 
     def select(self, query: Query) -> Iterator[list[Record]]:
         """See L{stationd.interfaces.IJournal.select}."""
-        return select(self._view, query)
+        return select(self._view, query, self._cache)
 
     def status(self) -> JournalStatus:
         """See L{stationd.interfaces.IJournal.status}."""

@@ -1,6 +1,6 @@
 """One row segment: what a scan of its file finds, and reading records back.
 
-A scan makes a sparse time index, one L{Span} for some 32 KiB of frames; it is
+A scan makes a sparse time index, one L{Span} for some hundred records; it is
 never stored, so it can never be wrong about the file.
 """
 
@@ -11,37 +11,42 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import attrs
-from twisted.logger import Logger
-
 from stationd.errors import JournalTooNew
+from stationd.journal.block import Block, Columns, Part
 from stationd.journal.disk import IDisk
 from stationd.journal.format import (
+    COLUMN_FRAMES,
     COMPATIBLE_KNOWN,
     FILE_HEADER,
-    FLAG_CONTINUES,
-    FRAME_BYTES,
-    FRAME_HEADER,
-    FRAME_MARKER,
     INCOMPATIBLE_KNOWN,
     KIND_ROWS,
     VERSION,
     FileHeader,
-    FrameHeader,
+    SegmentName,
     unpack_file_header,
-    unpack_frame_header,
-    unpack_rows,
 )
-from stationd.records import MAX_TIME_US, Record
+from stationd.journal.frames import (
+    FRAME_HEADER,
+    MAX_PAYLOAD_BYTES,
+    FrameHeader,
+    Rows,
+    unpack_frame_header,
+    unpack_payload,
+)
+from stationd.journal.scan import Scan
+from stationd.records import MAX_TIME_US
 
-SPAN_BYTES = FRAME_BYTES
-"""Frames are indexed together until they are this long: reading one span is a
-millisecond's work, and a gigabyte needs 32,768 index entries."""
+SPAN_RECORDS = 4096
+SPAN_BYTES = 512 << 10
+"""Frames are indexed together until they have so many records or bytes. Questions with
+rare answers take some 50 us for each span."""
 
-UNWRITTEN = bytes(512)
-"""A disk's smallest block, as a file system shows one that it has not written."""
+PIECE_BYTES = 48 << 10
+"""What of a span is decoded at a time: some milliseconds' work, if each record was a
+commit of its own."""
 
-SUFFIX = ".rows"
+NO_ROWS = Rows((), (), [], (), (), (), [], [])
+"""Of a frame that cannot be read."""
 
 
 class Span(NamedTuple):
@@ -60,53 +65,30 @@ class Span(NamedTuple):
     max_us: int
 
 
-@attrs.frozen
-class SegmentName:
-    """What a segment's file name tells; with it a file can be read even if its
-    header is destroyed.
-
-    @ivar sequence: 1, 2, 3, … in the order in which segments were made.
-    @ivar first: see L{FileHeader.first}.
-    @ivar salt: see L{FileHeader.salt}.
-    """
-
-    sequence: int
-    first: int
-    salt: int
-
-    def __str__(self) -> str:
-        return f"{self.sequence:08d}-{self.first:020d}-{self.salt:08x}{SUFFIX}"
-
-    @classmethod
-    def parse(cls, name: str) -> SegmentName | None:
-        """The parts of a file name, C{None} if it is not a segment's."""
-        parts = name.removesuffix(SUFFIX).split("-")
-        if not name.endswith(SUFFIX) or [len(part) for part in parts] != [8, 20, 8]:
-            return None
-        try:
-            found = cls(int(parts[0]), int(parts[1]), int(parts[2], 16))
-        except ValueError:
-            return None
-        return found if str(found) == name else None
-
-
 class Segment:
     """A segment that can be read, at any time from any thread.
 
     @ivar name: its file name's parts.
     @ivar path: where the file is.
-    @ivar spans: the time index, ascending. The writer appends to it (and replaces
+    @ivar parts: the time index, ascending. The writer appends to it (and replaces
         the last) while readers read: who reads bounds what it takes by number.
     @ivar end: where the last whole frame ends, in bytes; the next one goes there.
     @ivar records: how many records it has.
+    @ivar last: the greatest number in it, C{first - 1} if it is empty.
     @ivar min_us: the least time of them, C{max_us} the greatest; without meaning
         if there is none.
     @ivar created_us: when it was made.
     @ivar committed_us: the greatest time of a commit in it, 0 if it has none.
     @ivar damage: a sentence for each place that is not what the format says.
+    @ivar unfinished: whether the power went while the file was made: it has neither
+        header nor frames.
+    @ivar read_only: whether it has flags that only a newer writer understands.
+    @ivar appendable: whether frames of today's kind may be added.
     """
 
-    _log = Logger()
+    unfinished = False
+    read_only = False
+    appendable = False
 
     def __init__(self, disk: IDisk, fd: int, path: str, name: SegmentName) -> None:
         self._disk = disk
@@ -120,19 +102,13 @@ class Segment:
         weakref.finalize(self, disk.close, fd)
 
     def _forget(self) -> None:
-        self.spans: list[Span] = []
+        self.parts: list[Span] = []
         self.end = FILE_HEADER.size
         self.records = 0
+        self.last = self.name.first - 1
         self.min_us, self.max_us = MAX_TIME_US, 0
         self.committed_us = 0
         self.damage: list[str] = []
-
-    @property
-    def last(self) -> int:
-        """The greatest number in it, C{first - 1} if it is empty."""
-        if not self.spans:
-            return self.name.first - 1
-        return self.spans[-1].first + self.spans[-1].records - 1
 
     def add(self, header: FrameHeader) -> None:
         """Take a frame that ends where the file now ends into the index."""
@@ -142,17 +118,19 @@ class Segment:
         )
         self.end += size
         self.records += header.records
+        self.last = header.first + header.records - 1
         self.min_us = min(self.min_us, header.min_us)
         self.max_us = max(self.max_us, header.max_us)
         self.committed_us = max(self.committed_us, header.committed_us)
-        before = self.spans[-1] if self.spans else None
+        before = self.parts[-1] if self.parts else None
         if (
             before
             and before.end == span.offset
             and before.first + before.records == span.first
             and span.end - before.offset <= SPAN_BYTES
+            and before.records + span.records <= SPAN_RECORDS
         ):
-            self.spans[-1] = Span(
+            self.parts[-1] = Span(
                 before.offset,
                 span.end,
                 before.first,
@@ -161,13 +139,12 @@ class Segment:
                 max(before.max_us, span.max_us),
             )
         else:
-            self.spans.append(span)
+            self.parts.append(span)
 
     def scan(self, below: int | None) -> int:
         """Read the whole file and make the index afresh.
 
-        @param below: the first number of the next segment; frames from there on
-            were taken back when their commit failed, and are passed over.
+        @param below: see L{Scan}.
         @return: how many bytes after L{end} are no frame: a torn tail, if nothing
             follows in another segment.
         @raise JournalTooNew: the file says that this code cannot read it.
@@ -182,49 +159,12 @@ class Segment:
         else:
             self._check(header)
             self.created_us = header.created_us
-        self._frames(raw, below)
-        return max(0, len(raw) - self.end)
-
-    def _frames(self, raw: bytes, below: int | None) -> None:
-        """Find the commits that count."""
-        offset = FILE_HEADER.size
-        commit: list[tuple[int, FrameHeader]] = []
-        hole = ""
-        last = self.last
-        while offset < len(raw):
-            frame = self._frame(raw, offset, last)
-            if frame is None:
-                found = self._next_frame(raw, offset + 1, last)
-                if found is None:
-                    return
-                bad = f"{found - offset} bytes are damaged; records from {last + 1} on"
-                sentence = f"{self.path}, byte {offset}: {bad} may be lost there"
-                if UNWRITTEN in raw[offset:found]:
-                    # The power may have gone in the middle of this very commit. It
-                    # counts if another one follows, which was written after it.
-                    hole = sentence
-                else:
-                    self._take(commit)
-                    self.damage.append(sentence)
-                offset = found
-                continue
-            if below is not None and frame.first >= below:
-                return
-            if hole and commit and not commit[-1][1].flags & FLAG_CONTINUES:
-                self._take(commit)
-                self.damage.append(hole)
-                hole = ""
-            commit.append((offset, frame))
-            last = frame.first + frame.records - 1
-            offset += FRAME_HEADER.size + frame.length
-            if not frame.flags & FLAG_CONTINUES and not hole:
-                self._take(commit)
-
-    def _take(self, commit: list[tuple[int, FrameHeader]]) -> None:
-        for offset, frame in commit:
+        found = Scan(raw, self.path, self.name.salt, self.name.first, below)
+        for offset, frame in found.frames:
             self.end = offset
             self.add(frame)
-        commit.clear()
+        self.damage += found.damage
+        return max(0, len(raw) - self.end)
 
     def _check(self, header: FileHeader) -> None:
         if header.version > VERSION or header.kind != KIND_ROWS:
@@ -232,58 +172,57 @@ class Segment:
         if unknown := header.incompatible & ~INCOMPATIBLE_KNOWN:
             raise JournalTooNew(self.path, f"incompatible flags {unknown:#x}")
         self.read_only = bool(header.compatible & ~COMPATIBLE_KNOWN)
-
-    unfinished = False
-    """Whether the power went while the file was made: it has neither header nor frames."""
-
-    read_only = False
-    """Whether it has flags that only a newer writer understands."""
-
-    def _frame(self, raw: bytes, offset: int, last: int) -> FrameHeader | None:
-        """The frame at an offset if it is whole and right, and its numbers go up."""
-        header = unpack_frame_header(raw, offset, self.name.salt)
-        if header is None or header.first <= last:
-            return None
-        start = offset + FRAME_HEADER.size
-        payload = memoryview(raw)[start : start + header.length]
-        if len(payload) < header.length or zlib.crc32(payload, self.name.salt) != header.checksum:
-            return None
-        return header
-
-    def _next_frame(self, raw: bytes, offset: int, last: int) -> int | None:
-        """Where the next whole frame begins, at or after an offset."""
-        while (offset := raw.find(FRAME_MARKER, offset)) >= 0:
-            if self._frame(raw, offset, last):
-                return offset
-            offset += 1
-        return None
+        self.appendable = bool(header.incompatible & COLUMN_FRAMES)
 
     def tail(self) -> bytes:
         """The bytes after the last whole frame."""
         return self._disk.read(self._fd, self._disk.size(self._fd) - self.end, self.end)
 
-    def read(self, span: Span) -> Iterator[list[Record]]:
-        """The records of a span, a list for each frame. What has gone bad since the
-        scan, or cannot be read, is left out."""
+    def block(self, part: Part, known: Block | None) -> Block:
+        """See L{stationd.journal.block.BlockSource}. What has gone bad since the
+        scan, or cannot be read, is left out, and reported."""
+        columns = known if isinstance(known, Columns) else Columns(part.offset)
+        for first, rows, end in self.frames(part, columns.end, PIECE_BYTES):
+            columns.extend(first, rows)
+            columns.end = end
+        return columns
+
+    def frames(self, part: Part, begin: int, size: int) -> Iterator[tuple[int, Rows, int]]:
+        """The frames of a span from an offset on, one at least: the number of the first
+        record of each, its records, and the offset where it ends. What cannot be read
+        is left out, and reported: a frame without records.
+
+        @param size: how many bytes of them.
+        """
+        end = min(part.end, begin + max(size, FRAME_HEADER.size + MAX_PAYLOAD_BYTES))
         try:
-            raw = self._disk.read(self._fd, span.end - span.offset, span.offset)
+            raw = self._disk.read(self._fd, end - begin, begin)
         except OSError as error:
-            self._log.warn(
-                "{path}, byte {offset}: {error}",
-                path=self.path,
-                offset=span.offset,
-                error=error,
-            )
+            self.spoiled(part, error.strerror or str(error))
+            yield part.first, NO_ROWS, part.end
             return
         offset = 0
-        while offset < len(raw):
+        while offset < min(size, len(raw)):
             header = unpack_frame_header(raw, offset, self.name.salt)
-            if header is None:
+            if header is None or offset + FRAME_HEADER.size + header.length > len(raw):
+                self.spoiled(part, "a frame has gone bad")
+                yield part.first, NO_ROWS, part.end
                 return
             offset += FRAME_HEADER.size + header.length
+            rows = NO_ROWS
             payload = raw[offset - header.length : offset]
-            if zlib.crc32(payload, self.name.salt) == header.checksum:
+            if zlib.crc32(payload, self.name.salt) != header.checksum:
+                self.spoiled(part, "a frame has gone bad")
+            else:
                 try:
-                    yield unpack_rows(payload, header.first)
-                except ValueError:
-                    continue
+                    rows = unpack_payload(header.kind, payload, header.records)
+                except ValueError as error:
+                    self.spoiled(part, str(error))
+            yield header.first, rows, begin + offset
+
+    def spoiled(self, part: Part, what: str) -> None:
+        """Report what was read once and cannot be any more, once."""
+        span = f"records {part.first} to {part.first + part.records - 1}"
+        sentence = f"{self.path}, byte {part.offset}: {span}: {what}"
+        if sentence not in self.damage:
+            self.damage.append(sentence)

@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
+import attrs
 from twisted.logger import Logger
 
 from stationd.errors import JournalLocked, JournalTooNew, JournalUnwritable
 from stationd.interfaces import JournalStatus, Retention
+from stationd.journal.active import create, cut
 from stationd.journal.catalogue import TOMBSTONE_NAME, load
-from stationd.journal.commit import Batch, pack_commit
-from stationd.journal.disk import IDisk, Lock
-from stationd.journal.format import (
-    KIND_ROWS,
-    FileHeader,
-    pack_file_header,
-    pack_tombstone,
-)
-from stationd.journal.query import View, status
-from stationd.journal.segment import Segment, SegmentName
+from stationd.journal.commit import pack_commit
+from stationd.journal.disk import UNFINISHED, IDisk, Lock, replace
+from stationd.journal.format import SEALED, SegmentName, pack_tombstone
+from stationd.journal.query import AnySegment, View, status
+from stationd.journal.retention import expired
+from stationd.journal.sealed import SealedSegment
+from stationd.journal.segment import Segment
+from stationd.records import Draft
 
 LOCK_NAME = "lock"
 
@@ -40,6 +40,7 @@ class Store:
     frame) and reads every segment once.
 
     @ivar view: what readers may see now.
+    @ivar disk: where everything is read and written.
     @raise JournalLocked: another process writes it.
     @raise JournalTooNew: a file can be read or written by a newer stationd only.
     @raise JournalUnwritable: the disk refused.
@@ -57,7 +58,7 @@ class Store:
     ) -> None:
         self._directory = directory
         self._segment_bytes = segment_bytes
-        self._disk = disk
+        self.disk = disk
         self._now_us = now_us
         self._salt = salt
         self._fd: int | None = None
@@ -80,12 +81,12 @@ class Store:
             raise
 
     def _open(self) -> None:
-        catalogue = load(self._disk, self._directory)
+        catalogue = load(self.disk, self._directory)
         for segment in catalogue.segments:
             if segment.read_only:
                 raise JournalTooNew(segment.path, "a newer stationd wrote it")
         for path in catalogue.remove:
-            self._disk.unlink(path)
+            self.disk.unlink(path)
         self._sequence = catalogue.sequence
         self._cleared_us = catalogue.cleared_us
         self._damage = catalogue.damage
@@ -93,41 +94,33 @@ class Store:
         for sentence in self.status().damage:
             self._log.warn("damage in the journal: {sentence}", sentence=sentence)
         active = self.view.segments[-1] if self.view.segments else None
-        if active and catalogue.torn:
-            self._cut(active, catalogue.torn)
-        if active and not active.damage and active.last == catalogue.last:
-            self._fd = self._disk.open(active.path, write=True)
+        self._active: Segment | None = active if isinstance(active, Segment) else None
+        if self._active and catalogue.torn:
+            self._log.warn(
+                "{torn} bytes of an unfinished commit were cut from {path} and kept in {broken}",
+                torn=catalogue.torn,
+                path=self._active.path,
+                broken=cut(self.disk, self._active),
+            )
+        if (
+            self._active
+            and self._active.appendable
+            and not self._active.damage
+            and self._active.last == catalogue.last
+        ):
+            self._fd = self.disk.open(self._active.path, write=True)
         else:
-            # A damaged file gets no more records; and numbers that only the
-            # tombstone still knows of are never given again.
+            # A damaged file gets no more records, nor does one of an earlier version;
+            # and numbers that only the tombstone still knows of are never given again.
             self._rotate()
-
-    def _cut(self, segment: Segment, torn: int) -> None:
-        """Cut what a crash left of the last frame. It was never acknowledged; a
-        copy is kept all the same, because the disk may have done this to one
-        that was."""
-        broken = f"{segment.path}.{segment.end}.broken"
-        self._disk.replace(broken, segment.tail())
-        fd = self._disk.open(segment.path, write=True)
-        try:
-            self._disk.truncate(fd, segment.end)
-            self._disk.sync(fd)
-        finally:
-            self._disk.close(fd)
-        self._log.warn(
-            "{torn} bytes of an unfinished commit were cut from {path} and kept in {broken}",
-            torn=torn,
-            path=segment.path,
-            broken=broken,
-        )
 
     def status(self, view: View | None = None) -> JournalStatus:
         """See L{stationd.interfaces.IJournal.status}; of an earlier view, if one is
         given."""
         return status(view or self.view, self._cleared_us, self._damage)
 
-    def commit(self, batches: Sequence[Batch]) -> int:
-        """Make batches durable, in order, with one flush; all of them or none.
+    def commit(self, drafts: Sequence[Draft]) -> int:
+        """Make records durable, in order, with one flush; all of them or none.
 
         A frame that could not be flushed is cut off again. Whether the cut reaches
         the disk is as uncertain as the frame was, and after a failed flush the
@@ -140,22 +133,22 @@ class Store:
         try:
             if self._suspect or self._full():
                 self._rotate()
-            return self._commit(batches)
+            return self._commit(drafts)
         except OSError as error:
             raise unwritable(error) from error
 
-    def _commit(self, batches: Sequence[Batch]) -> int:
-        assert self._fd is not None
-        segment = self.view.segments[-1]
+    def _commit(self, drafts: Sequence[Draft]) -> int:
+        segment = self._active
+        assert self._fd is not None and segment is not None
         first = self.view.last + 1
-        data, headers = pack_commit(batches, first, self._now_us(), segment.name.salt)
+        data, headers = pack_commit(drafts, first, self._now_us(), segment.name.salt)
         try:
-            self._disk.write(self._fd, data)
-            self._disk.sync(self._fd)
+            self.disk.write(self._fd, data)
+            self.disk.sync(self._fd)
         except OSError:
             self._suspect = True
             try:
-                self._disk.truncate(self._fd, segment.end)
+                self.disk.truncate(self._fd, segment.end)
             except OSError as error:
                 self._log.warn(
                     "{path} could not be cut back after a failed write: {error}",
@@ -172,37 +165,63 @@ class Store:
         """Whether the active segment has enough in it. On a quiet host that is a
         day's records, so that retention, which removes whole segments, is right
         to the day."""
-        active = self.view.segments[-1]
+        active = self._active
+        assert active is not None
         aged = self._now_us() - active.created_us >= SEGMENT_US
-        return active.end >= self._segment_bytes or (aged and bool(active.spans))
+        return active.end >= self._segment_bytes or (aged and bool(active.parts))
 
     def _rotate(self) -> None:
-        """Begin a new segment. Its name and header are durable before its first
-        frame is written; a crash before that leaves a file without frames, which
-        opening takes up or removes."""
-        first = self.view.last + 1
-        name = SegmentName(self._sequence + 1, first, self._salt())
-        path = os.path.join(self._directory, str(name))
-        now_us = self._now_us()
-        header = FileHeader(kind=KIND_ROWS, first=first, created_us=now_us, salt=name.salt)
-        fd = self._disk.create(path)
-        try:
-            self._disk.write(fd, pack_file_header(header))
-            self._disk.sync(fd)
-            self._disk.sync_directory(self._directory)
-            reading = self._disk.open(path, write=False)
-        except OSError:
-            self._disk.close(fd)
-            self._disk.unlink(path)
-            raise
+        """Begin a new segment."""
+        name = SegmentName(self._sequence + 1, self.view.last + 1, self._salt())
+        fd, segment = create(self.disk, self._directory, name, self._now_us())
         if self._fd is not None:
-            self._disk.close(self._fd)
+            self.disk.close(self._fd)
         self._fd = fd
         self._sequence += 1
         self._suspect = False
-        segment = Segment(self._disk, reading, path, name)
-        segment.created_us = now_us
+        self._active = segment
         self.view = View((*self.view.segments, segment), self.view.last)
+
+    def sealable(self, given_up: Collection[Segment] = ()) -> Segment | None:
+        """The oldest segment that gets no more records and is not sealed yet, and is
+        none of those given up; C{None} if there is none. May be called from any
+        thread. A damaged one is left as it is: what can be made of it is for repair
+        to say."""
+        for segment in self.view.segments[:-1]:
+            if (
+                isinstance(segment, Segment)
+                and segment.records
+                and not segment.damage
+                and segment not in given_up
+            ):
+                return segment
+        return None
+
+    def adopt(self, segment: Segment, path: str) -> None:
+        """Put the sealed form of a segment, which is durable already, in its place:
+        rename, then the names made durable, then the other file removed. Between
+        them both are there, and opening takes the sealed one.
+
+        @param path: what L{stationd.journal.seal.seal} returned.
+        @raise JournalUnwritable: the disk refused; nothing has changed for readers.
+        """
+        if segment not in self.view.segments:
+            self.disk.unlink(path)
+            return
+        to = path.removesuffix(UNFINISHED)
+        try:
+            self.disk.rename(path, to)
+            self.disk.sync_directory(self._directory)
+            name = attrs.evolve(segment.name, suffix=SEALED)
+            sealed = SealedSegment(self.disk, self.disk.open(to, write=False), to, name)
+        except OSError as error:
+            raise unwritable(error) from error
+        if sealed.damage or sealed.records != segment.records:
+            self.disk.unlink(to)
+            raise JournalUnwritable(f"{to} was not read back as it was written", False)
+        segments = tuple(sealed if held is segment else held for held in self.view.segments)
+        self.view = View(segments, self.view.last)
+        self._unlink([segment.path])
 
     def clear(self, now_us: int) -> int:
         """Remove every record. A new segment first, so that numbers go on; then the
@@ -216,7 +235,7 @@ class Store:
         try:
             self._rotate()
             path = os.path.join(self._directory, TOMBSTONE_NAME)
-            self._disk.replace(path, pack_tombstone(through, now_us))
+            replace(self.disk, path, pack_tombstone(through, now_us))
         except OSError as error:
             raise unwritable(error) from error
         self._cleared_us = now_us
@@ -233,20 +252,7 @@ class Store:
         @raise JournalUnwritable: the disk refused to begin a new segment.
         """
         segments = self.view.segments
-        excess = sum(segment.end for segment in segments) - retention.max_bytes
-        going = 0
-        newest_us = 0
-        for segment in segments:
-            if segment.committed_us <= retention.now_us:
-                newest_us = max(newest_us, segment.committed_us)
-            old = (
-                retention.max_age_us is not None
-                and newest_us < retention.now_us - retention.max_age_us
-            )
-            if (segment is segments[-1] and not segment.spans) or not (old or excess > 0):
-                break
-            excess -= segment.end
-            going += 1
+        going = expired(segments, retention)
         if not going:
             return 0
         before = self.status().records
@@ -260,22 +266,30 @@ class Store:
         self._remove(gone)
         return before - self.status().records
 
-    def _remove(self, segments: Sequence[Segment]) -> None:
+    def _remove(self, segments: Sequence[AnySegment]) -> None:
         """Take files away that count no more, with the broken tails kept of them."""
         try:
-            names = self._disk.names(self._directory)
-            for segment in segments:
-                stem = str(segment.name)
-                for name in sorted(name for name in names if name.startswith(stem)):
-                    self._disk.unlink(os.path.join(self._directory, name))
-            self._disk.sync_directory(self._directory)
+            names = self.disk.names(self._directory)
+        except OSError as error:
+            self._log.warn("removed records still take room on the disk: {error}", error=error)
+            return
+        stems = tuple(segment.name.stem for segment in segments)
+        gone = sorted(name for name in names if name.startswith(stems))
+        self._unlink([os.path.join(self._directory, name) for name in gone])
+
+    def _unlink(self, paths: Sequence[str]) -> None:
+        """Remove files that opening would remove too."""
+        try:
+            for path in paths:
+                self.disk.unlink(path)
+            self.disk.sync_directory(self._directory)
         except OSError as error:
             self._log.warn("removed records still take room on the disk: {error}", error=error)
 
     def close(self) -> None:
         """Release files and lock."""
         if self._fd is not None:
-            self._disk.close(self._fd)
+            self.disk.close(self._fd)
             self._fd = None
         self._lock.release()
 

@@ -1,0 +1,268 @@
+"""Some thousand records, column by column, in memory: what queries are answered
+from, whether it came from a row segment or a sealed one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from stationd.journal.format import TERMINATOR
+from stationd.journal.frames import Rows
+from stationd.journal.search import Indexes, Needle
+from stationd.records import Level, Record
+
+CATEGORIES, USERS, CONTAINERS = range(3)
+"""The columns that point to names."""
+
+LEVELS = tuple(Level)
+
+Codes = npt.NDArray[np.uint16] | npt.NDArray[np.uint8]
+
+
+Places = Indexes | slice
+
+ALL = slice(None)
+
+
+class Unreadable(Exception):
+    """A part of a block is damaged, or the disk does not give it."""
+
+
+class Part(Protocol):
+    """What is known of a block without reading it.
+
+    @ivar first: the number of the first of C{records} records.
+    @ivar min_us: the least time of them, C{max_us} the greatest.
+    @ivar offset: where it begins in the file, C{end} where it ends.
+    """
+
+    @property
+    def offset(self) -> int: ...
+
+    @property
+    def end(self) -> int: ...
+
+    @property
+    def first(self) -> int: ...
+
+    @property
+    def records(self) -> int: ...
+
+    @property
+    def min_us(self) -> int: ...
+
+    @property
+    def max_us(self) -> int: ...
+
+
+class Block(Protocol):
+    """Records that lie together, each at a place: 0, 1, 2, …, in no particular order.
+
+    A method that has to read raises L{Unreadable}, or C{ValueError} or C{LookupError}
+    for what has the right checksum and is wrong all the same.
+
+    @ivar size_bytes: about what it takes in memory now; it can grow when it is used.
+    """
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    @property
+    def records(self) -> int:
+        """How many there are."""
+
+    def holds(self, part: Part) -> bool:
+        """Whether all that a summary speaks of has been read that has to be read
+        first. If not, asking for the block again reads more."""
+
+    def names(self) -> list[bytes]:
+        """The categories, users and containers that occur, in UTF-8."""
+
+    def in_order(self) -> Indexes:
+        """All places, in the order of the numbers."""
+
+    def of(self, containers: Sequence[int]) -> Indexes:
+        """The places of the records of some containers, which are given by where they
+        stand in C{names}, in the order of the numbers."""
+
+    def numbers(self, places: Places) -> npt.NDArray[np.int64]:
+        """The numbers of some records."""
+
+    def times(self, places: Places) -> npt.NDArray[np.int64]:
+        """Their times in microseconds."""
+
+    def levels(self, places: Places) -> npt.NDArray[np.uint8]:
+        """Their levels."""
+
+    def codes(self, field: int, places: Places) -> Codes:
+        """Where their categories, users or containers stand in C{names}."""
+
+    def texts(self, places: Indexes) -> list[bytes]:
+        """Their texts."""
+
+    def may_have(self, needle: Needle) -> bool:
+        """Whether L{find} may find something, as far as can be told at once."""
+
+    def find(self, needle: Needle) -> Indexes:
+        """The places of the texts that have a part, ascending."""
+
+    def take(self, places: Indexes) -> list[Record]:
+        """Some records, in the order of the places given."""
+
+
+class BlockSource(Protocol):
+    """Something that blocks can be read from."""
+
+    def block(self, part: Part, known: Block | None) -> Block:
+        """A block.
+
+        @param known: what an earlier call gave, if it is still there.
+        @raise Unreadable: see L{Block}.
+        """
+
+
+class Columns:
+    """A block that grows by whole frames: the newest records, or those that are
+    about to be sealed.
+
+    @ivar end: where the last frame in it ends in the file.
+    @ivar text_bytes: how long its texts are together.
+    """
+
+    def __init__(self, end: int = 0) -> None:
+        self.end = end
+        self.records = 0
+        self.size_bytes = 0
+        self.text_bytes = 0
+        self._runs: list[tuple[int, int]] = []
+        self._index: dict[bytes, int] = {}
+        self._times: list[int] = []
+        self._levels: list[int] = []
+        self._names: tuple[list[int], list[int], list[int]] = ([], [], [])
+        self._origins: list[bytes] = []
+        self._texts: list[bytes] = []
+        self._lengths: list[int] = []
+        self._ascii = True
+        self._blob = (0, b"")
+        self._arrays: dict[object, npt.NDArray[np.generic]] = {}
+
+    @property
+    def first(self) -> int:
+        """The number of the first record."""
+        return self._runs[0][1]
+
+    def extend(self, first: int, rows: Rows) -> None:
+        """Add the records of a frame, of which the first has this number."""
+        if not rows.texts:
+            return
+        if not self._runs or first - self.records != self._runs[-1][1] - self._runs[-1][0]:
+            self._runs.append((self.records, first))
+        index = self._index
+        codes = [index.setdefault(name, len(index)) for name in rows.names]
+        given = (rows.categories, rows.users, rows.containers)
+        for column, added in zip(self._names, given, strict=True):
+            column.extend([codes[code] for code in added])
+        self._times.extend(rows.times_us)
+        self._levels.extend(rows.levels)
+        self._origins.extend(rows.origins)
+        self._texts.extend(rows.texts)
+        self.records += len(rows.texts)
+        lengths = list(map(len, rows.texts))
+        self._lengths += lengths
+        self._ascii = self._ascii and all(map(bytes.isascii, rows.texts))
+        text_bytes = sum(lengths)
+        self.text_bytes += text_bytes
+        # Of each record some 170 bytes of numbers and two byte strings.
+        strings = text_bytes + sum(map(len, rows.origins)) + sum(map(len, rows.names))
+        self.size_bytes += 260 * len(rows.texts) + strings
+
+    def _array(self, key: object, values: Sequence[int], dtype: type) -> npt.NDArray[np.generic]:
+        """Some values as an array; what was converted before is not again."""
+        array = self._arrays.get(key)
+        if array is None:
+            array = self._arrays[key] = np.array(values, dtype)
+        elif len(array) < self.records:
+            array = np.concatenate((array, np.array(values[len(array) :], dtype)))
+            self._arrays[key] = array
+        return array
+
+    def numbers(self, places: Places) -> npt.NDArray[np.int64]:
+        within = np.arange(self.records)[places] if isinstance(places, slice) else places
+        if len(self._runs) == 1:
+            return within + self.first
+        starts = np.array([row for row, _ in self._runs], np.intp)
+        ahead = np.array([first - row for row, first in self._runs], np.intp)
+        found: npt.NDArray[np.int64] = within + ahead[np.searchsorted(starts, within, "right") - 1]
+        return found
+
+    def holds(self, part: Part) -> bool:
+        return self.end >= part.end
+
+    def times(self, places: Places) -> npt.NDArray[np.int64]:
+        return self._array("times", self._times, np.int64)[places]  # type: ignore[return-value]
+
+    def levels(self, places: Places) -> npt.NDArray[np.uint8]:
+        return self._array("levels", self._levels, np.uint8)[places]  # type: ignore[return-value]
+
+    def names(self) -> list[bytes]:
+        return list(self._index)
+
+    def codes(self, field: int, places: Places) -> Codes:
+        return self._array(field, self._names[field], np.uint16)[places]  # type: ignore[return-value]
+
+    def origins(self) -> list[bytes]:
+        """All origins."""
+        return self._origins
+
+    def texts(self, places: Indexes) -> list[bytes]:
+        return [self._texts[place] for place in places.tolist()]
+
+    @property
+    def ascii(self) -> bool:
+        """See L{stationd.journal.search.Searchable}."""
+        return self._ascii
+
+    def blobs(self) -> list[bytes]:
+        return [self._joined()]
+
+    def _joined(self) -> bytes:
+        if self._blob[0] < self.records:
+            added = self._texts[self._blob[0] :]
+            self._blob = self.records, TERMINATOR.join([self._blob[1] + added[0], *added[1:], b""])
+        return self._blob[1]
+
+    def ends(self) -> Indexes:
+        lengths = self._array("lengths", self._lengths, np.intp)
+        return np.cumsum(lengths + 1) - 1
+
+    def in_order(self) -> Indexes:
+        return np.arange(self.records)
+
+    def of(self, containers: Sequence[int]) -> Indexes:
+        return np.flatnonzero(np.isin(self.codes(CONTAINERS, ALL), containers))
+
+    def may_have(self, needle: Needle) -> bool:
+        return True
+
+    def find(self, needle: Needle) -> Indexes:
+        return needle.find(self)
+
+    def take(self, places: Indexes) -> list[Record]:
+        names = [name.decode() for name in self._index]
+        categories, users, containers = self._names
+        return [
+            Record(
+                number,
+                self._times[row],
+                LEVELS[self._levels[row]],
+                names[categories[row]],
+                names[users[row]],
+                names[containers[row]],
+                self._texts[row].decode(),
+                self._origins[row].decode(),
+            )
+            for row, number in zip(places.tolist(), self.numbers(places).tolist(), strict=True)
+        ]

@@ -1,0 +1,47 @@
+"""The blocks that were used last, within a bound."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Collection
+
+from stationd.journal.block import Block, BlockSource, Part
+
+CACHE_BYTES = 8 << 20
+"""What a journal keeps of decoded blocks: the newest ones, which most questions are
+about, take some 100 KiB each; a search through everything passes by."""
+
+
+class BlockCache:
+    """Blocks by where they are from. What is put out is decoded again when it is
+    asked for.
+
+    @param max_bytes: what they may take together; the one in use is kept always.
+    """
+
+    def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._blocks: collections.OrderedDict[tuple[BlockSource, int], Block] = (
+            collections.OrderedDict()
+        )
+
+    def get(self, segment: BlockSource, part: Part) -> Block:
+        """A block of a segment, with all that the part now says is in it."""
+        key = (segment, part.first)
+        block = self._blocks[key] = segment.block(part, self._blocks.get(key))
+        self._blocks.move_to_end(key)
+        # Blocks grow while they are used, so the bound is looked at before the next.
+        excess = self.size_bytes() - self._max_bytes
+        while excess > 0 and len(self._blocks) > 1:
+            _, gone = self._blocks.popitem(last=False)
+            excess -= gone.size_bytes
+        return block
+
+    def size_bytes(self) -> int:
+        """What they take now, about."""
+        return sum(block.size_bytes for block in self._blocks.values())
+
+    def keep(self, segments: Collection[BlockSource]) -> None:
+        """Let go of the blocks of all other segments, and so of their files."""
+        for key in [key for key in self._blocks if key[0] not in segments]:
+            del self._blocks[key]

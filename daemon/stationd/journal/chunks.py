@@ -1,0 +1,88 @@
+"""The chunks of one sealed block: read, checked, decompressed, and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from stationd.journal.block import Unreadable
+from stationd.journal.blocks import (
+    CHUNK,
+    COLUMNS,
+    NAMES,
+    ORIGINS,
+    TEXTS,
+    TRIGRAMS,
+    Summary,
+    unpack_chunk,
+)
+
+if TYPE_CHECKING:
+    from stationd.journal.sealed import SealedSegment
+
+_WHAT = {
+    NAMES: "the table of names",
+    TRIGRAMS: "the text filter",
+    COLUMNS: "the columns of a group",
+    ORIGINS: "the origins of a group",
+    TEXTS: "a chunk of texts",
+}
+
+T = TypeVar("T")
+
+
+class Chunks:
+    """What has been read of a block, and how to read the rest.
+
+    @ivar directory: the kind of each chunk, and how many records it has.
+    @ivar size_bytes: about what is kept.
+    """
+
+    def __init__(self, segment: SealedSegment, part: Summary) -> None:
+        self._segment = segment
+        self._part = part
+        self._places: list[tuple[int, int, int, int]] = []
+        self._kept: dict[Hashable, object] = {}
+        self.directory: list[tuple[int, int]] = []
+        self.size_bytes = 2000
+        offset = part.offset + part.size
+        for kind, stored, size, records, checksum in CHUNK.iter_unpack(part.chunks):
+            self.directory.append((kind, records))
+            self._places.append((offset, stored, size, checksum))
+            offset += stored
+
+    def kept(self, key: Hashable, make: Callable[[], tuple[T, int]]) -> T:
+        """Something that is made only once, and about how many bytes it takes."""
+        if key not in self._kept:
+            self._kept[key], size_bytes = make()
+            self.size_bytes += size_bytes
+        return cast(T, self._kept[key])
+
+    def read(self, index: int) -> bytes:
+        """A chunk, decompressed.
+
+        @raise Unreadable: it is damaged. The segment's damage says so from then on.
+        """
+        offset, stored, size, checksum = self._places[index]
+        try:
+            raw = self._segment.read(offset, stored)
+        except OSError as error:
+            raise self.spoiled(index, f" ({error.strerror})") from error
+        found = unpack_chunk(raw, size, checksum, self._segment.name.salt)
+        if found is None:
+            raise self.spoiled(index)
+        return found
+
+    def has(self, key: Hashable) -> bool:
+        """Whether something has been made already."""
+        return key in self._kept
+
+    def size(self, index: int) -> int:
+        """How long a chunk is when it is decompressed."""
+        return self._places[index][2]
+
+    def spoiled(self, index: int, reason: str = "") -> Unreadable:
+        """What to raise when a chunk is not what it should be."""
+        what = _WHAT.get(self.directory[index][0], "something unknown")
+        self._segment.spoiled(self._part, what + reason)
+        return Unreadable()

@@ -1,0 +1,33 @@
+"""Columns of numbers as bytes. No I/O."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+
+def planes(values: npt.NDArray[np.generic], width: int) -> npt.NDArray[np.uint8]:
+    """Numbers as that many rows of bytes: all lowest bytes, then all second ones, and
+    so on. They compress better so."""
+    return values.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :width].T
+
+
+def numbers(planes: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """The numbers of which L{planes} made these bytes."""
+    if not len(planes):
+        return np.zeros(planes.shape[1], np.int64)
+    found: npt.NDArray[np.int64] = planes[0].astype(np.int64)
+    for index, plane in enumerate(planes[1:], 1):
+        if plane.any():
+            found += plane.astype(np.int64) << (8 * index)
+    return found
+
+
+def byte_width(greatest: int) -> int:
+    """How many bytes each of some numbers takes, 0 if all are 0."""
+    return (greatest.bit_length() + 7) // 8
+
+
+def key_width(names: int) -> int:
+    """How many bytes an index of a table of names takes."""
+    return 1 if names <= 256 else 2

@@ -1,0 +1,29 @@
+"""Which segments retention does not keep. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stationd.interfaces import Retention
+from stationd.journal.query import AnySegment
+
+
+def expired(segments: Sequence[AnySegment], retention: Retention) -> int:
+    """How many segments may go, from the oldest on. An empty one that is being
+    written is no reason to begin another.
+
+    @param segments: ascending.
+    """
+    excess = sum(segment.end for segment in segments) - retention.max_bytes
+    going = newest_us = 0
+    for segment in segments:
+        if segment.committed_us <= retention.now_us:
+            newest_us = max(newest_us, segment.committed_us)
+        old = (
+            retention.max_age_us is not None and newest_us < retention.now_us - retention.max_age_us
+        )
+        if (segment is segments[-1] and not segment.records) or not (old or excess > 0):
+            break
+        excess -= segment.end
+        going += 1
+    return going

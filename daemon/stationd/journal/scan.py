@@ -1,0 +1,93 @@
+"""Finding the commits in the bytes of a row segment, damaged or not. No I/O."""
+
+from __future__ import annotations
+
+import zlib
+
+from stationd.journal.format import FILE_HEADER
+from stationd.journal.frames import (
+    FLAG_CONTINUES,
+    FRAME_HEADER,
+    FRAME_MARKER,
+    FrameHeader,
+    unpack_frame_header,
+)
+
+UNWRITTEN = bytes(512)
+"""A disk's smallest block, as a file system shows one that it has not written."""
+
+Found = tuple[int, FrameHeader]
+"""A frame: its offset in the file, and its header."""
+
+
+class Scan:
+    """What the bytes of a row segment hold.
+
+    @param below: the first number of the next segment; frames from there on were
+        taken back when their commit failed, and are passed over.
+    @ivar frames: those that count, ascending.
+    @ivar damage: a sentence for each place that is not what the format says.
+    """
+
+    def __init__(self, raw: bytes, path: str, salt: int, first: int, below: int | None) -> None:
+        self._raw = raw
+        self._salt = salt
+        self.frames: list[Found] = []
+        self.damage: list[str] = []
+        self._run(path, first - 1, below)
+
+    def _run(self, path: str, last: int, below: int | None) -> None:
+        offset = FILE_HEADER.size
+        commit: list[Found] = []
+        hole = ""
+        while offset < len(self._raw):
+            frame = self._frame(offset, last)
+            if frame is None:
+                found = self._next_frame(offset + 1, last)
+                if found is None:
+                    return
+                bad = f"{found - offset} bytes are damaged; records from {last + 1} on"
+                sentence = f"{path}, byte {offset}: {bad} may be lost there"
+                if UNWRITTEN in self._raw[offset:found]:
+                    # The power may have gone in the middle of this very commit. It
+                    # counts if another one follows, which was written after it.
+                    hole = sentence
+                else:
+                    self._take(commit)
+                    self.damage.append(sentence)
+                offset = found
+                continue
+            if below is not None and frame.first >= below:
+                return
+            if hole and commit and not commit[-1][1].flags & FLAG_CONTINUES:
+                self._take(commit)
+                self.damage.append(hole)
+                hole = ""
+            commit.append((offset, frame))
+            last = frame.first + frame.records - 1
+            offset += FRAME_HEADER.size + frame.length
+            if not frame.flags & FLAG_CONTINUES and not hole:
+                self._take(commit)
+
+    def _take(self, commit: list[Found]) -> None:
+        self.frames += commit
+        commit.clear()
+
+    def _frame(self, offset: int, last: int) -> FrameHeader | None:
+        """The frame at an offset if it is whole and right, and its numbers go up."""
+        header = unpack_frame_header(self._raw, offset, self._salt)
+        if header is None or header.first <= last:
+            return None
+        start = offset + FRAME_HEADER.size
+        payload = memoryview(self._raw)[start : start + header.length]
+        if len(payload) < header.length or zlib.crc32(payload, self._salt) != header.checksum:
+            return None
+        return header
+
+    def _next_frame(self, offset: int, last: int) -> int | None:
+        """Where the next whole frame begins, at or after an offset."""
+        while (offset := self._raw.find(FRAME_MARKER, offset)) >= 0:
+            if self._frame(offset, last):
+                return offset
+            offset += 1
+        return None

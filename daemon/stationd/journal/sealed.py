@@ -1,0 +1,130 @@
+"""One sealed segment: opened by its footer, read chunk by chunk.
+
+If the footer is damaged, the blocks are found by their markers; if a block's header
+is, the footer has it. Only a damaged chunk loses records, and only those of its block.
+"""
+
+from __future__ import annotations
+
+import weakref
+
+from stationd.errors import JournalTooNew
+from stationd.journal.block import Block, Part
+from stationd.journal.blocks import (
+    BLOCK_MARKER,
+    TRAILER,
+    Summary,
+    unpack_footer,
+    unpack_summary,
+    unpack_trailer,
+)
+from stationd.journal.disk import IDisk
+from stationd.journal.format import (
+    FILE_HEADER,
+    INCOMPATIBLE_KNOWN,
+    KIND_SEALED,
+    VERSION,
+    SegmentName,
+    unpack_file_header,
+)
+from stationd.journal.sealed_block import SealedBlock
+from stationd.records import MAX_TIME_US
+
+
+class SealedSegment:
+    """A sealed segment that can be read, at any time from any thread.
+
+    @ivar name: its file name's parts; C{path}: where the file is.
+    @ivar parts: the summaries of its blocks, ascending.
+    @ivar end: how long the file is, in bytes.
+    @ivar records: how many records it has.
+    @ivar last: the greatest number in it.
+    @ivar min_us: the least time of them, C{max_us} the greatest.
+    @ivar created_us: when it was made.
+    @ivar committed_us: the greatest time of a commit in it.
+    @ivar damage: a sentence for each place that is not what the format says.
+    @raise JournalTooNew: the file says that this code cannot read it.
+    """
+
+    unfinished = False
+    read_only = False
+
+    def __init__(self, disk: IDisk, fd: int, path: str, name: SegmentName) -> None:
+        self._disk = disk
+        self._fd = fd
+        self.name = name
+        self.path = path
+        # See Segment: a query may be the last to let go of it.
+        weakref.finalize(self, disk.close, fd)
+        self.damage: list[str] = []
+        self.created_us = 0
+        self.end = disk.size(fd)
+        header = unpack_file_header(disk.read(fd, FILE_HEADER.size, 0))
+        if header is None:
+            self.damage.append(f"{path}, byte 0: the file header is damaged")
+        elif (
+            header.version > VERSION
+            or header.kind != KIND_SEALED
+            or header.incompatible & ~INCOMPATIBLE_KNOWN
+        ):
+            flags = f"incompatible flags {header.incompatible:#x}"
+            raise JournalTooNew(path, f"version {header.version}, kind {header.kind}, {flags}")
+        else:
+            self.created_us = header.created_us
+        footer = self.footer()
+        if footer is None:
+            self.damage.append(f"{path}, byte {self.end}: the footer is damaged, blocks were found")
+            footer = self.found()
+        self.parts = footer
+        self.records = sum(part.records for part in footer)
+        self.last = footer[-1].last if footer else name.first - 1
+        self.min_us = min((part.min_us for part in footer), default=MAX_TIME_US)
+        self.max_us = max((part.max_us for part in footer), default=0)
+        self.committed_us = max((part.committed_us for part in footer), default=0)
+
+    def footer(self) -> list[Summary] | None:
+        """What the footer says, C{None} if it is damaged."""
+        salt = self.name.salt
+        at = self.end - TRAILER.size
+        trailer = unpack_trailer(self._disk.read(self._fd, TRAILER.size, max(0, at)), salt)
+        if trailer is None:
+            return None
+        stored = self._disk.read(self._fd, trailer.stored, trailer.offset)
+        return unpack_footer(stored, trailer, FILE_HEADER.size, salt)
+
+    def found(self) -> list[Summary]:
+        """The blocks whose headers are in the file, whole and right."""
+        raw = self._disk.read(self._fd, self.end, 0)
+        parts: list[Summary] = []
+        at = raw.find(BLOCK_MARKER)
+        while at >= 0:
+            summary = unpack_summary(raw, at, at, self.name.salt)
+            if summary is not None and (not parts or summary.first > parts[-1].last):
+                parts.append(summary)
+                at = summary.end - 1
+            at = raw.find(BLOCK_MARKER, at + 1)
+        return parts
+
+    def header_of(self, part: Summary) -> bytes:
+        """A block's header, as it stands in the file."""
+        return self._disk.read(self._fd, part.size, part.offset)
+
+    def block(self, part: Part, known: Block | None) -> Block:
+        """See L{stationd.journal.block.BlockSource}; nothing is read yet."""
+        assert isinstance(part, Summary)
+        return known or SealedBlock(self, part)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Bytes of the file.
+
+        @raise OSError: the disk does not give them.
+        """
+        return self._disk.read(self._fd, size, offset)
+
+    def spoiled(self, part: Part, what: str) -> None:
+        """Report damage in a block, once."""
+        assert isinstance(part, Summary)
+        span = f"records {part.first} to {part.last}"
+        sentence = f"{self.path}, byte {part.offset}: {what} of {span} is damaged"
+        if sentence not in self.damage:
+            self.damage.append(sentence)

@@ -1,0 +1,242 @@
+"""One block of a sealed segment. Its records are grouped by container, so a place in
+it is not the order of numbers; columns are decoded when they are asked for, and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from stationd.journal.block import CATEGORIES, CONTAINERS, LEVELS, Codes, Part, Places
+from stationd.journal.blocks import (
+    ASCII,
+    COLUMNS,
+    NAMES,
+    ORIGINS,
+    TRIGRAMS,
+    Summary,
+)
+from stationd.journal.chunks import Chunks
+from stationd.journal.format import TERMINATOR
+from stationd.journal.names import Names
+from stationd.journal.planes import key_width, numbers
+from stationd.journal.sealed_texts import BlockTexts, GroupTexts
+from stationd.journal.search import FILTER_BITS, Indexes, Needle
+from stationd.records import Record
+
+if TYPE_CHECKING:
+    from stationd.journal.sealed import SealedSegment
+
+_NONE: Indexes = np.empty(0, np.intp)
+
+Planes = npt.NDArray[np.uint8]
+
+
+class SealedBlock:
+    """Provides L{stationd.journal.block.Block}."""
+
+    def __init__(self, segment: SealedSegment, part: Summary) -> None:
+        self._part = part
+        self._chunks = Chunks(segment, part)
+        self.records = part.records
+        self._only: dict[int, int] = {}
+        groups: list[dict[int, list[int]]] = []
+        for index, (kind, _) in enumerate(self._chunks.directory):
+            if kind == COLUMNS:
+                groups.append({})
+            if groups:
+                groups[-1].setdefault(kind, []).append(index)
+            else:
+                self._only[kind] = index
+        self._begins = [0]
+        for group in groups:
+            self._begins.append(self._begins[-1] + self._chunks.directory[group[COLUMNS][0]][1])
+        self._texts = [GroupTexts(self._chunks, group) for group in groups]
+        self._groups = groups
+
+    @property
+    def size_bytes(self) -> int:
+        """See L{stationd.journal.block.Block}."""
+        return self._chunks.size_bytes
+
+    def holds(self, part: Part) -> bool:
+        return True
+
+    def _table(self) -> Names:
+        def make() -> tuple[Names, int]:
+            raw = self._chunks.read(self._only[NAMES])
+            names = Names(raw, self.records)
+            return names, len(raw) + 80 * len(names.table)
+
+        return self._chunks.kept("names", make)
+
+    def names(self) -> list[bytes]:
+        return self._table().table
+
+    def _layout(self) -> list[slice]:
+        """Where rows, levels, categories, users, indexes of texts and times stand
+        among the planes of a group; times have the rest."""
+        width = key_width(len(self.names()))
+        ends = np.cumsum((0, 2, 1, width, width, 2)).tolist()
+        return [*map(slice, ends, ends[1:]), slice(ends[-1], None)]
+
+    def _planes(self, group: int) -> Planes:
+        """The columns of a group, byte by byte."""
+        index = self._groups[group][COLUMNS][0]
+
+        def make() -> tuple[Planes, int]:
+            raw = np.frombuffer(self._chunks.read(index), np.uint8)
+            return raw.reshape(-1, self._begins[group + 1] - self._begins[group]), raw.size
+
+        return self._chunks.kept(("planes", index), make)
+
+    def _all(self) -> Planes:
+        """The columns of all groups."""
+
+        def make() -> tuple[Planes, int]:
+            planes = np.concatenate(list(map(self._planes, range(len(self._groups)))), axis=1)
+            return planes, planes.size
+
+        return self._chunks.kept("all", make)
+
+    def _in_groups(self, places: Indexes) -> Iterator[tuple[int, Indexes, Indexes]]:
+        """For each group that some places are in: which one, which of the places these
+        are, and where in the group they are."""
+        within = np.searchsorted(self._begins, places, "right") - 1
+        for group in np.unique(within).tolist():
+            here = np.flatnonzero(within == group)
+            yield group, here, places[here] - self._begins[group]
+
+    def _some(self, places: Places) -> Planes:
+        """The columns of some records; of whole groups that are not needed, nothing
+        is read."""
+        if isinstance(places, slice):
+            return self._all()[:, places]
+        if self._chunks.has("all") or not len(places):
+            return self._all()[:, places]
+        parts = [
+            (here, self._planes(group)[:, inside])
+            for group, here, inside in self._in_groups(places)
+        ]
+        if len(parts) == 1:
+            return parts[0][1]
+        found = np.empty((len(parts[0][1]), len(places)), np.uint8)
+        for here, planes in parts:
+            found[:, here] = planes
+        return found
+
+    def numbers(self, places: Places) -> npt.NDArray[np.int64]:
+        return numbers(self._some(places)[self._layout()[0]]) + self._part.first
+
+    def times(self, places: Places) -> npt.NDArray[np.int64]:
+        return numbers(self._some(places)[self._layout()[5]]) + self._part.min_us
+
+    def levels(self, places: Places) -> npt.NDArray[np.uint8]:
+        levels: npt.NDArray[np.uint8] = self._some(places)[2]
+        return levels
+
+    def codes(self, field: int, places: Places) -> Codes:
+        if field == CONTAINERS:
+            within = np.arange(self.records)[places] if isinstance(places, slice) else places
+            return self._table().containers(within)
+        return _codes(self._some(places)[self._layout()[2 if field == CATEGORIES else 3]])
+
+    def in_order(self) -> Indexes:
+        def make() -> tuple[Indexes, int]:
+            places = np.empty(self.records, np.int32)
+            places[numbers(self._all()[:2])] = np.arange(self.records, dtype=np.int32)
+            return places, places.nbytes  # type: ignore[return-value]
+
+        return self._chunks.kept("order", make)
+
+    def of(self, containers: Sequence[int]) -> Indexes:
+        spans = [np.arange(*self._table().places(code)) for code in sorted(containers)]
+        places = np.concatenate(spans)
+        return places if len(spans) == 1 else places[np.argsort(self.numbers(places))]
+
+    def texts(self, places: Indexes) -> list[bytes]:
+        found: list[bytes] = [b""] * len(places)
+        for group, here, inside in self._in_groups(places):
+            texts = self._texts[group].texts(self._which(group)[inside])
+            for at, text in zip(here.tolist(), texts, strict=True):
+                found[at] = text
+        return found
+
+    def _which(self, group: int) -> Indexes:
+        """For each record of a group, which of its different texts it has."""
+
+        def make() -> tuple[Indexes, int]:
+            low, high = self._planes(group)[self._layout()[4]]
+            which = low.astype(np.intp) | high.astype(np.intp) << 8
+            return which, which.nbytes
+
+        return self._chunks.kept(("which", group), make)
+
+    def may_have(self, needle: Needle) -> bool:
+        def make() -> tuple[bytes, int]:
+            raw = self._chunks.read(self._only[TRIGRAMS])
+            if len(raw) * 8 != FILTER_BITS:
+                raise self._chunks.spoiled(self._only[TRIGRAMS])
+            return raw, len(raw)
+
+        return needle.may_be_in(self._chunks.kept("trigrams", make))
+
+    def find(self, needle: Needle) -> Indexes:
+        def make() -> tuple[Indexes, int]:
+            found = self._find(needle)
+            return found, found.nbytes + 200
+
+        # Whoever pages through what a search finds asks the same again.
+        return self._chunks.kept(("find", needle.text), make)
+
+    def _find(self, needle: Needle) -> Indexes:
+        texts = BlockTexts(self._texts, bool(self._part.flags & ASCII))
+        having = np.zeros(texts.records, np.bool_)
+        having[needle.find(texts)] = True
+        found = [_NONE]
+        for group, begin in enumerate(texts.begins):
+            here = having[begin : begin + self._texts[group].records]
+            if here.any():
+                found.append(np.flatnonzero(here[self._which(group)]) + self._begins[group])
+        return np.concatenate(found)
+
+    def _origins(self, places: Indexes) -> list[str]:
+        found = [""] * len(places)
+        if ORIGINS in self._groups[0]:
+            for group, here, inside in self._in_groups(places):
+                origins = self._origins_of(group)
+                for at, place in zip(here.tolist(), inside.tolist(), strict=True):
+                    found[at] = origins[place].decode()
+        return found
+
+    def _origins_of(self, group: int) -> list[bytes]:
+        def make() -> tuple[list[bytes], int]:
+            raw = self._chunks.read(self._groups[group][ORIGINS][0])
+            origins = raw.split(TERMINATOR)[:-1]
+            return origins, len(raw) + 40 * len(origins)
+
+        return self._chunks.kept(("origins", group), make)
+
+    def take(self, places: Indexes) -> list[Record]:
+        names = self._table().decoded
+        planes = self._some(places)
+        rows, levels, categories, users, _, times = (planes[at] for at in self._layout())
+        values = zip(
+            (numbers(rows) + self._part.first).tolist(),
+            (numbers(times) + self._part.min_us).tolist(),
+            [LEVELS[level] for level in levels[0].tolist()],
+            [names[code] for code in _codes(categories).tolist()],
+            [names[code] for code in _codes(users).tolist()],
+            [names[code] for code in self._table().containers(places).tolist()],
+            [text.decode() for text in self.texts(places)],
+            self._origins(places),
+            strict=True,
+        )
+        return list(map(Record._make, values))
+
+
+def _codes(planes: Planes) -> Codes:
+    low: Codes = planes[0]
+    return low if len(planes) == 1 else low | planes[1].astype(np.uint16) << np.uint16(8)

@@ -1,0 +1,98 @@
+"""The texts of a sealed block. Each group has every different text once."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from stationd.journal.blocks import LENGTHS, TEXTS
+from stationd.journal.chunks import Chunks
+from stationd.journal.planes import numbers
+from stationd.journal.search import Indexes
+
+
+class GroupTexts:
+    """The different texts of a group.
+
+    @param kinds: for each kind of chunk the indexes of those of this group.
+    @ivar records: how many texts there are.
+    """
+
+    def __init__(self, chunks: Chunks, kinds: Mapping[int, Sequence[int]]) -> None:
+        self._chunks = chunks
+        self._lengths = kinds[LENGTHS][0]
+        self._blobs = kinds[TEXTS]
+        self.records = chunks.directory[self._lengths][1]
+        self._begins = [0]
+        for index in self._blobs:
+            self._begins.append(self._begins[-1] + chunks.size(index))
+
+    def blob(self, index: int) -> bytes:
+        """A chunk of texts, each with its terminator."""
+
+        def make() -> tuple[bytes, int]:
+            raw = self._chunks.read(self._blobs[index])
+            return raw, len(raw)
+
+        return self._chunks.kept(("blob", self._blobs[index]), make)
+
+    def blobs(self) -> list[bytes]:
+        """All chunks."""
+        return [self.blob(index) for index in range(len(self._blobs))]
+
+    def ends(self) -> Indexes:
+        """The offsets of the terminators in all chunks together."""
+
+        def make() -> tuple[Indexes, int]:
+            raw = np.frombuffer(self._chunks.read(self._lengths), np.uint8)
+            lengths = numbers(raw.reshape(-1, self.records))
+            ends = lengths.cumsum() + np.arange(self.records)
+            return ends, ends.nbytes
+
+        return self._chunks.kept(("ends", self._lengths), make)
+
+    def texts(self, which: Indexes) -> list[bytes]:
+        """Some of the texts, counted from 0."""
+        ends = self.ends()
+        stops = ends[which]
+        starts = np.where(which > 0, ends[which - 1], -1) + 1
+        found: list[bytes] = []
+        for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+            index = bisect_right(self._begins, start) - 1
+            begin = self._begins[index]
+            found.append(self.blob(index)[start - begin : stop - begin])
+        return found
+
+
+class BlockTexts:
+    """Provides L{stationd.journal.search.Searchable}: the texts of all groups.
+
+    @ivar begins: how many texts are in the groups before each.
+    """
+
+    def __init__(self, groups: Sequence[GroupTexts], ascii: bool) -> None:
+        self._groups = groups
+        self.ascii = ascii
+        ends = np.cumsum([0, *(group.records for group in groups)]).tolist()
+        self.begins: list[int] = ends[:-1]
+        self.records: int = ends[-1]
+
+    def blobs(self) -> list[bytes]:
+        return [blob for group in self._groups for blob in group.blobs()]
+
+    def ends(self) -> Indexes:
+        ahead = 0
+        parts: list[Indexes] = []
+        for group in self._groups:
+            parts.append(group.ends() + ahead)
+            ahead = int(parts[-1][-1]) + 1
+        return np.concatenate(parts)
+
+    def texts(self, places: Indexes) -> list[bytes]:
+        found: list[bytes] = []
+        within = np.searchsorted(self.begins, places, "right") - 1
+        for index in np.unique(within).tolist():
+            found += self._groups[index].texts(places[within == index] - self.begins[index])
+        return found

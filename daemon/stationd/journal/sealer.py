@@ -1,0 +1,86 @@
+"""Sealing in the background, in a thread of its own, one segment at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+
+from twisted.logger import Logger
+
+from stationd.journal.disk import IDisk
+from stationd.journal.seal import seal
+from stationd.journal.segment import Segment
+from stationd.journal.worker import IWorker
+
+PAUSE = 0.001
+"""Seconds of rest after each piece of work, so that the reactor's thread, which is
+refused the interpreter while this one computes, waits for a piece and not for all."""
+
+
+class _Stopped(Exception):
+    """The daemon is going; the segment will be sealed another day."""
+
+
+class Sealer:
+    """Seals what the writer is done with.
+
+    @param sealable: the oldest segment to be sealed that is not among some others.
+    @param adopt: told of a segment whose sealed form is at a path, and whom to tell
+        when it has been put in its place (C{True}) or could not be (C{False}).
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        disk: IDisk,
+        sealable: Callable[[Collection[Segment]], Segment | None],
+        adopt: Callable[[Segment, str, Callable[[bool], None]], None],
+        worker: Callable[[Callable[[], None]], IWorker],
+    ) -> None:
+        self._disk = disk
+        self._sealable = sealable
+        self._adopt = adopt
+        self._stopping = False
+        self._busy = False
+        self._given_up: list[Segment] = []
+        self._worker = worker(self._work)
+
+    def wake(self) -> None:
+        """Look for something to seal."""
+        self._worker.wake()
+
+    def stop(self) -> None:
+        """Leave off, and release the thread before returning."""
+        self._stopping = True
+        self._worker.stop()
+
+    def _work(self) -> None:
+        segment = None if self._stopping or self._busy else self._sealable(self._given_up)
+        if segment is None:
+            return
+        try:
+            path = seal(self._disk, segment, self._pause)
+        except _Stopped:
+            return
+        except OSError as error:
+            # Nothing is lost: the segment stays as it is. The next one that is
+            # finished gives another occasion.
+            self._log.warn("{path} could not be sealed: {error}", path=segment.path, error=error)
+            return
+        except Exception:  # noqa: BLE001 - the outermost edge of this thread
+            self._given_up.append(segment)
+            self._log.failure("{path} could not be sealed", path=segment.path)
+            return
+        self._busy = True
+        self._adopt(segment, path, self._done)
+
+    def _pause(self) -> None:
+        if self._stopping:
+            raise _Stopped()
+        time.sleep(PAUSE)
+
+    def _done(self, adopted: bool) -> None:
+        self._busy = False
+        if adopted:
+            self.wake()
