@@ -6,6 +6,7 @@ is, the footer has it. Only a damaged chunk loses records, and only those of its
 
 from __future__ import annotations
 
+import itertools
 import weakref
 
 from stationd.errors import JournalTooNew
@@ -75,6 +76,10 @@ class SealedSegment:
         if footer is None:
             self.damage.append(f"{path}, byte {self.end}: the footer is damaged, blocks were found")
             footer = self.found()
+        for before, after in itertools.pairwise(footer):
+            if before.last + 1 != after.first:
+                missing = f"records {before.last + 1} to {after.first - 1}"
+                self.damage.append(f"{path}, byte {after.offset}: {missing} are missing before it")
         self.parts = footer
         self.records = sum(part.records for part in footer)
         self.last = footer[-1].last if footer else name.first - 1
