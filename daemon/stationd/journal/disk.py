@@ -7,9 +7,12 @@ methods, so a test that replaces this object can make each of them fail.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from typing import Protocol
+
+from stationd.errors import JournalUnwritable
 
 UNFINISHED = ".new"
 """After the name of a file that is being written; it means nothing."""
@@ -106,6 +109,12 @@ class Disk:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+
+def unwritable(error: OSError) -> JournalUnwritable:
+    """What the system said, as ours."""
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return JournalUnwritable(error.strerror or str(error), full)
 
 
 def replace(disk: IDisk, path: str, data: bytes) -> None:

@@ -7,7 +7,6 @@ says in which order it does things and why that order is safe.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable, Collection, Sequence
 
@@ -19,7 +18,7 @@ from stationd.interfaces import JournalStatus, Retention
 from stationd.journal.active import create, cut
 from stationd.journal.catalogue import TOMBSTONE_NAME, load
 from stationd.journal.commit import pack_commit
-from stationd.journal.disk import UNFINISHED, IDisk, Lock, replace
+from stationd.journal.disk import UNFINISHED, IDisk, Lock, replace, unwritable
 from stationd.journal.format import SEALED, SegmentName, pack_tombstone
 from stationd.journal.query import AnySegment, View, status
 from stationd.journal.retention import expired
@@ -205,11 +204,11 @@ class Store:
         @param path: what L{stationd.journal.seal.seal} returned.
         @raise JournalUnwritable: the disk refused; nothing has changed for readers.
         """
-        if segment not in self.view.segments:
-            self.disk.unlink(path)
-            return
         to = path.removesuffix(UNFINISHED)
         try:
+            if segment not in self.view.segments:
+                self.disk.unlink(path)
+                return
             self.disk.rename(path, to)
             self.disk.sync_directory(self._directory)
             name = attrs.evolve(segment.name, suffix=SEALED)
@@ -221,7 +220,12 @@ class Store:
             raise JournalUnwritable(f"{to} was not read back as it was written", False)
         segments = tuple(sealed if held is segment else held for held in self.view.segments)
         self.view = View(segments, self.view.last)
-        self._unlink([segment.path])
+        try:
+            self.disk.unlink(segment.path)
+            self.disk.sync_directory(self._directory)
+        except OSError as error:
+            # Opening will remove it.
+            self._log.warn("{path} is left over: {error}", path=segment.path, error=error)
 
     def clear(self, now_us: int) -> int:
         """Remove every record. A new segment first, so that numbers go on; then the
@@ -261,30 +265,26 @@ class Store:
                 self._rotate()
         except OSError as error:
             raise unwritable(error) from error
-        gone = self.view.segments[:going]
-        self.view = View(self.view.segments[going:], self.view.last)
-        self._remove(gone)
+        gone = self._remove(self.view.segments[:going])
+        self.view = View(self.view.segments[gone:], self.view.last)
         return before - self.status().records
 
-    def _remove(self, segments: Sequence[AnySegment]) -> None:
-        """Take files away that count no more, with the broken tails kept of them."""
+    def _remove(self, segments: Sequence[AnySegment]) -> int:
+        """Take files away, with the broken tails kept of them, oldest first.
+
+        @return: of how many segments there are none any more.
+        """
+        removed = 0
         try:
             names = self.disk.names(self._directory)
-        except OSError as error:
-            self._log.warn("removed records still take room on the disk: {error}", error=error)
-            return
-        stems = tuple(segment.name.stem for segment in segments)
-        gone = sorted(name for name in names if name.startswith(stems))
-        self._unlink([os.path.join(self._directory, name) for name in gone])
-
-    def _unlink(self, paths: Sequence[str]) -> None:
-        """Remove files that opening would remove too."""
-        try:
-            for path in paths:
-                self.disk.unlink(path)
+            for segment in segments:
+                for name in sorted(name for name in names if name.startswith(segment.name.stem)):
+                    self.disk.unlink(os.path.join(self._directory, name))
+                removed += 1
             self.disk.sync_directory(self._directory)
         except OSError as error:
-            self._log.warn("removed records still take room on the disk: {error}", error=error)
+            self._log.warn("records could not be removed: {error}", error=error)
+        return removed
 
     def close(self) -> None:
         """Release files and lock."""
@@ -292,9 +292,3 @@ class Store:
             self.disk.close(self._fd)
             self._fd = None
         self._lock.release()
-
-
-def unwritable(error: OSError) -> JournalUnwritable:
-    """What the system said, as ours."""
-    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-    return JournalUnwritable(error.strerror or str(error), full)

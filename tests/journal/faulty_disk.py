@@ -1,0 +1,102 @@
+"""A disk that refuses: full, failing, or cutting a write short."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from stationd.journal.disk import IDisk
+
+CHANGES = frozenset({"create", "write", "sync", "truncate", "rename", "sync_directory"})
+
+FAULTS: dict[str, tuple[int, frozenset[str]]] = {
+    "ENOSPC": (errno.ENOSPC, frozenset({"create", "write"})),
+    "EIO of a change": (errno.EIO, CHANGES),
+    "EIO of a removal": (errno.EIO, frozenset({"unlink"})),
+    "EMFILE": (errno.EMFILE, frozenset({"create", "open"})),
+}
+"""The error, and the operations that it can come from."""
+
+
+class FaultyDisk:
+    """Provides C{IDisk} by another one. From an operation on, a number of those that
+    the fault is about fail: a write after half of its bytes, a flush after or before
+    it has happened (nobody can tell), anything else without effect.
+
+    @ivar operations: how many there were so far.
+    @ivar failed: how many of them failed.
+    """
+
+    def __init__(
+        self, disk: IDisk, fault: str = "ENOSPC", fail_at: int = 0, length: int = 0
+    ) -> None:
+        self._disk = disk
+        self._number, self._which = FAULTS[fault]
+        self._fail_at = fail_at
+        self._left = length
+        self.operations = 0
+        self.failed = 0
+
+    def _fails(self, name: str) -> bool:
+        self.operations += 1
+        if self.operations < self._fail_at or name not in self._which or not self._left:
+            return False
+        self._left -= 1
+        self.failed += 1
+        return True
+
+    def _error(self) -> OSError:
+        return OSError(self._number, os.strerror(self._number))
+
+    def _may(self, name: str) -> None:
+        if self._fails(name):
+            raise self._error()
+
+    def create(self, path: str) -> int:
+        self._may("create")
+        return self._disk.create(path)
+
+    def open(self, path: str, *, write: bool) -> int:
+        self._may("open")
+        return self._disk.open(path, write=write)
+
+    def read(self, fd: int, size: int, offset: int) -> bytes:
+        return self._disk.read(fd, size, offset)
+
+    def write(self, fd: int, data: bytes) -> None:
+        if self._fails("write"):
+            self._disk.write(fd, data[: len(data) // 2])
+            raise self._error()
+        self._disk.write(fd, data)
+
+    def sync(self, fd: int) -> None:
+        if self._fails("sync"):
+            if self.failed % 2:
+                self._disk.sync(fd)
+            raise self._error()
+        self._disk.sync(fd)
+
+    def truncate(self, fd: int, size: int) -> None:
+        self._may("truncate")
+        self._disk.truncate(fd, size)
+
+    def size(self, fd: int) -> int:
+        return self._disk.size(fd)
+
+    def close(self, fd: int) -> None:
+        self._disk.close(fd)
+
+    def rename(self, path: str, to: str) -> None:
+        self._may("rename")
+        self._disk.rename(path, to)
+
+    def unlink(self, path: str) -> None:
+        self._may("unlink")
+        self._disk.unlink(path)
+
+    def names(self, directory: str) -> list[str]:
+        return self._disk.names(directory)
+
+    def sync_directory(self, directory: str) -> None:
+        self._may("sync_directory")
+        self._disk.sync_directory(directory)
