@@ -99,23 +99,6 @@ class JournalClosed(JournalError):
 
 
 @attrs.frozen(slots=False)
-class JournalDamaged(JournalError):
-    """Bytes of a journal file are not what the format says.
-
-    @ivar file: the file's path.
-    @ivar offset: where in it, in bytes.
-    @ivar reason: what is wrong there.
-    """
-
-    file: str
-    offset: int
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.file}, byte {self.offset}: {self.reason}"
-
-
-@attrs.frozen(slots=False)
 class JournalTooNew(JournalError):
     """A journal file was written by a stationd that knows more than this one.
 

@@ -106,10 +106,10 @@ def read_rows(raw: bytes, salt: int) -> Iterator[Found]:
 
 
 def read_sealed(raw: bytes, salt: int) -> Iterator[Found]:
-    trailer = raw[-36:]
+    trailer = raw[-44:]
     assert trailer[:8] == b"STATIONF"
-    offset, stored, size, blocks, footer_sum, own = struct.unpack_from("<QIIIII", trailer, 8)
-    assert own == zlib.crc32(trailer[:32], salt)
+    offset, _, stored, size, blocks, footer_sum, own = struct.unpack_from("<QQIIIII", trailer, 8)
+    assert own == zlib.crc32(trailer[:40], salt)
     footer = raw[offset : offset + stored]
     assert footer_sum == zlib.crc32(footer, salt)
     headers = zstandard.ZstdDecompressor().decompress(footer)
@@ -125,7 +125,7 @@ def read_sealed(raw: bytes, salt: int) -> Iterator[Found]:
         chunks, blocks = [], blocks - 1
         (count,) = struct.unpack_from("<H", header, 12)
         for kind, length, size, records, sum in struct.iter_unpack(
-            "<B3xIIII", header[56 : 56 + 20 * count]
+            "<B3xIIII", header[64 : 64 + 20 * count]
         ):
             assert sum == zlib.crc32(raw[at : at + length], salt)
             chunk = zstandard.ZstdDecompressor().decompress(raw[at : at + length])
@@ -142,7 +142,8 @@ def numbers(planes: bytes, n: int) -> list[int]:
 
 
 def read_block(header: bytes, chunks: list[tuple[int, int, bytes]]) -> Iterator[Found]:
-    first, least = struct.unpack_from("<Qq", header, 16)
+    first, last, least = struct.unpack_from("<QQq", header, 16)
+    assert last - first + 1 == struct.unpack_from("<I", header, 8)[0]
     (count,) = struct.unpack_from("<I", chunks[0][2])
     names = [part.decode() for part in chunks[0][2][4 + 4 * count :].split(b"\xff")[:-1]]
     counts = struct.unpack_from(f"<{count}I", chunks[0][2], 4)
@@ -267,8 +268,8 @@ class PageTests(SynchronousTestCase):
             ("File header", 48),
             ("Frame", 56),
             ("Row", 22),
-            ("Block header", 56),
-            ("Trailer", 36),
+            ("Block header", 64),
+            ("Trailer", 44),
             ("tombstone", 28),
         ):
             section = page().split(f"{title}: {size} bytes")[1].split("\n#")[0]

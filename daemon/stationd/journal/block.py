@@ -34,7 +34,7 @@ class Unreadable(Exception):
 class Part(Protocol):
     """What is known of a block without reading it.
 
-    @ivar first: the number of the first of C{records} records.
+    @ivar first: the number of the first of C{records} records, C{last} that of the last.
     @ivar min_us: the least time of them, C{max_us} the greatest.
     @ivar offset: where it begins in the file, C{end} where it ends.
     """
@@ -47,6 +47,9 @@ class Part(Protocol):
 
     @property
     def first(self) -> int: ...
+
+    @property
+    def last(self) -> int: ...
 
     @property
     def records(self) -> int: ...
@@ -153,6 +156,12 @@ class Columns:
     def first(self) -> int:
         """The number of the first record."""
         return self._runs[0][1]
+
+    @property
+    def last(self) -> int:
+        """The number of the last record."""
+        row, first = self._runs[-1]
+        return first + self.records - row - 1
 
     def extend(self, first: int, rows: Rows) -> None:
         """Add the records of a frame, of which the first has this number."""

@@ -21,9 +21,9 @@ from stationd.journal.format import with_checksum
 
 BLOCK_MARKER = b"\xf5BLK"
 
-BLOCK_HEADER = struct.Struct("<4sIIHHQqqqBxHHH")
-"""marker, header bytes in all, records, chunks, flags, first number, least and greatest
-time, greatest time of a commit, set of levels, how many category, user and container
+BLOCK_HEADER = struct.Struct("<4sIIHHQQqqqBxHHH")
+"""marker, header bytes in all, records, chunks, flags, first and last number, least and
+greatest time, greatest time of a commit, set of levels, how many category, user and container
 keys follow. Then come the chunks' L{CHUNK}s, the keys, and a checksum."""
 
 CHUNK = struct.Struct("<BxxxIIII")
@@ -35,9 +35,10 @@ ASCII = 1
 
 FOOTER_MAGIC = b"STATIONF"
 
-TRAILER = struct.Struct("<8sQIIIII")
-"""magic, offset of the footer, its stored bytes, its bytes when decompressed, blocks,
-checksum of the stored bytes, checksum of the 32 bytes before. The end of the file."""
+TRAILER = struct.Struct("<8sQQIIIII")
+"""magic, offset of the footer, last number that the segment answers for, stored bytes of
+the footer, its bytes when decompressed, blocks, checksum of the stored bytes, checksum
+of the 40 bytes before. The end of the file."""
 
 NAMES, TRIGRAMS, COLUMNS, ORIGINS, LENGTHS, TEXTS = range(1, 7)
 """Kinds of chunks. A block has one of each of the first two, then for each group one
@@ -55,9 +56,9 @@ KEY_BYTES = 19
 """Bytes of a name that count for its key: a Docker container's name in records is as
 good as its first 19 characters, C{docker/} and 12 digits."""
 
-assert BLOCK_HEADER.size == 56
+assert BLOCK_HEADER.size == 64
 assert CHUNK.size == 20
-assert TRAILER.size == 36
+assert TRAILER.size == 44
 
 
 class _Threads(threading.local):
@@ -75,7 +76,7 @@ class Summary(NamedTuple):
     """What a block's header says.
 
     @ivar offset: where the block begins in the file; C{size} is that of the header.
-    @ivar first: the number of the first of C{records} records.
+    @ivar first: the number of the first of C{records} records, C{last} that of the last.
     @ivar min_us: the least time, C{max_us} the greatest.
     @ivar committed_us: the greatest time of a commit.
     @ivar flags: L{ASCII} or 0.
@@ -88,6 +89,7 @@ class Summary(NamedTuple):
     offset: int
     size: int
     first: int
+    last: int
     records: int
     min_us: int
     max_us: int
@@ -96,11 +98,6 @@ class Summary(NamedTuple):
     levels: int
     keys: tuple[bytes, bytes, bytes]
     chunks: bytes
-
-    @property
-    def last(self) -> int:
-        """The number of the last record."""
-        return self.first + self.records - 1
 
     @property
     def end(self) -> int:
@@ -130,7 +127,7 @@ def unpack_summary(raw: bytes, at: int, offset: int, salt: int) -> Summary | Non
     """
     if at + BLOCK_HEADER.size > len(raw) or not raw.startswith(BLOCK_MARKER, at):
         return None
-    _, size, records, chunks, flags, first, min_us, max_us, committed_us, levels, *counts = (
+    _, size, records, chunks, flags, first, last, min_us, max_us, committed_us, levels, *counts = (
         BLOCK_HEADER.unpack_from(raw, at)
     )
     keys_at = BLOCK_HEADER.size + CHUNK.size * chunks
@@ -147,6 +144,7 @@ def unpack_summary(raw: bytes, at: int, offset: int, salt: int) -> Summary | Non
         offset=offset,
         size=size,
         first=first,
+        last=last,
         records=records,
         min_us=min_us,
         max_us=max_us,
@@ -158,15 +156,23 @@ def unpack_summary(raw: bytes, at: int, offset: int, salt: int) -> Summary | Non
     )
 
 
-def pack_footer(headers: Sequence[bytes], offset: int, salt: int) -> bytes:
+def pack_footer(headers: Sequence[bytes], offset: int, through: int, salt: int) -> bytes:
     """What follows the blocks: their headers once more, and the trailer.
 
     @param offset: where it begins in the file.
+    @param through: the last number that the segment answers for.
     """
     raw = b"".join(headers)
     stored = zstandard.ZstdCompressor(level=LEVEL).compress(raw)
     trailer = TRAILER.pack(
-        FOOTER_MAGIC, offset, len(stored), len(raw), len(headers), zlib.crc32(stored, salt), 0
+        FOOTER_MAGIC,
+        offset,
+        through,
+        len(stored),
+        len(raw),
+        len(headers),
+        zlib.crc32(stored, salt),
+        0,
     )[:-4]
     return stored + with_checksum(trailer, salt)
 
@@ -175,6 +181,7 @@ class Trailer(NamedTuple):
     """Where the footer is; see L{TRAILER}."""
 
     offset: int
+    through: int
     stored: int
     raw: int
     blocks: int
@@ -185,10 +192,10 @@ def unpack_trailer(raw: bytes, salt: int) -> Trailer | None:
     """The trailer in the last bytes of a file, C{None} if they are none."""
     if len(raw) != TRAILER.size:
         return None
-    magic, offset, stored, size, blocks, checksum, own = TRAILER.unpack(raw)
+    magic, offset, through, stored, size, blocks, checksum, own = TRAILER.unpack(raw)
     if magic != FOOTER_MAGIC or own != zlib.crc32(raw[:-4], salt) or size > MAX_CHUNK_BYTES:
         return None
-    return Trailer(offset, stored, size, blocks, checksum)
+    return Trailer(offset, through, stored, size, blocks, checksum)
 
 
 def unpack_footer(stored: bytes, trailer: Trailer, begin: int, salt: int) -> list[Summary] | None:

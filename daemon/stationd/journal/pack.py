@@ -32,6 +32,10 @@ BLOCK_RECORDS = 32768
 """Records in a block. Fewer make questions about one container slower, which have to
 look into each block: half of it by a third."""
 
+MAX_SPAN = 1 << 16
+"""From the first number of a block to the one after its last: two bytes tell which it is
+even if damage has taken some of the records."""
+
 BLOCK_TEXT_BYTES = 2 << 20
 """A block is closed when it has so many bytes of text: what a search has to look
 through in one step."""
@@ -45,7 +49,8 @@ through everything; twice as much makes a single container's texts slower to get
 
 
 def pack_block(columns: Columns, committed_us: int, salt: int) -> bytes:
-    """A sealed block of some records, at most L{BLOCK_RECORDS}."""
+    """A sealed block of some records, at most L{BLOCK_RECORDS}, whose numbers span no
+    more than L{MAX_SPAN}."""
     names = columns.names()
     order = sorted(range(len(names)), key=names.__getitem__)
     rank = np.empty(len(names), np.uint16)
@@ -54,6 +59,7 @@ def pack_block(columns: Columns, committed_us: int, salt: int) -> bytes:
     codes = [rank[columns.codes(field, ALL)] for field in (CATEGORIES, USERS, CONTAINERS)]
     counts = np.bincount(codes[CONTAINERS], minlength=len(table)).astype("<u4")
     times = columns.times(ALL)
+    numbers = columns.numbers(ALL) - columns.first
     min_us, max_us = int(times.min()), int(times.max())
     rows = np.argsort(codes[CONTAINERS], kind="stable")
     origins = columns.origins()
@@ -72,7 +78,7 @@ def pack_block(columns: Columns, committed_us: int, salt: int) -> bytes:
         ]
         texts = list(different)
         matrix = [
-            planes(group, 2),
+            planes(numbers[group], 2),
             planes(columns.levels(group), 1),
             planes(codes[CATEGORIES][group], width),
             planes(codes[USERS][group], width),
@@ -104,6 +110,7 @@ def pack_block(columns: Columns, committed_us: int, salt: int) -> bytes:
         len(chunks),
         ASCII if all(map(bytes.isascii, shown)) else 0,
         columns.first,
+        columns.last,
         min_us,
         max_us,
         committed_us,

@@ -136,7 +136,7 @@ class _Plan:
 
     def takes_all(self, part: Part) -> bool:
         """Whether every record of a block is wanted."""
-        inside = self._least <= part.first and part.first + part.records - 1 <= self._greatest
+        inside = self._least <= part.first and part.last <= self._greatest
         return self._anything and inside
 
     def rules_out_segment(self, segment: AnySegment) -> bool:
@@ -152,7 +152,7 @@ class _Plan:
         """Whether nothing in a block is wanted, by its summary."""
         if (
             part.first > self._greatest
-            or part.first + part.records <= self._least
+            or part.last < self._least
             or (self._start_us is not None and part.max_us < self._start_us)
             or (self._end_us is not None and part.min_us > self._end_us)
         ):
@@ -179,7 +179,7 @@ class _Plan:
         containers = wanted.pop(CONTAINERS, None)
         places: Places = ALL if containers is None else block.of(containers)
         masks: list[npt.NDArray[np.bool_]] = []
-        if part.first < self._least or part.first + part.records - 1 > self._greatest:
+        if part.first < self._least or part.last > self._greatest:
             numbers = block.numbers(places)
             masks.append((numbers >= self._least) & (numbers <= self._greatest))
         for field, codes in wanted.items():

@@ -7,7 +7,7 @@ not change any more. Nothing counts until the writer has put the result in place
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from stationd.journal.block import Columns
 from stationd.journal.blocks import pack_footer, unpack_summary
@@ -18,7 +18,7 @@ from stationd.journal.format import (
     FileHeader,
     pack_file_header,
 )
-from stationd.journal.pack import BLOCK_RECORDS, BLOCK_TEXT_BYTES, pack_block
+from stationd.journal.pack import BLOCK_RECORDS, BLOCK_TEXT_BYTES, MAX_SPAN, pack_block
 from stationd.journal.segment import Segment
 
 
@@ -31,29 +31,49 @@ def seal(disk: IDisk, segment: Segment, pause: Callable[[], None]) -> str:
     @return: the path of the file.
     @raise OSError: the disk refused; the unfinished file is removed.
     """
-    path = sealed_path(segment) + UNFINISHED
+    header = FileHeader(
+        kind=KIND_SEALED,
+        first=segment.name.first,
+        created_us=segment.created_us,
+        salt=segment.name.salt,
+    )
+    path = segment.path.removesuffix(segment.name.suffix) + SEALED + UNFINISHED
+    blocks = _blocks(segment, pause)
+    write_sealed(disk, path, header, blocks, segment.committed_us, segment.last)
+    return path
+
+
+def write_sealed(
+    disk: IDisk,
+    path: str,
+    header: FileHeader,
+    blocks: Iterable[Columns],
+    committed_us: int,
+    through: int,
+) -> None:
+    """Write a sealed segment and make it durable, but not its name.
+
+    @param path: there is no file there, or one that means nothing.
+    @param blocks: at most L{BLOCK_RECORDS} records each, ascending.
+    @param committed_us: the greatest time of a commit.
+    @param through: the last number that it answers for.
+    @raise OSError: the disk refused; the unfinished file is removed.
+    """
     disk.unlink(path)
     fd = disk.create(path)
     try:
-        header = FileHeader(
-            kind=KIND_SEALED,
-            first=segment.name.first,
-            created_us=segment.created_us,
-            salt=segment.name.salt,
-        )
         raw = pack_file_header(header)
         disk.write(fd, raw)
         offset = len(raw)
         headers: list[bytes] = []
-        for columns in _blocks(segment, pause):
-            raw = pack_block(columns, segment.committed_us, segment.name.salt)
-            summary = unpack_summary(raw, 0, offset, segment.name.salt)
+        for columns in blocks:
+            raw = pack_block(columns, committed_us, header.salt)
+            summary = unpack_summary(raw, 0, offset, header.salt)
             assert summary is not None
             headers.append(raw[: summary.size])
             disk.write(fd, raw)
             offset += len(raw)
-            pause()
-        disk.write(fd, pack_footer(headers, offset, segment.name.salt))
+        disk.write(fd, pack_footer(headers, offset, through, header.salt))
         disk.sync(fd)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -61,30 +81,23 @@ def seal(disk: IDisk, segment: Segment, pause: Callable[[], None]) -> str:
         raise
     finally:
         disk.close(fd)
-    return path
-
-
-def sealed_path(segment: Segment) -> str:
-    """Where the sealed form of a row segment goes."""
-    return segment.path.removesuffix(segment.name.suffix) + SEALED
 
 
 def _blocks(segment: Segment, pause: Callable[[], None]) -> Iterator[Columns]:
-    """The records of a segment, as many at a time as a block takes, and no numbers
-    left out within a block."""
+    """The records of a segment, as many at a time as a block takes."""
     columns = Columns()
-    following = 0
     for part in segment.parts:
         for first, rows, _ in segment.frames(part, part.offset, part.end - part.offset):
             count = len(rows.texts)
-            if not count:
-                continue
-            full = columns.records + count > BLOCK_RECORDS or columns.text_bytes >= BLOCK_TEXT_BYTES
-            if columns.records and (full or first != following):
+            if columns.records and (
+                columns.records + count > BLOCK_RECORDS
+                or columns.text_bytes >= BLOCK_TEXT_BYTES
+                or first + count - columns.first > MAX_SPAN
+            ):
                 yield columns
+                pause()
                 columns = Columns()
             columns.extend(first, rows)
-            following = first + count
         pause()
     if columns.records:
         yield columns

@@ -39,7 +39,8 @@ class SealedSegment:
     @ivar parts: the summaries of its blocks, ascending.
     @ivar end: how long the file is, in bytes.
     @ivar records: how many records it has.
-    @ivar last: the greatest number in it.
+    @ivar last: the greatest number in it, or that it answers for: damage may have taken
+        records before it was sealed.
     @ivar min_us: the least time of them, C{max_us} the greatest.
     @ivar created_us: when it was made.
     @ivar committed_us: the greatest time of a commit in it.
@@ -75,30 +76,30 @@ class SealedSegment:
         footer = self.footer()
         if footer is None:
             self.damage.append(f"{path}, byte {self.end}: the footer is damaged, blocks were found")
-            footer = self.found()
-        for before, after in itertools.pairwise(footer):
-            if before.last + 1 != after.first:
-                missing = f"records {before.last + 1} to {after.first - 1}"
-                self.damage.append(f"{path}, byte {after.offset}: {missing} are missing before it")
-        self.parts = footer
-        self.records = sum(part.records for part in footer)
-        self.last = footer[-1].last if footer else name.first - 1
-        self.min_us = min((part.min_us for part in footer), default=MAX_TIME_US)
-        self.max_us = max((part.max_us for part in footer), default=0)
-        self.committed_us = max((part.committed_us for part in footer), default=0)
+            self.parts = self.found()
+            self.last = self.parts[-1].last if self.parts else name.first - 1
+        else:
+            self.parts, self.last = footer
+        self.records = sum(part.records for part in self.parts)
+        self.min_us = min((part.min_us for part in self.parts), default=MAX_TIME_US)
+        self.max_us = max((part.max_us for part in self.parts), default=0)
+        self.committed_us = max((part.committed_us for part in self.parts), default=0)
 
-    def footer(self) -> list[Summary] | None:
-        """What the footer says, C{None} if it is damaged."""
+    def footer(self) -> tuple[list[Summary], int] | None:
+        """The summaries of all blocks and the last number that the segment answers for,
+        C{None} if the footer is damaged."""
         salt = self.name.salt
         at = self.end - TRAILER.size
         trailer = unpack_trailer(self._disk.read(self._fd, TRAILER.size, max(0, at)), salt)
         if trailer is None:
             return None
         stored = self._disk.read(self._fd, trailer.stored, trailer.offset)
-        return unpack_footer(stored, trailer, FILE_HEADER.size, salt)
+        summaries = unpack_footer(stored, trailer, FILE_HEADER.size, salt)
+        return None if summaries is None else (summaries, trailer.through)
 
     def found(self) -> list[Summary]:
-        """The blocks whose headers are in the file, whole and right."""
+        """The blocks whose headers are in the file, whole and right. Numbers that are
+        missing between them are reported."""
         raw = self._disk.read(self._fd, self.end, 0)
         parts: list[Summary] = []
         at = raw.find(BLOCK_MARKER)
@@ -108,6 +109,10 @@ class SealedSegment:
                 parts.append(summary)
                 at = summary.end - 1
             at = raw.find(BLOCK_MARKER, at + 1)
+        for before, after in itertools.pairwise(parts):
+            if before.last + 1 != after.first:
+                missing = f"records {before.last + 1} to {after.first - 1}"
+                self.damage.append(f"{self.path}, byte {after.offset}: {missing} may be missing")
         return parts
 
     def header_of(self, part: Summary) -> bytes:

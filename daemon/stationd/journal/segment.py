@@ -64,6 +64,11 @@ class Span(NamedTuple):
     min_us: int
     max_us: int
 
+    @property
+    def last(self) -> int:
+        """The number of the last record."""
+        return self.first + self.records - 1
+
 
 class Segment:
     """A segment that can be read, at any time from any thread.
@@ -126,7 +131,7 @@ class Segment:
         if (
             before
             and before.end == span.offset
-            and before.first + before.records == span.first
+            and before.last + 1 == span.first
             and span.end - before.offset <= SPAN_BYTES
             and before.records + span.records <= SPAN_RECORDS
         ):
@@ -222,7 +227,7 @@ class Segment:
 
     def spoiled(self, part: Part, what: str) -> None:
         """Report what was read once and cannot be any more, once."""
-        span = f"records {part.first} to {part.first + part.records - 1}"
+        span = f"records {part.first} to {part.last}"
         sentence = f"{self.path}, byte {part.offset}: {span}: {what}"
         if sentence not in self.damage:
             self.damage.append(sentence)
