@@ -10,6 +10,7 @@ import secrets
 import sys
 from collections.abc import Sequence
 
+from stationd.cli.journal import add_commands
 from stationd.errors import BadValue, StationdError
 from stationd.web.passwords import SALT_BYTES, Account, check_name, hashed, read, write
 
@@ -50,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     remove.add_argument("name")
     remove.set_defaults(do=_remove)
     actions.add_parser("list", help="show all users").set_defaults(do=_list)
+    add_commands(commands)
     return parser
 
 

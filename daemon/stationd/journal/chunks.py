@@ -9,6 +9,7 @@ from stationd.journal.block import Unreadable
 from stationd.journal.blocks import (
     CHUNK,
     COLUMNS,
+    LENGTHS,
     NAMES,
     ORIGINS,
     TEXTS,
@@ -25,6 +26,7 @@ _WHAT = {
     TRIGRAMS: "the text filter",
     COLUMNS: "the columns of a group",
     ORIGINS: "the origins of a group",
+    LENGTHS: "the lengths of texts",
     TEXTS: "a chunk of texts",
 }
 
@@ -72,6 +74,16 @@ class Chunks:
         if found is None:
             raise self.spoiled(index)
         return found
+
+    def check(self) -> bool:
+        """Read every chunk, so that all damage is reported: whether there is none."""
+        whole = True
+        for index in range(len(self.directory)):
+            try:
+                self.read(index)
+            except Unreadable:
+                whole = False
+        return whole
 
     def has(self, key: Hashable) -> bool:
         """Whether something has been made already."""

@@ -12,7 +12,9 @@ import fcntl
 import os
 from typing import Protocol
 
-from stationd.errors import JournalUnwritable
+from stationd.errors import JournalLocked, JournalUnwritable
+
+LOCK_NAME = "lock"
 
 UNFINISHED = ".new"
 """After the name of a file that is being written; it means nothing."""
@@ -139,13 +141,18 @@ class Lock:
     """An exclusive lock on a journal: one writer on a host. The kernel gives it
     back however the process ends.
 
-    @raise BlockingIOError: somebody else has it; L{holder} tells who.
+    @raise JournalLocked: somebody else has it.
+    @raise OSError: the lock file cannot be made.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, directory: str) -> None:
+        path = os.path.join(directory, LOCK_NAME)
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._fd)
+            raise JournalLocked(directory, self._holder(path)) from None
         except BaseException:
             os.close(self._fd)
             raise
@@ -153,7 +160,7 @@ class Lock:
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
 
     @staticmethod
-    def holder(path: str) -> str:
+    def _holder(path: str) -> str:
         """The process id that a lock file names, C{""} if none."""
         try:
             with open(path, encoding="ascii") as file:

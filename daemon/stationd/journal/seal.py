@@ -18,6 +18,7 @@ from stationd.journal.format import (
     FileHeader,
     pack_file_header,
 )
+from stationd.journal.frames import Rows
 from stationd.journal.pack import BLOCK_RECORDS, BLOCK_TEXT_BYTES, MAX_SPAN, pack_block
 from stationd.journal.segment import Segment
 
@@ -38,7 +39,7 @@ def seal(disk: IDisk, segment: Segment, pause: Callable[[], None]) -> str:
         salt=segment.name.salt,
     )
     path = segment.path.removesuffix(segment.name.suffix) + SEALED + UNFINISHED
-    blocks = _blocks(segment, pause)
+    blocks = gathered(_frames(segment, pause), pause)
     write_sealed(disk, path, header, blocks, segment.committed_us, segment.last)
     return path
 
@@ -83,21 +84,27 @@ def write_sealed(
         disk.close(fd)
 
 
-def _blocks(segment: Segment, pause: Callable[[], None]) -> Iterator[Columns]:
-    """The records of a segment, as many at a time as a block takes."""
+def gathered(frames: Iterable[tuple[int, Rows]], pause: Callable[[], None]) -> Iterator[Columns]:
+    """Frames, each with the number of its first record, as many at a time as a block
+    takes."""
     columns = Columns()
-    for part in segment.parts:
-        for first, rows, _ in segment.frames(part, part.offset, part.end - part.offset):
-            count = len(rows.texts)
-            if columns.records and (
-                columns.records + count > BLOCK_RECORDS
-                or columns.text_bytes >= BLOCK_TEXT_BYTES
-                or first + count - columns.first > MAX_SPAN
-            ):
-                yield columns
-                pause()
-                columns = Columns()
-            columns.extend(first, rows)
-        pause()
+    for first, rows in frames:
+        count = len(rows.texts)
+        if columns.records and (
+            columns.records + count > BLOCK_RECORDS
+            or columns.text_bytes >= BLOCK_TEXT_BYTES
+            or first + count - columns.first > MAX_SPAN
+        ):
+            yield columns
+            pause()
+            columns = Columns()
+        columns.extend(first, rows)
     if columns.records:
         yield columns
+
+
+def _frames(segment: Segment, pause: Callable[[], None]) -> Iterator[tuple[int, Rows]]:
+    for part in segment.parts:
+        for first, rows, _ in segment.frames(part, part.offset, part.end - part.offset):
+            yield first, rows
+        pause()

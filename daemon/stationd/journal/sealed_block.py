@@ -174,13 +174,27 @@ class SealedBlock:
         return self._chunks.kept(("which", group), make)
 
     def may_have(self, needle: Needle) -> bool:
+        return needle.may_be_in(self.text_filter())
+
+    def text_filter(self) -> bytes:
+        """See L{stationd.journal.search.trigram_filter}."""
+
         def make() -> tuple[bytes, int]:
             raw = self._chunks.read(self._only[TRIGRAMS])
             if len(raw) * 8 != FILTER_BITS:
                 raise self._chunks.spoiled(self._only[TRIGRAMS])
             return raw, len(raw)
 
-        return needle.may_be_in(self._chunks.kept("trigrams", make))
+        return self._chunks.kept("trigrams", make)
+
+    def check(self) -> bool:
+        """Read everything, so that all damage is reported: whether there is none."""
+        return self._chunks.check()
+
+    def groups(self) -> list[Indexes]:
+        """The places of the records of each group: they can be read if the chunks of
+        another one cannot."""
+        return list(map(np.arange, self._begins, self._begins[1:]))
 
     def find(self, needle: Needle) -> Indexes:
         def make() -> tuple[Indexes, int]:

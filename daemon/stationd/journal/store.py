@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 import attrs
 from twisted.logger import Logger
 
-from stationd.errors import JournalLocked, JournalTooNew, JournalUnwritable
+from stationd.errors import JournalTooNew, JournalUnwritable
 from stationd.interfaces import JournalStatus, Retention
 from stationd.journal.active import create, cut
 from stationd.journal.catalogue import TOMBSTONE_NAME, load
@@ -25,8 +25,6 @@ from stationd.journal.retention import expired
 from stationd.journal.sealed import SealedSegment
 from stationd.journal.segment import Segment
 from stationd.records import Draft
-
-LOCK_NAME = "lock"
 
 SEGMENT_US = 24 * 3600 * 1_000_000
 """How long a segment is appended to at most, in microseconds: a day."""
@@ -64,10 +62,7 @@ class Store:
         self._suspect = False
         try:
             os.makedirs(directory, mode=0o750, exist_ok=True)
-            lock_path = os.path.join(directory, LOCK_NAME)
-            self._lock = Lock(lock_path)
-        except BlockingIOError:
-            raise JournalLocked(directory, Lock.holder(lock_path)) from None
+            self._lock = Lock(directory)
         except OSError as error:
             raise unwritable(error) from error
         try:

@@ -1,0 +1,168 @@
+"""Fencing damage: what can be read of a damaged file is sealed, and the file is kept
+beside it under another name.
+
+Everything is durable before what it replaces goes, so repair can be cut short at any
+time, and begun again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from collections.abc import Callable, Iterator, Sequence
+
+from stationd.errors import JournalUnreadable
+from stationd.journal.block import Unreadable
+from stationd.journal.blocks import Summary
+from stationd.journal.catalogue import TOMBSTONE_NAME, load
+from stationd.journal.disk import UNFINISHED, IDisk, Lock, replace, unwritable
+from stationd.journal.format import KIND_SEALED, ROWS, SEALED, FileHeader
+from stationd.journal.frames import Rows
+from stationd.journal.query import AnySegment
+from stationd.journal.seal import gathered, write_sealed
+from stationd.journal.sealed import SealedSegment
+from stationd.journal.sealed_block import SealedBlock
+from stationd.journal.verify import check_rows, problems
+from stationd.records import Record
+
+DAMAGED = ".damaged"
+"""After the name of a file that was repaired."""
+
+_BAD = (Unreadable, LookupError, ValueError)
+
+
+def repair(directory: str, disk: IDisk, progress: Callable[[int, int], None]) -> list[str]:
+    """Repair a journal that nobody writes.
+
+    @param progress: told how many bytes have been looked at, of how many.
+    @return: a sentence for each thing that was done, none if nothing was wrong.
+    @raise JournalLocked: somebody writes it.
+    @raise JournalUnreadable: the directory cannot be read.
+    @raise stationd.errors.JournalTooNew: a newer stationd wrote it.
+    @raise JournalUnwritable: the disk refused; what is not repaired is as it was.
+    """
+    try:
+        lock = Lock(directory)
+    except OSError as error:
+        raise JournalUnreadable(directory, error.strerror or str(error)) from error
+    try:
+        return list(_repair(directory, disk, progress))
+    except OSError as error:
+        raise unwritable(error) from error
+    finally:
+        lock.release()
+
+
+def _repair(directory: str, disk: IDisk, progress: Callable[[int, int], None]) -> Iterator[str]:
+    catalogue = load(disk, directory)
+    tombstone = os.path.join(directory, TOMBSTONE_NAME)
+    if any(sentence.startswith(tombstone) for sentence in catalogue.damage):
+        kept = _set_aside(disk, tombstone)
+        disk.unlink(tombstone)
+        disk.sync_directory(directory)
+        yield f"{tombstone} was no tombstone; it is kept as {kept}"
+    size_bytes = sum(segment.end for segment in catalogue.segments)
+    done = 0
+    for segment, after in itertools.zip_longest(catalogue.segments, catalogue.segments[1:]):
+        progress(done, size_bytes)
+        through = max(segment.last, after.name.first - 1 if after else 0)
+        damaged = bool(problems(segment))
+        if damaged or segment.last < through:
+            yield _mend(disk, segment, through, damaged)
+        done += segment.end
+    progress(done, size_bytes)
+
+
+def _mend(disk: IDisk, segment: AnySegment, through: int, damaged: bool) -> str:
+    """Seal what can be read of a segment, and have it answer for all numbers up to the
+    next one. Between the steps the segment counts in its
+    old form, or in its new form beside the old one, which opening then removes."""
+    to = os.path.join(os.path.dirname(segment.path), segment.name.stem + SEALED)
+    kept = f"; {_set_aside(disk, segment.path)} is the damaged file" if damaged else ""
+    header = FileHeader(
+        kind=KIND_SEALED,
+        first=segment.name.first,
+        created_us=segment.created_us,
+        salt=segment.name.salt,
+    )
+    read = 0
+
+    def frames() -> Iterator[tuple[int, Rows]]:
+        nonlocal read
+        for first, rows in _readable(segment):
+            read += len(rows.texts)
+            yield first, rows
+
+    blocks = gathered(frames(), lambda: None)
+    write_sealed(disk, to + UNFINISHED, header, blocks, segment.committed_us, through)
+    disk.rename(to + UNFINISHED, to)
+    disk.sync_directory(os.path.dirname(to))
+    if segment.name.suffix == ROWS:
+        disk.unlink(segment.path)
+        disk.sync_directory(os.path.dirname(to))
+    lost = through - segment.name.first + 1 - read
+    return f"{to} now has the {read} records that can be read; {lost} are lost{kept}"
+
+
+def _set_aside(disk: IDisk, path: str) -> str:
+    """Copy a file to a name that no other copy has; the name."""
+    directory, name = os.path.split(path)
+    names = disk.names(directory)
+    numbers = itertools.chain([""], map(str, itertools.count(2)))
+    kept = next(name + DAMAGED + n for n in numbers if name + DAMAGED + n not in names)
+    fd = disk.open(path, write=False)
+    try:
+        replace(disk, os.path.join(directory, kept), disk.read(fd, disk.size(fd), 0))
+    finally:
+        disk.close(fd)
+    return kept
+
+
+def _readable(segment: AnySegment) -> Iterator[tuple[int, Rows]]:
+    """Records with consecutive numbers, and the number of the first of them."""
+    if isinstance(segment, SealedSegment):
+        for part in segment.parts:
+            yield from _readable_in(segment, part)
+        return
+    for span in segment.parts:
+        for first, rows, _ in segment.frames(span, span.offset, span.end - span.offset):
+            with contextlib.suppress(*_BAD):
+                check_rows(rows)
+                yield first, rows
+
+
+def _readable_in(segment: SealedSegment, part: Summary) -> Iterator[tuple[int, Rows]]:
+    """Those of a block, as far as whole groups can be read."""
+    found: dict[int, Record] = {}
+    with contextlib.suppress(*_BAD):
+        block = SealedBlock(segment, part)
+        for places in block.groups():
+            with contextlib.suppress(*_BAD):
+                found.update((record.number, record) for record in block.take(places))
+    numbers = sorted(number for number in found if part.first <= number <= part.last)
+    for _, run in itertools.groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
+        records = [found[number] for _, number in run]
+        yield records[0].number, _rows(records)
+
+
+def _rows(records: Sequence[Record]) -> Rows:
+    names: dict[str, int] = {}
+    columns = [
+        [names.setdefault(name, len(names)) for name in column]
+        for column in (
+            [record.category for record in records],
+            [record.user for record in records],
+            [record.container for record in records],
+        )
+    ]
+    return Rows(
+        times_us=[record.time_us for record in records],
+        levels=[int(record.level) for record in records],
+        names=[name.encode() for name in names],
+        categories=columns[0],
+        users=columns[1],
+        containers=columns[2],
+        origins=[record.origin.encode() for record in records],
+        texts=[record.text.encode() for record in records],
+    )
