@@ -37,8 +37,20 @@ class Line(NamedTuple):
     text: str
 
 
-def containers(rng: random.Random) -> list[tuple[str, str]]:
+SEED = 1
+
+STEP_US = 2_600_000
+"""From one record to the next, on average: a million are a month."""
+
+
+def middle_us(count: int) -> int:
+    """A time about in the middle of so many lines."""
+    return START_US + count // 2 * STEP_US
+
+
+def containers() -> list[tuple[str, str]]:
     """References and names of 200 containers."""
+    rng = random.Random(SEED)
     kinds = ("web", "db", "cache", "queue", "mail", "proxy", "backup", "media")
     found = []
     for number in range(200):
@@ -48,15 +60,15 @@ def containers(rng: random.Random) -> list[tuple[str, str]]:
     return found
 
 
-def lines(count: int, seed: int = 1) -> Iterator[Line]:
+def lines(count: int) -> Iterator[Line]:
     """So many lines, in the order of their times, over about a month a million."""
-    rng = random.Random(seed)
-    known = containers(rng)
+    rng = random.Random(SEED)
+    known = containers()
     verbs = ("Start", "Stop", "Restart", "Pause", "Unpause", "Create", "Destroy", "Kill")
     levels = (Level.INFO,) * 16 + (Level.WARN,) * 3 + (Level.ERROR,)
     time_us = START_US
     for number in range(count):
-        time_us += int(rng.expovariate(1 / 2_600_000))
+        time_us += int(rng.expovariate(1 / STEP_US))
         reference, name = known[int(rng.random() ** 2 * 200)]
         drawn = rng.random()
         if number % 200 == 77:

@@ -9,6 +9,7 @@ import numpy as np
 
 from stationd.journal.blocks import LENGTHS, TEXTS
 from stationd.journal.chunks import Chunks
+from stationd.journal.format import TERMINATOR
 from stationd.journal.planes import numbers
 from stationd.journal.search import Indexes
 
@@ -53,8 +54,18 @@ class GroupTexts:
 
         return self._chunks.kept(("ends", self._lengths), make)
 
+    def strings(self) -> list[str]:
+        """All of them, as strings.
+
+        @raise ValueError: there are more or fewer than there should be.
+        """
+        texts = b"".join(self.blobs()).split(TERMINATOR)
+        if len(texts) != self.records + 1:
+            raise ValueError(f"{len(texts) - 1} texts where {self.records} should be")
+        return [text.decode() for text in texts[:-1]]
+
     def texts(self, which: Indexes) -> list[bytes]:
-        """Some of the texts, counted from 0."""
+        """Some of them, counted from 0."""
         ends = self.ends()
         stops = ends[which]
         starts = np.where(which > 0, ends[which - 1], -1) + 1

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import functools
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+import re
+from collections.abc import Iterator, Sequence
 
 import attrs
+import numpy as np
 
-from stationd.records import Record
+from stationd.records import Level, Record
 from stationd.web.api import Answer, Call, Stream, collect
 from stationd.web.bodies import log_drafts
 from stationd.web.parameters import DEFAULT_LIMIT, Parameters, log_query
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LEVELS = [level.name for level in Level]
+
+T_AT = len("2015-05-19")
+"""Where ISO 8601 has a T between date and time."""
 
 HEADER = ["Date", "Level", "Category", "User", "Message"]
 
@@ -62,7 +65,7 @@ def shown(record: Record) -> dict[str, object]:
     return {
         "category": record.category,
         "id": record.number,
-        "level": record.level.name,
+        "level": LEVELS[record.level],
         "message": record.text,
         "ts": record.time_us // 1_000_000,
         "user": record.user,
@@ -74,26 +77,39 @@ def json_answer(value: object, status: int = 200) -> Answer:
     return Answer(body=json.dumps(value, ensure_ascii=False).encode(), status=status)
 
 
+def dates(times_us: Sequence[int]) -> list[str]:
+    """C{2015-05-19 08:03:53.173968}, UTC, for each time. NumPy makes them ten times as
+    fast as C{datetime}."""
+    made = np.datetime_as_string(np.array(times_us, "M8[us]"))
+    made.view(np.uint32).reshape(len(made), -1)[:, T_AT] = ord(" ")
+    found: list[str] = made.tolist()
+    return found
+
+
 def date(time_us: int) -> str:
-    """C{2015-05-19 08:03:53.173968}, UTC."""
-    moment = _EPOCH + timedelta(microseconds=time_us)
-    return moment.replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
+    """One of L{dates}."""
+    return dates([time_us])[0]
 
 
 def _csv(found: Iterator[list[Record]]) -> Iterator[bytes]:
-    yield _row(HEADER).encode()
-    for records in found:
+    yield (",".join(HEADER) + "\n").encode()
+    for records in filter(None, found):
         yield "".join(
-            _row([date(r.time_us), r.level.name, r.category, r.user, r.text]) for r in records
+            f"{date},{LEVELS[r.level]},{_name(r.category)},{_name(r.user)},{_quoted(r.text)}\n"
+            for date, r in zip(dates([r.time_us for r in records]), records, strict=True)
         ).encode()
 
 
-def _row(fields: list[str]) -> str:
-    """One line, quoted where it must be, a lone carriage return included: the csv
-    module quotes the characters of the line terminator it is given."""
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\r\n").writerow(fields)
-    return buffer.getvalue()[:-2] + "\n"
+_special = re.compile('[",\r\n]').search
+
+
+def _quoted(field: str) -> str:
+    """A field as RFC 4180 has it, a lone carriage return quoted too."""
+    return '"' + field.replace('"', '""') + '"' if _special(field) else field
+
+
+_name = functools.lru_cache(1024)(_quoted)
+"""The same for fields of which there are few."""
 
 
 def _lines(found: Iterator[list[Record]]) -> Iterator[bytes]:
