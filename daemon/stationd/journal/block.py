@@ -112,8 +112,11 @@ class Block(Protocol):
     def find(self, needle: Needle) -> Indexes:
         """The places of the texts that have a part, ascending."""
 
-    def take(self, places: Indexes) -> list[Record]:
-        """Some records, in the order of the places given."""
+    def take(self, places: Indexes, expected: int) -> list[Record]:
+        """Some records, in the order of the places given.
+
+        @param expected: how many will be taken for this question, in several calls.
+        """
 
 
 class BlockSource(Protocol):
@@ -150,6 +153,7 @@ class Columns:
         self._lengths: list[int] = []
         self._ascii = True
         self._blob = (0, b"")
+        self._found: tuple[str, int, Indexes] = ("", 0, np.empty(0, np.intp))
         self._arrays: dict[object, npt.NDArray[np.generic]] = {}
 
     @property
@@ -257,9 +261,12 @@ class Columns:
         return True
 
     def find(self, needle: Needle) -> Indexes:
-        return needle.find(self)
+        # Whoever pages through what a search finds asks the same again.
+        if self._found[:2] != (needle.text, self.records):
+            self._found = needle.text, self.records, needle.find(self)
+        return self._found[2]
 
-    def take(self, places: Indexes) -> list[Record]:
+    def take(self, places: Indexes, expected: int) -> list[Record]:
         names = [name.decode() for name in self._index]
         categories, users, containers = self._names
         return [

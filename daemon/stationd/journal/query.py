@@ -83,7 +83,7 @@ def select(view: View, query: Query, cache: BlockCache) -> Iterator[list[Record]
             found = (found if query.oldest_first else found[::-1])[passed:][:left]
             left = None if left is None else left - len(found)
             for begin in range(0, len(found), STEP_RECORDS):
-                yield block.take(found[begin : begin + STEP_RECORDS])
+                yield block.take(found[begin : begin + STEP_RECORDS], len(found))
         except Unreadable:
             pass
         except (LookupError, ValueError) as error:

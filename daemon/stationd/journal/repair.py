@@ -139,7 +139,7 @@ def _readable_in(segment: SealedSegment, part: Summary) -> Iterator[tuple[int, R
         block = SealedBlock(segment, part)
         for places in block.groups():
             with contextlib.suppress(*_BAD):
-                found.update((record.number, record) for record in block.take(places))
+                found.update((record.number, record) for record in block.take(places, part.records))
     numbers = sorted(number for number in found if part.first <= number <= part.last)
     for _, run in itertools.groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
         records = [found[number] for _, number in run]

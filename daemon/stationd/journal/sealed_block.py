@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _NONE: Indexes = np.empty(0, np.intp)
 
 MANY = 8
-"""When one in so many records of a block has been asked for, its texts are made together."""
+"""When one in so many records of a block is wanted, its texts are made together."""
 
 STRING_BYTES = 66
 """What a string and a pointer to it take besides its characters."""
@@ -48,7 +48,6 @@ class SealedBlock:
         self._part = part
         self._chunks = Chunks(segment, part)
         self.records = part.records
-        self._taken = 0
         self._only: dict[int, int] = {}
         groups: list[dict[int, list[int]]] = []
         for index, (kind, _) in enumerate(self._chunks.directory):
@@ -118,11 +117,9 @@ class SealedBlock:
             yield group, here, places[here] - self._begins[group]
 
     def _some(self, places: Places) -> Planes:
-        """The columns of some records; of whole groups that are not needed, nothing
-        is read."""
-        if isinstance(places, slice):
-            return self._all()[:, places]
-        if self._chunks.has("all") or not len(places):
+        """The columns of some records; of groups that are not needed nothing is read,
+        unless they are few."""
+        if isinstance(places, slice) or self._chunks.has("all") or self._are_in_most(places):
             return self._all()[:, places]
         parts = [
             (here, self._planes(group)[:, inside])
@@ -134,6 +131,11 @@ class SealedBlock:
         for here, planes in parts:
             found[:, here] = planes
         return found
+
+    def _are_in_most(self, places: Indexes) -> bool:
+        """Whether some places are in more than half of the groups, or there are none."""
+        touched = np.unique(np.searchsorted(self._begins, places, "right"))
+        return not len(places) or len(touched) * 2 > len(self._groups)
 
     def numbers(self, places: Places) -> npt.NDArray[np.int64]:
         return numbers(self._some(places)[self._layout()[0]]) + self._part.first
@@ -240,11 +242,10 @@ class SealedBlock:
 
         return self._chunks.kept(("origins", group), make)
 
-    def _strings(self, places: Indexes) -> list[str]:
-        """Some texts, as strings. When many have been asked for, all are kept: it is
-        five times as fast to make them together."""
-        self._taken += len(places)
-        if self._taken * MANY < self.records:
+    def _strings(self, places: Indexes, expected: int) -> list[str]:
+        """Some texts, as strings. When many are wanted, all are kept: it is five times
+        as fast to make them together."""
+        if expected * MANY < self.records:
             return [text.decode() for text in self.texts(places)]
 
         def make() -> tuple[tuple[list[str], Indexes], int]:
@@ -263,7 +264,7 @@ class SealedBlock:
             return [text.decode() for text in self.texts(places)]
         return [strings[index] for index in which[places].tolist()]
 
-    def take(self, places: Indexes) -> list[Record]:
+    def take(self, places: Indexes, expected: int) -> list[Record]:
         names = self._table().decoded
         planes = self._some(places)
         rows, levels, categories, users, _, times = (planes[at] for at in self._layout())
@@ -274,7 +275,7 @@ class SealedBlock:
             [names[code] for code in _codes(categories).tolist()],
             [names[code] for code in _codes(users).tolist()],
             [names[code] for code in self._table().containers(places).tolist()],
-            self._strings(places),
+            self._strings(places, expected),
             self._origins(places),
             strict=True,
         )

@@ -162,7 +162,7 @@ def _in_block(block: SealedBlock, part: Summary) -> Iterator[str]:
     names = block.names()
     if names != sorted(set(names)):
         yield "the order of the names"
-    block.take(block.in_order())
+    block.take(block.in_order(), part.records)
     numbers, times = block.numbers(ALL), block.times(ALL)
     containers = block.codes(CONTAINERS, ALL)
     if len(np.unique(numbers)) != part.records:
