@@ -55,6 +55,7 @@ ROWS = (
     Row("idle memory", "resident memory of the idle daemon, MB", bound=90),
     Row("scan", "a text that no filter rules out, over HTTP, ms"),
     Row("latency in a scan", "slowest other request meanwhile, ms", bound=20),
+    Row("latency in posts", "slowest other request while arrays are posted and sealed, ms"),
     Row("latency", "slowest request without it, ms"),
 )
 

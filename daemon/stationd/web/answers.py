@@ -23,7 +23,7 @@ LEVEL = 1
 CHUNK_BYTES = 32 << 10
 """What a stream writes at a time at least, if it can within a slice."""
 
-SLICE = 0.004
+SLICE = 0.002
 """Seconds that a stream works before others have their turn."""
 
 

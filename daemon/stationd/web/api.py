@@ -16,7 +16,7 @@ from stationd.records import Container, Draft, Figures, Record
 from stationd.web.accounts import Accounts
 from stationd.web.sessions import Session, Sessions
 
-SLICE = 0.004
+SLICE = 0.002
 """Seconds that a long search works before others have their turn."""
 
 
