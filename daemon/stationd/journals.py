@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 from stationd.config import Settings
 from stationd.interfaces import IHostReactor, Retention
+from stationd.journal.disk import allow_many_files
 from stationd.journal.journal import Journal, open_journal
 
 VACUUM_INTERVAL = 300.0
@@ -34,6 +35,7 @@ class Journals(Service):
     def __init__(
         self, settings: Settings, reactor: IHostReactor, now_us: Callable[[], int]
     ) -> None:
+        allow_many_files()
         self._settings = settings
         self._now_us = now_us
         self.removed: Callable[[str], object] = lambda sentence: None

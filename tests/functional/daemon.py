@@ -24,7 +24,12 @@ class Daemon:
     @ivar socket: its Unix socket's path. C{port}: its TCP port.
     """
 
-    def __init__(self, docker: str = "unix:///nowhere", lxc: str = "/nowhere/lxc") -> None:
+    def __init__(
+        self,
+        docker: str = "unix:///nowhere",
+        lxc: str = "/nowhere/lxc",
+        retain_bytes: str = "1 GiB",
+    ) -> None:
         # Not under trial's directory: a Unix socket's path can have 107 bytes.
         self.directory = tempfile.mkdtemp(prefix="stationd-")
         self.socket = os.path.join(self.directory, "api.sock")
@@ -33,6 +38,7 @@ class Daemon:
         with open(self.configuration, "w", encoding="utf-8") as file:
             file.write(
                 f'[journal]\ndirectory = "{self.directory}/state"\n'
+                f'retain_bytes = "{retain_bytes}"\n'
                 f'[http]\nendpoints = ["unix:{self.socket}:mode=660", '
                 '"tcp:0:interface=127.0.0.1"]\n'
                 f'[auth]\nusers = "{self.directory}/users"\n'

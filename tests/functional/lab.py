@@ -54,6 +54,12 @@ def registry() -> str:
     return _needed(REGISTRY, "no registry of the laboratory: run `make test` as root")
 
 
+def need_root() -> None:
+    """Skip where nothing can be mounted; on CI that fails."""
+    if os.getuid() != 0:
+        _missing("mounting takes root: run `make test` as root")
+
+
 def need_lxc() -> None:
     """Skip where LXC containers cannot be made; on CI that fails."""
     if os.getuid() != 0 or not os.path.exists(PACKAGES["lxc"]):

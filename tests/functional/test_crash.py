@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import random
 import socket
 import threading
@@ -32,9 +33,19 @@ class KillTests(TestCase):
     timeout = 900
 
     def test_acknowledged_records_are_there_once_and_in_order(self) -> None:
+        self.kill_and_look(Daemon(), "")
+
+    def test_while_segments_are_sealed(self) -> None:
+        # A segment has 1 MiB then: it is full after some twenty posts.
+        daemon = Daemon(retain_bytes="8 MiB")
+        self.kill_and_look(daemon, "x" * 20_000)
+        names = os.listdir(os.path.join(daemon.directory, "state", "log"))
+        self.assertGreater(len([name for name in names if name.endswith(".sealed")]), 10)
+
+    def kill_and_look(self, daemon: Daemon, filler: str) -> None:
+        """Kill it again and again while it takes records that end with a filler."""
         seed = random.randrange(10**9)
         chance = random.Random(seed)
-        daemon = Daemon()
         self.addCleanup(daemon.close)
         acknowledged: dict[str, int] = {}
         posted = 0
@@ -47,7 +58,9 @@ class KillTests(TestCase):
                 count = posted % 3 + 1
                 texts = [f"{posted + n}" for n in range(count)]
                 posted += count
-                body = json.dumps([{"category": "test", "message": text} for text in texts])
+                body = json.dumps(
+                    [{"category": "test", "message": text + filler} for text in texts]
+                )
                 try:
                     connection.request("POST", "/api/v1/log", body)
                     answer = connection.getresponse()
@@ -68,13 +81,14 @@ class KillTests(TestCase):
         daemon.start()
         lines = daemon.curl("/api/v1/log/export?format=jsonl&category=test").splitlines()
         records = [json.loads(line) for line in lines]
-        texts = [record["message"] for record in records]
+        texts = [record["message"].removesuffix(filler) for record in records]
         said = f"seed {seed}, {len(acknowledged)} acknowledged, {len(texts)} found"
         self.assertGreater(len(acknowledged), ROUNDS, said)
         self.assertEqual(len(texts), len(set(texts)), said)
         self.assertEqual(texts, sorted(texts, key=int), said)
-        ids = {record["message"]: record["id"] for record in records}
+        ids = dict(zip(texts, (record["id"] for record in records), strict=True))
         lost = {text: id for text, id in acknowledged.items() if ids.get(text) != id}
         self.assertEqual(lost, {}, said)
         numbers = [record["id"] for record in records]
         self.assertEqual(numbers, sorted(set(numbers)), said)
+        self.assertEqual(daemon.get("/api/v1/system")["journal"]["log"]["damage"], [], said)

@@ -79,7 +79,10 @@ def _journals(given: list[str]) -> list[str]:
 
     @raise StationdError: one of them has none.
     """
+    from stationd.journal.disk import allow_many_files
     from stationd.journal.format import SegmentName
+
+    allow_many_files()
 
     def is_journal(directory: str) -> bool:
         return any(map(SegmentName.parse, os.listdir(directory)))

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import resource
 from typing import Protocol
 
 from stationd.errors import JournalLocked, JournalUnwritable
@@ -135,6 +136,19 @@ def replace(disk: IDisk, path: str, data: bytes) -> None:
         disk.close(fd)
     disk.rename(temporary, path)
     disk.sync_directory(os.path.dirname(path))
+
+
+FILES = 65536
+"""More than two journals of the greatest size have segments."""
+
+
+def allow_many_files() -> None:
+    """Let this process have as many files open as it is allowed to ask for, within
+    reason: a journal keeps each of its segments open, and most systems give 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class Lock:

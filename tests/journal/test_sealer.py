@@ -1,0 +1,193 @@
+"""Sealing in the background: when, and what happens if it cannot be done."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import queue
+import resource
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import cast
+
+from twisted.internet.defer import Deferred
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+
+from stationd.interfaces import Query
+from stationd.journal.disk import Disk
+from stationd.journal.journal import Journal
+from stationd.journal.sealer import Sealer
+from stationd.journal.segment import Segment
+from stationd.journal.store import Store
+from stationd.journal.worker import IWorker, ThreadWorker
+from tests.contracts.journal import draft
+
+
+class RefusingDisk(Disk):
+    """A disk on which no sealed segment can be made, as long as it says so."""
+
+    error: OSError | None = None
+
+    def create(self, path: str) -> int:
+        if self.error is not None and ".sealed" in path:
+            raise self.error
+        return super().create(path)
+
+
+class SlowDisk(Disk):
+    """A disk that lets go of nothing sealed before a test says so."""
+
+    def __init__(self) -> None:
+        self.sealing, self.go_on = threading.Event(), threading.Event()
+
+    def create(self, path: str) -> int:
+        if ".sealed" in path:
+            self.sealing.set()
+            self.go_on.wait(10)
+        return super().create(path)
+
+
+class SealerTests(SynchronousTestCase):
+    """A journal with real threads and small segments."""
+
+    def open(self, disk: Disk) -> Journal:
+        self.directory = self.mktemp()
+        self.calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self.store = Store(self.directory, 3000, disk, lambda: 5, itertools.count(7).__next__)
+
+        def worker(work: Callable[[], None]) -> IWorker:
+            return ThreadWorker(work, "test")
+
+        return Journal(self.store, self.calls.put, writer=worker, sealer=worker)
+
+    def until(self, done: Callable[[], bool]) -> None:
+        """Do what the threads deliver until something is so."""
+        while not done():
+            self.calls.get(timeout=10)()
+
+    def append(self, journal: Journal, texts: list[str]) -> None:
+        """Records, each in a commit of its own."""
+        for text in texts:
+            appended = journal.append([draft(text)])
+            self.until(lambda appended=appended: bool(appended.called))  # type: ignore[misc]
+
+    def close(self, journal: Journal) -> None:
+        done: Deferred[None] = journal.close()
+        self.until(lambda: bool(done.called))
+        left = [name for name in os.listdir(self.directory) if name.endswith(".new")]
+        self.assertEqual(left, [])
+
+    def texts(self, journal: Journal) -> list[str]:
+        return [r.text for f in journal.select(Query(oldest_first=True)) for r in f]
+
+    def names(self, suffix: str) -> list[str]:
+        return [name for name in os.listdir(self.directory) if name.endswith(suffix)]
+
+    def test_full_segments_are_sealed_while_more_is_appended(self) -> None:
+        journal = self.open(Disk())
+        texts = [f"text {n} " + "x" * 100 for n in range(200)]
+        self.append(journal, texts)
+        self.until(lambda: len(self.names(".rows")) == 1)
+        self.assertGreater(len(self.names(".sealed")), 5)
+        self.assertEqual(self.texts(journal), texts)
+        self.close(journal)
+
+    def test_a_journal_that_is_opened_goes_on_where_sealing_was(self) -> None:
+        disk = RefusingDisk()
+        disk.error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        journal = self.open(disk)
+        said: list[LogEvent] = []
+        observer = cast(ILogObserver, said.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        texts = [f"text {n} " + "x" * 100 for n in range(100)]
+        self.append(journal, texts)
+        self.assertEqual(self.names(".sealed"), [])
+        self.assertEqual(self.texts(journal), texts)
+        warnings = [event for event in said if "could not be sealed" in str(event["log_format"])]
+        self.assertTrue(warnings)
+        # It is tried again with the next segment that is full.
+        disk.error = None
+        more = [f"more {n} " + "x" * 100 for n in range(30)]
+        self.append(journal, more)
+        self.until(lambda: len(self.names(".rows")) == 1)
+        self.assertEqual(self.texts(journal), texts + more)
+        self.close(journal)
+
+    def test_closing_does_not_wait_for_a_segment(self) -> None:
+        disk = SlowDisk()
+        journal = self.open(disk)
+        self.append(journal, ["x" * 2000, "y" * 2000, "z"])
+        self.assertTrue(disk.sealing.wait(10))
+        threading.Timer(0.05, disk.go_on.set).start()
+        self.close(journal)
+        self.assertEqual(self.names(".sealed"), [])
+        self.assertEqual(len(self.names(".rows")), 2)
+
+    def test_what_cannot_be_sealed_is_left_alone(self) -> None:
+        # A writer's fault, for which no test can make bytes: seal itself raises.
+        worked: list[Callable[[], None]] = []
+        asked: list[int] = []
+
+        class Now:
+            def __init__(self, work: Callable[[], None]) -> None:
+                worked.append(work)
+
+            def wake(self) -> None:
+                worked[0]()
+
+            def stop(self) -> None:
+                """Nothing runs."""
+
+        journal = self.open(Disk())
+        self.append(journal, ["x" * 4000, "y"])
+        self.close(journal)
+        segment = self.store.view.segments[0]
+        bad = Segment(Disk(), os.open(os.devnull, os.O_RDONLY), segment.path, segment.name)
+        bad.parts = [None]  # type: ignore[list-item]
+
+        def sealable(given_up: object) -> Segment | None:
+            assert isinstance(given_up, list)
+            asked.append(len(given_up))
+            return None if given_up else bad
+
+        sealer = Sealer(Disk(), sealable, lambda *_: None, Now)
+        sealer.wake()
+        sealer.wake()
+        self.assertEqual(asked, [0, 1])
+        self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 1)
+
+
+class FilesTests(SynchronousTestCase):
+    """A journal of more segments than files may be open."""
+
+    def test_the_limit_is_raised(self) -> None:
+        code = (
+            "import itertools, sys\n"
+            "from stationd.journal.disk import Disk, allow_many_files\n"
+            "from stationd.journal.store import Store\n"
+            "from tests.contracts.journal import draft\n"
+            "allow_many_files()\n"
+            "store = Store(sys.argv[1], 10, Disk(), lambda: 5, itertools.count(7).__next__)\n"
+            "for n in range(200):\n"
+            "    store.commit([draft(str(n))])\n"
+            "print(len(store.view.segments))\n"
+        )
+
+        def few() -> None:
+            _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
+
+        done = subprocess.run(
+            [sys.executable, "-c", code, self.mktemp()],
+            capture_output=True,
+            text=True,
+            check=False,
+            preexec_fn=few,
+        )
+        self.assertEqual(done.stderr, "")
+        self.assertGreaterEqual(int(done.stdout), 200)
