@@ -141,7 +141,9 @@ def _occurrences(raw: npt.NDArray[np.uint8], part: bytes) -> Indexes:
     """The offsets at which some bytes stand, not in order.
 
     Four bytes at a time are compared with the first four, at each of the four
-    alignments: three times as fast as C{bytes.find}, and as fast for any part.
+    alignments: beside C{bytes.lower} and C{bytes.find} or C{re} three times as fast for
+    the two letters that no filter rules out, as fast for a word, half as fast for a
+    long sentence.
     """
     width = next(width for width in (4, 2, 1) if width <= len(part))
     found = [
