@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
-from stationd.journal.block import Unreadable
+from stationd.journal.block import Part, Unreadable
 from stationd.journal.blocks import (
     CHUNK,
     COLUMNS,
@@ -17,9 +17,7 @@ from stationd.journal.blocks import (
     Summary,
     unpack_chunk,
 )
-
-if TYPE_CHECKING:
-    from stationd.journal.sealed import SealedSegment
+from stationd.journal.format import SegmentName
 
 _WHAT = {
     NAMES: "the table of names",
@@ -33,6 +31,21 @@ _WHAT = {
 T = TypeVar("T")
 
 
+class ChunkFile(Protocol):
+    """The file that chunks are in.
+
+    @ivar name: of the segment.
+    """
+
+    name: SegmentName
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Bytes of it. Raises L{OSError}."""
+
+    def spoiled(self, part: Part, what: str) -> None:
+        """Report damage in a block."""
+
+
 class Chunks:
     """What has been read of a block, and how to read the rest.
 
@@ -40,8 +53,8 @@ class Chunks:
     @ivar size_bytes: about what is kept.
     """
 
-    def __init__(self, segment: SealedSegment, part: Summary) -> None:
-        self._segment = segment
+    def __init__(self, file: ChunkFile, part: Summary) -> None:
+        self._file = file
         self._part = part
         self._places: list[tuple[int, int, int, int]] = []
         self._kept: dict[Hashable, object] = {}
@@ -67,10 +80,10 @@ class Chunks:
         """
         offset, stored, size, checksum = self._places[index]
         try:
-            raw = self._segment.read(offset, stored)
+            raw = self._file.read(offset, stored)
         except OSError as error:
             raise self.spoiled(index, f" ({error.strerror})") from error
-        found = unpack_chunk(raw, size, checksum, self._segment.name.salt)
+        found = unpack_chunk(raw, size, checksum, self._file.name.salt)
         if found is None:
             raise self.spoiled(index)
         return found
@@ -96,5 +109,5 @@ class Chunks:
     def spoiled(self, index: int, reason: str = "") -> Unreadable:
         """What to raise when a chunk is not what it should be."""
         what = _WHAT.get(self.directory[index][0], "something unknown")
-        self._segment.spoiled(self._part, what + reason)
+        self._file.spoiled(self._part, what + reason)
         return Unreadable()

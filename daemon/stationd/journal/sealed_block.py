@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import repeat
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -19,16 +18,13 @@ from stationd.journal.blocks import (
     TRIGRAMS,
     Summary,
 )
-from stationd.journal.chunks import Chunks
+from stationd.journal.chunks import ChunkFile, Chunks
 from stationd.journal.format import TERMINATOR
 from stationd.journal.names import Names
 from stationd.journal.planes import key_width, numbers
 from stationd.journal.sealed_texts import BlockTexts, GroupTexts
 from stationd.journal.search import FILTER_BITS, Indexes, Needle
 from stationd.records import Record
-
-if TYPE_CHECKING:
-    from stationd.journal.sealed import SealedSegment
 
 _NONE: Indexes = np.empty(0, np.intp)
 
@@ -44,9 +40,9 @@ Planes = npt.NDArray[np.uint8]
 class SealedBlock:
     """Provides L{stationd.journal.block.Block}."""
 
-    def __init__(self, segment: SealedSegment, part: Summary) -> None:
+    def __init__(self, file: ChunkFile, part: Summary) -> None:
         self._part = part
-        self._chunks = Chunks(segment, part)
+        self._chunks = Chunks(file, part)
         self.records = part.records
         self._only: dict[int, int] = {}
         groups: list[dict[int, list[int]]] = []
