@@ -130,7 +130,7 @@ class IJournal(Interface):
         """Find records among those committed at the time of the call.
 
         The iterator gives lists, many of them empty: each step does a bounded
-        amount of work (about a millisecond), so that a caller on the reactor's
+        amount of work (some two milliseconds), so that a caller on the reactor's
         thread can let others run in between. Clearing and retention do not
         disturb an iterator that is under way. A damaged part is passed over.
         """
