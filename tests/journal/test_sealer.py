@@ -17,9 +17,11 @@ from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
+from stationd.errors import JournalUnwritable
 from stationd.interfaces import Query
 from stationd.journal.disk import Disk
 from stationd.journal.journal import Journal
+from stationd.journal.seal import seal
 from stationd.journal.sealer import Sealer
 from stationd.journal.segment import Segment
 from stationd.journal.store import Store
@@ -127,6 +129,24 @@ class SealerTests(SynchronousTestCase):
         self.close(journal)
         self.assertEqual(self.names(".sealed"), [])
         self.assertEqual(len(self.names(".rows")), 2)
+
+    def test_a_segment_that_went_bad_meanwhile_is_kept(self) -> None:
+        directory = self.mktemp()
+        store = Store(directory, 1000, Disk(), lambda: 5, itertools.count(7).__next__)
+        self.addCleanup(store.close)
+        for text in ("a", "b" * 2000, "c"):
+            store.commit([draft(text)])
+        segment = store.sealable()
+        assert segment is not None
+        with open(segment.path, "r+b") as file:
+            file.seek(48 + 60)
+            file.write(b"\xff\xff")
+        path = seal(store.disk, segment, lambda: None)
+        self.assertRaises(JournalUnwritable, store.adopt, segment, path)
+        names = [name for name in os.listdir(directory) if name != "lock"]
+        self.assertEqual([name for name in names if not name.endswith(".rows")], [])
+        self.assertEqual(len(names), 2)
+        self.assertIs(store.sealable(), None, "it is for repair now")
 
     def test_what_cannot_be_sealed_is_left_alone(self) -> None:
         # A writer's fault, for which no test can make bytes: seal itself raises.

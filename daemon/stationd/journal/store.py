@@ -192,9 +192,9 @@ class Store:
         return None
 
     def adopt(self, segment: Segment, path: str) -> None:
-        """Put the sealed form of a segment, which is durable already, in its place:
-        rename, then the names made durable, then the other file removed. Between
-        them both are there, and opening takes the sealed one.
+        """Put the sealed form of a segment, which is durable already, in its place: a
+        look whether it is whole, rename, then the names made durable, then the other
+        file removed. Between them both are there, and opening takes the sealed one.
 
         @param path: what L{stationd.journal.seal.seal} returned.
         @raise JournalUnwritable: the disk refused; nothing has changed for readers.
@@ -204,15 +204,16 @@ class Store:
             if segment not in self.view.segments:
                 self.disk.unlink(path)
                 return
+            name = attrs.evolve(segment.name, suffix=SEALED)
+            sealed = SealedSegment(self.disk, self.disk.open(path, write=False), to, name)
+            if sealed.damage or sealed.records != segment.records:
+                # What was read of the segment is less than there was when it was opened.
+                self.disk.unlink(path)
+                raise JournalUnwritable(f"{segment.path} could not be read whole", False)
             self.disk.rename(path, to)
             self.disk.sync_directory(self._directory)
-            name = attrs.evolve(segment.name, suffix=SEALED)
-            sealed = SealedSegment(self.disk, self.disk.open(to, write=False), to, name)
         except OSError as error:
             raise unwritable(error) from error
-        if sealed.damage or sealed.records != segment.records:
-            self.disk.unlink(to)
-            raise JournalUnwritable(f"{to} was not read back as it was written", False)
         segments = tuple(sealed if held is segment else held for held in self.view.segments)
         self.view = View(segments, self.view.last)
         try:
