@@ -11,7 +11,7 @@ from zope.interface.verify import verifyObject
 from stationd.containers import Change, Containers
 from stationd.errors import JournalUnwritable
 from stationd.feed import Feed
-from stationd.interfaces import Appended, IRecorder, Query
+from stationd.interfaces import Appended, IRecorder, Known, Query
 from stationd.recorder import Recorder
 from stationd.records import Container, Draft, Level, Record, State
 from stationd.testing import MemoryJournal
@@ -194,6 +194,25 @@ class RecorderTests(SynchronousTestCase):
     def test_a_source_that_is_live_is_passed_on(self) -> None:
         self.recorder.live("docker")
         self.assertEqual(self.lives, ["docker"])
+
+    def test_what_is_known_comes_from_the_journal_until_there_is_a_listing(self) -> None:
+        self.assertEqual(self.recorder.known("docker"), Known(containers=(), newest_us=0))
+        one = happened("start", time_us=5)
+        gone = [happened(action, id="f" * 64, time_us=7) for action in ("create", "destroy")]
+        posted = draft('{"container": "x", "state": "start", "type": "docker"}', container="x/y")
+        self.successResultOf(self.recorder.observe([one, *gone, happened("rename", name="new")]))
+        self.successResultOf(self.recorder.post_events([posted, draft("no JSON"), draft("[]")]))
+        for _ in range(2):
+            known = self.recorder.known("docker")
+            (container,) = known.containers
+            self.assertEqual((container.id, container.name), (ID, "new"))
+            self.assertEqual(container.state, State.RUNNING)
+            self.assertEqual(known.newest_us, happened("x").time_us)
+            self.assertEqual(self.recorder.known("lxc").containers, ())
+            self.restart()
+        there = Container(type="docker", id="a" * 64, name="x")
+        self.successResultOf(self.recorder.listing("docker", [there]))
+        self.assertEqual(self.recorder.known("docker").containers, (there,))
 
     def test_a_listing_records_nothing(self) -> None:
         there = Container(type="docker", id=ID, name="x", state=State.RUNNING)

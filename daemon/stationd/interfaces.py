@@ -159,6 +159,18 @@ class IJournal(Interface):
         Calling it again gives another Deferred for the same end."""
 
 
+@attrs.frozen(kw_only=True)
+class Known:
+    """What is known of the containers of a type.
+
+    @ivar containers: those that exist, as they were last told of.
+    @ivar newest_us: the time of the newest event of this type, 0 if none is kept.
+    """
+
+    containers: tuple[Container, ...]
+    newest_us: int
+
+
 class IRecorder(Interface):
     """What a source tells its news to. Everything is taken in the order of the calls."""
 
@@ -178,6 +190,14 @@ class IRecorder(Interface):
     def origins(type: str) -> frozenset[str]:
         """The origins of this type that are among the newest records: a source
         finds its own position in them."""
+
+    def known(type: str) -> Known:
+        """What is known of the containers of a type: from L{listing} and what came
+        after it; before the first one, from the newest events of the journal. What
+        has changed while nobody looked is the difference to how they are."""
+
+    def note(level: Level, text: str) -> Deferred[None]:
+        """Put a sentence about the source itself into the log."""
 
     def live(type: str) -> None:
         """The source of this type has caught up, and follows what happens."""

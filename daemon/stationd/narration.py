@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
-from stationd.records import Draft, JsonValue, Level, Observation
+from stationd.records import Draft, JsonValue, Level, Observation, Record
 
 WITNESS = "all"
 """The user of an event that was seen to happen; who caused it is not known."""
@@ -75,6 +75,36 @@ def narrate(observation: Observation) -> Narration:
     if observation.subject == "export":
         return _export(observation)
     return _image(observation)
+
+
+def recall(record: Record) -> Observation | None:
+    """What a recorded event of a container was made of, as far as the registry needs
+    it; C{None} if it is another record."""
+    type, slash, id = record.container.partition("/")
+    if record.category != "container" or record.user != WITNESS or not slash:
+        return None
+    try:
+        data = json.loads(record.text)
+    except ValueError:
+        return None
+    if not isinstance(data, dict) or data.get("type") != type:
+        return None
+    name, action, code = data.get("container"), data.get("state"), data.get("exitCode")
+    if not isinstance(name, str) or not isinstance(action, str):
+        return None
+    details: dict[str, JsonValue] = {"exitCode": code} if isinstance(code, int) else {}
+    if isinstance(data.get("old"), str):
+        details["old"] = data["old"]
+    return Observation(
+        time_us=record.time_us,
+        type=type,
+        subject="container",
+        action=action,
+        id=id,
+        name=name,
+        details=details,
+        origin=record.origin,
+    )
 
 
 def reference(text: str) -> Reference:

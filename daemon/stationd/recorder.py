@@ -14,9 +14,9 @@ from zope.interface import implementer
 from stationd.containers import Change, Containers
 from stationd.errors import BadValue
 from stationd.feed import Feed
-from stationd.interfaces import Appended, IJournal, IRecorder, Query
-from stationd.narration import narrate, system
-from stationd.records import Container, Draft, Level, Observation
+from stationd.interfaces import Appended, IJournal, IRecorder, Known, Query
+from stationd.narration import narrate, recall, system
+from stationd.records import Container, Draft, Level, Observation, Record
 
 REMEMBERED_ORIGINS = 16_384
 """Origins that are known to be recorded: 64 times what a Docker engine can replay."""
@@ -26,11 +26,10 @@ class _Once:
     """A journal that takes no origin twice. Which it has is read from the journal
     itself, so the two cannot disagree."""
 
-    def __init__(self, journal: IJournal) -> None:
+    def __init__(self, journal: IJournal, newest: Sequence[Record]) -> None:
         self.journal = journal
         self._known: collections.OrderedDict[str, None] = collections.OrderedDict()
-        newest = journal.select(Query(limit=REMEMBERED_ORIGINS))
-        for record in reversed([record for found in newest for record in found]):
+        for record in newest:
             self.claim(record.origin)
 
     def claim(self, origin: str) -> bool:
@@ -59,6 +58,12 @@ class _Once:
         return frozenset(origin for origin in self._known if origin.startswith(f"{type}:"))
 
 
+def _newest(journal: IJournal) -> list[Record]:
+    """The newest records, oldest first."""
+    steps = journal.select(Query(limit=REMEMBERED_ORIGINS))
+    return [record for found in steps for record in found][::-1]
+
+
 @implementer(IRecorder)
 class Recorder:
     """Narrates, appends, and tells, each after the other has succeeded.
@@ -79,9 +84,16 @@ class Recorder:
         told: Callable[[Change], None],
         live: Callable[[str], None],
     ) -> None:
-        self._logs = _Once(log)
-        self._events = _Once(event)
+        events = _newest(event)
+        self._logs = _Once(log, _newest(log))
+        self._events = _Once(event, events)
         self._containers = containers
+        self._listed: set[str] = set()
+        # How things were by the journal: what a first listing is compared with.
+        self._recalled = Containers()
+        self._newest_us: dict[str, int] = {}
+        for observation in filter(None, map(recall, events)):
+            self._recall(observation)
         self._feed = feed
         self._now_us = now_us
         self._told = told
@@ -125,6 +137,7 @@ class Recorder:
 
         def take_in() -> None:
             for observation in news:
+                self._recall(observation)
                 change = self._containers.apply(observation)
                 if change is not None:
                     self._told(change)
@@ -135,6 +148,7 @@ class Recorder:
         """See L{IRecorder.listing}."""
 
         def replace() -> None:
+            self._listed.add(type)
             for change in self._containers.list_all(type, containers):
                 self._told(change)
 
@@ -143,6 +157,20 @@ class Recorder:
     def origins(self, type: str) -> frozenset[str]:
         """See L{IRecorder.origins}."""
         return self._events.origins(type)
+
+    def known(self, type: str) -> Known:
+        """See L{IRecorder.known}."""
+        registry = self._containers if type in self._listed else self._recalled
+        return Known(
+            containers=tuple(one for one in registry.all() if one.type == type),
+            newest_us=self._newest_us.get(type, 0),
+        )
+
+    def _recall(self, observation: Observation) -> None:
+        type = observation.type
+        self._newest_us[type] = max(self._newest_us.get(type, 0), observation.time_us)
+        if type not in self._listed:
+            self._recalled.apply(observation)
 
     def live(self, type: str) -> None:
         """See L{IRecorder.live}."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 
@@ -126,6 +127,62 @@ class LxcTests(TestCase):
         self.assertIn("inotify's queue overflowed", self.daemon.said())
         events = self.daemon.events()
         self.assertEqual([event.get("inferred") for event in events], [True, True])
+
+    def test_what_happened_while_nobody_looked_is_worked_out(self) -> None:
+        self.lxc.create("quiet")
+        self.daemon.start("lxc")
+        for name in ("stops", "goes"):
+            self.lxc.create(name)
+            self.check(name, "create")
+            self.lxc.run("start", name)
+            self.check(name, "create", "start")
+        for end in (self.daemon.stop, self.daemon.kill):
+            end()
+            name = f"comes-{end.__name__}"
+            self.lxc.create(name)
+            self.lxc.run("start", name)
+            began = time.time()
+            if end == self.daemon.stop:
+                self.lxc.run("stop", "stops", "-k")
+                self.lxc.run("stop", "goes", "-k")
+                self.lxc.run("destroy", "goes")
+            else:
+                self.lxc.run("start", "stops")
+            self.daemon.start("lxc")
+            self.check(name, "create", "start")
+            (start,) = [
+                r
+                for r in self.daemon.get(f"/api/v1/log?container={name}&text=Start")
+                if r["category"] == "container"
+            ]
+            self.assertLess(abs(start["ts"] - began), 2.5)
+        self.check("stops", "create", "start", "stop", "start")
+        self.check("goes", "create", "start", "stop", "destroy")
+        self.check("quiet")
+        inferred = [e["container"] for e in self.daemon.events() if e.get("inferred")]
+        self.assertEqual(len(inferred), 8, self.daemon.events())
+        before = self.daemon.events()
+        self.daemon.kill()
+        self.daemon.start("lxc")
+        self.assertEqual(self.daemon.events(), before)
+
+    def test_a_path_that_vanishes_and_comes_back(self) -> None:
+        self.daemon.start("lxc")
+        for name in ("one", "two"):
+            self.lxc.create(name)
+            self.check(name, "create")
+        os.rename(self.lxc.path, f"{self.lxc.path}-away")
+        self.addCleanup(shutil.rmtree, f"{self.lxc.path}-away", ignore_errors=True)
+
+        def state() -> str:
+            return str(self.daemon.get("/api/v1/system")["sources"]["lxc"]["state"])
+
+        self.assertTrue(eventually(lambda: state() != "live"))
+        shutil.rmtree(f"{self.lxc.path}-away/one")
+        os.rename(f"{self.lxc.path}-away", self.lxc.path)
+        self.assertTrue(eventually(lambda: state() == "live"))
+        self.check("one", "create", "destroy")
+        self.check("two", "create")
 
     def test_a_path_that_appears_later(self) -> None:
         os.rmdir(self.lxc.path)

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from stationd.errors import BadValue
-from stationd.records import Observation, State
+from stationd.records import Container, Observation, State
 from stationd_plugins.live import cgroups
 from stationd_plugins.lxc.command import address, fnv64a
 from stationd_plugins.lxc.inotify import Watcher
@@ -38,7 +38,7 @@ class TrackerTests(SynchronousTestCase):
 
     def after(self, *scans: Sequence[Seen], inferred: bool = False) -> list[Observation]:
         """What has happened, when scans found these one after the other."""
-        self.tracker.begin({seen.name: seen for seen in scans[0]})
+        self.tracker.begin({seen.name: seen for seen in scans[0]}, [], 0, 0)
         happened: list[Observation] = []
         for time_us, seen in enumerate(scans[1:], 1):
             found = {one.name: one for one in seen}
@@ -66,6 +66,38 @@ class TrackerTests(SynchronousTestCase):
         # With the time at which it was seen first.
         self.assertEqual((stop.action, stop.time_us), ("stop", 1))
         self.assertFalse(self.tracker.unsettled)
+
+    def test_what_happened_while_nobody_looked(self) -> None:
+        def known(name: str, state: State) -> Container:
+            return Container(type="lxc", id=name, name=name, state=state)
+
+        def seen(like: Seen, made_us: int = 50, started_us: int = 0) -> Seen:
+            return attrs.evolve(like, made_us=made_us, started_us=started_us)
+
+        stopped, running, paused = State.STOPPED, State.RUNNING, State.PAUSED
+        for was, found, expected in (
+            (running, None, [("stop", 1000), ("destroy", 1000)]),
+            (stopped, None, [("destroy", 1000)]),
+            (running, seen(ONE), [("stop", 1000)]),
+            (stopped, seen(RUNNING, started_us=700), [("start", 700)]),
+            (stopped, seen(FROZEN, started_us=700), [("start", 700), ("pause", 1000)]),
+            (running, seen(FROZEN), [("pause", 1000)]),
+            (paused, seen(RUNNING), [("unpause", 1000)]),
+            (paused, seen(ONE), [("stop", 1000)]),
+            (running, seen(RUNNING), []),
+            (paused, seen(FROZEN), []),
+            # It was never told of: only that it was made is known to be news.
+            (None, seen(RUNNING), []),
+            (None, seen(ONE, made_us=200), [("create", 200)]),
+            (None, seen(RUNNING, 200, 300), [("create", 200), ("start", 300)]),
+        ):
+            scanned = {"one": found} if found else {}
+            containers = [known("one", was)] if was else []
+            told = self.tracker.begin(scanned, containers, 100, 1000)
+            self.assertEqual([(one.action, one.time_us) for one in told], expected)
+            self.assertTrue(all(one.inferred for one in told))
+        # Nothing was ever told: it is how things are.
+        self.assertEqual(self.tracker.begin({"one": seen(RUNNING, 200, 300)}, [], 0, 1000), [])
 
     def test_a_reboot_keeps_its_monitor(self) -> None:
         again = attrs.evolve(RUNNING, init_pid=12)
@@ -98,7 +130,9 @@ class TrackerTests(SynchronousTestCase):
         self.assertTrue(self.after([], [ONE], inferred=True)[0].inferred)
 
     def test_a_beginning_is_a_listing(self) -> None:
-        listed = self.tracker.begin({"a": FROZEN, "b": RUNNING, "c": ONE})
+        told = self.tracker.begin({"a": FROZEN, "b": RUNNING, "c": ONE}, [], 0, 0)
+        self.assertEqual(told, [])
+        listed = self.tracker.containers
         states = [container.state for container in listed]
         self.assertEqual(states, [State.PAUSED, State.RUNNING, State.STOPPED])
         self.assertEqual(self.tracker.pids, {"a": 11, "b": 11})

@@ -14,6 +14,9 @@ from stationd.records import Container, JsonValue, Observation, State
 
 TYPE = "docker"
 
+SHORT = 12
+"""Digits of an id in an origin."""
+
 _CONTAINER_ACTIONS = frozenset(
     [
         "create",
@@ -43,11 +46,19 @@ class Inspected:
 
     @ivar pid: its first process, 0 if none runs.
     @ivar ports: published ports, C{"0.0.0.0:8080->80/tcp"}.
+    @ivar created_ns: when it was made, in nanoseconds since the epoch, C{None} if not
+        known; so C{started_ns}, when it last started, and C{finished_ns}, when it last
+        exited, which a container that runs again still has.
+    @ivar oom_killed: whether the kernel killed it for memory when it last exited.
     """
 
     container: Container
     pid: int
     ports: tuple[str, ...]
+    created_ns: int | None = None
+    started_ns: int | None = None
+    finished_ns: int | None = None
+    oom_killed: bool = False
 
 
 def observation(event: object, *, exec_events: bool) -> Observation | None:
@@ -65,21 +76,20 @@ def observation(event: object, *, exec_events: bool) -> Observation | None:
     actor = _mapping(whole.get("Actor"), "Actor")
     attributes = _mapping(actor.get("Attributes") or {}, "Attributes")
     id = _string(actor, "ID")
-    time_ns = whole.get("timeNano")
-    if not isinstance(time_ns, int) or isinstance(time_ns, bool) or time_ns < 0:
-        raise Malformed(f"timeNano is {time_ns!r}")
-    origin = f"{TYPE}:{time_ns}:{kind[0]}:{action[:40]}:{id.removeprefix('sha256:')[:12]}"
-    origin = "".join(c if c.isprintable() else "?" for c in origin)
+    at_ns = whole.get("timeNano")
+    if not isinstance(at_ns, int) or isinstance(at_ns, bool) or at_ns < 0:
+        raise Malformed(f"timeNano is {at_ns!r}")
+    origin = origin_of(at_ns, kind, action, id)
     if kind == "image":
-        return _image(action, id, attributes, time_ns, origin)
-    return _container(action, id, attributes, time_ns, origin, exec_events)
+        return _image(action, id, attributes, at_ns, origin)
+    return _container(action, id, attributes, at_ns, origin, exec_events)
 
 
 def _container(
     action: str,
     id: str,
     attributes: Mapping[str, object],
-    time_ns: int,
+    at_ns: int,
     origin: str,
     exec_events: bool,
 ) -> Observation | None:
@@ -105,7 +115,7 @@ def _container(
     if action == "rename":
         details["old"] = str(attributes.get("oldName", "")).removeprefix("/")
     return Observation(
-        time_us=time_ns // 1000,
+        time_us=at_ns // 1000,
         type=TYPE,
         subject=subject,
         action=action,
@@ -118,7 +128,7 @@ def _container(
 
 
 def _image(
-    action: str, id: str, attributes: Mapping[str, object], time_ns: int, origin: str
+    action: str, id: str, attributes: Mapping[str, object], at_ns: int, origin: str
 ) -> Observation | None:
     if action not in _IMAGE_ACTIONS:
         return None
@@ -127,7 +137,7 @@ def _image(
     name = id if action == "pull" else str(attributes.get("name") or id)
     name = name.removeprefix("sha256:")[:12] if name.startswith("sha256:") else name
     return Observation(
-        time_us=time_ns // 1000,
+        time_us=at_ns // 1000,
         type=TYPE,
         subject="image",
         action=action,
@@ -135,6 +145,12 @@ def _image(
         name=name,
         origin=origin,
     )
+
+
+def origin_of(at_ns: int, kind: str, action: str, id: str) -> str:
+    """The identity of an event: the same for the same one in any replay."""
+    made = f"{TYPE}:{at_ns}:{kind[0]}:{action[:40]}:{id.removeprefix('sha256:')[:SHORT]}"
+    return "".join(c if c.isprintable() else "?" for c in made)
 
 
 def time_ns_of(origin: str) -> int:
@@ -170,6 +186,10 @@ def inspected(document: object) -> Inspected:
         ),
         pid=pid if isinstance(pid, int) else 0,
         ports=ports(network.get("Ports")),
+        created_ns=time_ns(whole.get("Created")),
+        started_ns=time_ns(state.get("StartedAt")),
+        finished_ns=time_ns(state.get("FinishedAt")),
+        oom_killed=state.get("OOMKilled") is True,
     )
 
 
@@ -193,7 +213,13 @@ def state_of(status: str) -> State:
 
 
 def time_us(text: object) -> int | None:
-    """Microseconds out of an RFC 3339 time, C{None} for the engine's year 1, which
+    """The microseconds of L{time_ns}."""
+    found = time_ns(text)
+    return None if found is None else found // 1000
+
+
+def time_ns(text: object) -> int | None:
+    """Nanoseconds out of an RFC 3339 time, C{None} for the engine's year 1, which
     means never, and for what is no time."""
     match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z", str(text))
     if match is None or match[1].startswith("0001"):
@@ -203,7 +229,7 @@ def time_us(text: object) -> int | None:
     except ValueError:
         return None
     seconds = int(moment.timestamp())
-    return max(0, seconds * 1_000_000 + int((match[2] or "0").ljust(9, "0")[:6]))
+    return max(0, seconds * 1_000_000_000 + int((match[2] or "0").ljust(9, "0")))
 
 
 def signal_name(number: int) -> str:

@@ -161,6 +161,19 @@ class Stream:
         self.ended.callback(reason)
 
 
+def inspect(client: Any, key: str) -> object:
+    """What the engine says of a container, C{None} if there is none.
+
+    @raise Exception: whatever the SDK raises.
+    """
+    import docker.errors
+
+    try:
+        return client.inspect_container(key)
+    except docker.errors.NotFound:
+        return None
+
+
 def connect(url: str) -> Any:
     """The SDK's low-level client, its API version agreed with the engine.
 

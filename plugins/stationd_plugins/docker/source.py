@@ -1,17 +1,15 @@
-"""Follows a Docker engine: resumes where the journal ends, lists, and goes on."""
+"""A Docker engine as a source: what it is asked, and what its events mean."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, TimeoutError
-from twisted.internet.task import deferLater
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from stationd.errors import BadValue, JournalError, SourceError, SourceLost
+from stationd.errors import BadValue
 from stationd.interfaces import IHostReactor, IRecorder, ISource
 from stationd.records import Container, Figures, Observation, State
 from stationd_plugins.docker.decode import (
@@ -20,24 +18,14 @@ from stationd_plugins.docker.decode import (
     Malformed,
     inspected,
     observation,
-    time_ns_of,
 )
-from stationd_plugins.docker.engine import STOP_TIMEOUT, Questions, Stream
+from stationd_plugins.docker.engine import Questions, inspect
+from stationd_plugins.docker.following import Following
+from stationd_plugins.docker.reconcile import Listing
 from stationd_plugins.live.sampler import Sampler
-
-OVERLAP_NS = 2_000_000_000
-"""How far before the newest recorded event a replay begins: the stream's order has
-inversions of some milliseconds under load. What is known already the recorder drops."""
 
 PREFIX_LENGTH = 12
 """Characters of an id that are enough to name a container."""
-
-QUIET = 0.05
-"""Seconds without an event after which a replay is taken to be through; the engine
-sends it at once. If it is not, what follows is only told later than the listing."""
-
-QUIET_ROUNDS = 20
-"""How often quiet is waited for: on a busy engine there is none."""
 
 
 def make_source(settings: Mapping[str, object], reactor: IHostReactor) -> ISource:
@@ -118,19 +106,29 @@ class DockerSource:
     async def inspect(self, key: str) -> Inspected | None:
         """A container as the engine has it now, C{None} if it does not say."""
         try:
-            document = await self._questions.ask(lambda client: client.inspect_container(key))
+            return await self._inspect(key)
+        except Exception as error:  # noqa: BLE001 - gone, down: it does not say
+            self._log.debug("inspect {key}: {error}", key=key, error=error)
+            return None
+
+    async def _inspect(self, key: str) -> Inspected | None:
+        """The same; C{None} only if there is none, or what is said makes no sense.
+
+        @raise Exception: whatever the SDK raises.
+        """
+        document = await self._questions.ask(lambda client: inspect(client, key))
+        if document is None:
+            return None
+        try:
             found = inspected(document)
         except Malformed as error:
             self._log.warn("the engine's answer makes no sense: {error}", error=error)
-            return None
-        except Exception as error:  # noqa: BLE001 - not found, gone, down: it does not say
-            self._log.debug("inspect {key}: {error}", key=key, error=error)
             return None
         if found.pid:
             self._pids[found.container.id] = found.pid
         return found
 
-    async def list_all(self) -> list[Container]:
+    async def list_all(self) -> Listing:
         """All containers as the engine has them now.
 
         @raise Exception: whatever the SDK raises.
@@ -138,14 +136,15 @@ class DockerSource:
         summaries = await self._questions.ask(lambda client: client.containers(all=True))
         self._pids.clear()
         self._ports.clear()
-        found: list[Container] = []
-        for summary in summaries:
-            one = await self.inspect(summary.get("Id", ""))
+        ids = [str(summary.get("Id", "")) for summary in summaries]
+        found: list[Inspected] = []
+        for id in ids:
+            one = await self._inspect(id)
             if one is not None:
-                found.append(one.container)
+                found.append(one)
                 if one.container.state is not State.STOPPED:
                     self._ports[one.container.id] = one.ports
-        return found
+        return Listing(frozenset(ids), found)
 
     def decode(self, events: Sequence[object]) -> list[Observation]:
         """What events of the stream mean."""
@@ -173,108 +172,6 @@ class DockerSource:
             return None
         self._ports[started.id] = found.ports
         return port_change(started, "port-add", found.ports)
-
-
-class Following:
-    """One subscription to the event stream, from its beginning to its end."""
-
-    _log = Logger()
-
-    def __init__(self, source: DockerSource, recorder: IRecorder) -> None:
-        self._source = source
-        self._recorder = recorder
-        self._done: Deferred[None] = Deferred()
-        self._gone: Deferred[None] = Deferred()
-        self._error: Exception | None = None
-        self._live = False
-        newest = max(map(time_ns_of, recorder.origins(TYPE)), default=0)
-        since_ns = max(0, newest - OVERLAP_NS)
-        since = f"{since_ns // 10**9}.{since_ns % 10**9:09d}" if since_ns else "0"
-        self._stream = Stream(source.url, source.reactor, since, self._arrived)
-        self._stream.ended.addCallback(self._ended)
-        self._catching_up = Deferred.fromCoroutine(self._catch_up())
-        self._catching_up.addErrback(self._failed)
-
-    def done(self) -> Deferred[None]:
-        """See L{ISource.follow}."""
-        return self._done.addErrback(lambda f: Deferred.fromCoroutine(self._release(f)))
-
-    async def _catch_up(self) -> None:
-        """First what happened before the listing was asked for, then the listing,
-        then what happened since: so that the newest word about a container is
-        always the last one, whatever the clocks say."""
-        await self._stream.opened
-        before: list[object] = []
-        for _ in range(QUIET_ROUNDS):
-            await deferLater(self._source.reactor, QUIET)
-            more = self._stream.take()
-            before += more
-            if not more:
-                break
-        await self._observe(before)
-        listing = await self._source.list_all()
-        await self._recorder.listing(TYPE, listing)
-        self._live = True
-        self._arrived()
-        self._recorder.live(TYPE)
-
-    def _arrived(self) -> None:
-        """Events were read."""
-        if not self._live or self._error is not None:
-            return
-        events = self._stream.take()
-        if events:
-            observing = Deferred.fromCoroutine(self._observe(events))
-            observing.addErrback(self._failed)
-
-    async def _observe(self, events: list[object]) -> None:
-        seen = self._source.decode(events)
-        if not seen:
-            return
-        recorded = self._recorder.observe(seen)
-        dead = {one.id for one in seen if one.action == "die"}
-        for started in seen:
-            if started.action == "start" and started.id not in dead:
-                adding = Deferred.fromCoroutine(self._add_ports(started))
-                adding.addErrback(self._failed)
-        await recorded
-
-    async def _add_ports(self, started: Observation) -> None:
-        added = await self._source.published(started)
-        if added is not None and self._error is None:
-            await self._recorder.observe([added])
-
-    def _failed(self, failure: Failure) -> None:
-        """It cannot go on: the stream ends, and then so do we."""
-        error = failure.value
-        if self._error is not None:
-            return
-        if isinstance(error, JournalError):
-            error = SourceLost(f"what it tells cannot be recorded: {error}")
-        elif not isinstance(error, SourceError):
-            error = SourceLost(f"the engine did not answer: {error}")
-        self._error = error
-        self._stream.close()
-
-    def _ended(self, reason: str) -> None:
-        """The stream is over and its thread has ended."""
-        if self._error is None:
-            self._error = SourceLost(reason)
-        if not self._gone.called:
-            self._gone.callback(None)
-        if not self._done.called:
-            self._done.errback(self._error)
-
-    async def _release(self, failure: Failure) -> None:
-        """Hold a failure back until everything is released."""
-        self._error = self._error or CancelledError()
-        self._catching_up.cancel()
-        self._stream.close()
-        try:
-            await self._gone.addTimeout(STOP_TIMEOUT, self._source.reactor)
-        except TimeoutError:
-            self._log.warn("the engine hangs; its thread is left behind")
-        failure.raiseException()
 
 
 def port_change(cause: Observation, action: str, ports: tuple[str, ...]) -> Observation:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 
 import attrs
 
@@ -22,6 +23,8 @@ class Seen:
     @ivar frozen: whether it is.
     @ivar unsettled: whether it is on its way from one state to another.
     @ivar watch: cgroup files that change when it stops, freezes or thaws.
+    @ivar made_us: it is no older than this, as far as its directory and its
+        configuration tell; C{started_us}: when its first process began, 0 without one.
     """
 
     name: str
@@ -33,6 +36,8 @@ class Seen:
     frozen: bool = False
     unsettled: bool = False
     watch: tuple[str, ...] = ()
+    made_us: int = 0
+    started_us: int = 0
 
 
 def scan(paths: tuple[str, ...], layout: cgroups.Layout) -> tuple[dict[str, Seen], list[str]]:
@@ -70,10 +75,12 @@ def look(path: str, name: str, layout: cgroups.Layout) -> Seen | None:
             return None
         with open(f"{directory}/config", encoding="utf-8", errors="replace") as file:
             config = file.read()
-        inode = os.stat(directory).st_ino
+            written = os.fstat(file.fileno())
+        made = os.stat(directory)
     except (OSError, ValueError):
         return None
-    seen = Seen(name, path, inode, image_of(config))
+    made_us = min(made.st_ctime_ns, written.st_ctime_ns, written.st_mtime_ns) // 1000
+    seen = Seen(name, path, made.st_ino, image_of(config), made_us=made_us)
     answers = command.ask(path, name)
     if answers is None:
         return seen
@@ -93,6 +100,7 @@ def look(path: str, name: str, layout: cgroups.Layout) -> Seen | None:
     return attrs.evolve(
         seen,
         init_pid=answers.init_pid,
+        started_us=started_us(answers.init_pid),
         frozen=frozen,
         unsettled=freezing,
         watch=tuple(file for file in watch if os.path.exists(file)),
@@ -108,6 +116,18 @@ def image_of(config: str) -> str:
         return f"{release[1]}:{release[2]}"
     template = re.search(r"^# Template used to create this container: (\S+)", config, re.M)
     return os.path.basename(template[1]).removeprefix("lxc-") if template else ""
+
+
+def started_us(pid: int) -> int:
+    """When a process began, by the clock of now (proc(5): field 22 of C{stat}, in ticks
+    since the boot); 0 if it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            ticks = int(file.read().rpartition(")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return 0
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    return int((time.time() - age) * 1_000_000)
 
 
 def _frozen(directory: str) -> tuple[bool, bool]:

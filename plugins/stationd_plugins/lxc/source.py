@@ -190,7 +190,12 @@ class Following:
         self._watch(found, directories)
         if not self._begun:
             self._begun = True
-            await self._recorder.listing(TYPE, tracker.begin(found))
+            known = self._recorder.known(TYPE)
+            now_us = self._source.now_us()
+            happened = tracker.begin(found, known.containers, known.newest_us, now_us)
+            if happened:
+                await self._recorder.observe(happened)
+            await self._recorder.listing(TYPE, tracker.containers)
             self._recorder.live(TYPE)
             return
         happened = tracker.update(found, self._source.now_us(), inferred=inferred)

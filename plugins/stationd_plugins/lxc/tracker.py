@@ -6,7 +6,7 @@ container that ceased to run is held in suspense while its monitor is there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
@@ -38,10 +38,52 @@ class Tracker:
         self._alive = alive
         self._known: dict[str, _Known] = {}
 
-    def begin(self, scanned: Mapping[str, Seen]) -> list[Container]:
-        """Take a first scan as how things are; nothing has happened."""
+    def begin(
+        self, scanned: Mapping[str, Seen], known: Sequence[Container], newest_us: int, now_us: int
+    ) -> list[Observation]:
+        """Take a first scan as how things are.
+
+        @param known: the containers that existed when they were last told of.
+        @param newest_us: the time of the newest that was told, 0 if nothing ever was.
+        @return: what must have happened in between: all of it inferred. Of a container
+            that was never told of, only its making after that time is.
+        """
         self._known = {name: _Known(seen) for name, seen in scanned.items()}
-        return [container(seen) for seen in scanned.values()]
+        happened: list[Observation] = []
+
+        def tell(action: str, seen: Seen, time_us: int) -> None:
+            happened.append(observation(action, seen, time_us or now_us, True))
+
+        for was in known:
+            seen = scanned.get(was.name)
+            if seen is None:
+                gone = Seen(was.name, "", 0, was.image)
+                if was.state is not State.STOPPED:
+                    tell("stop", gone, now_us)
+                tell("destroy", gone, now_us)
+        before = {container.name: container.state for container in known}
+        for name, seen in scanned.items():
+            state = before.get(name)
+            if state is None:
+                if not newest_us or seen.made_us <= newest_us:
+                    continue
+                tell("create", seen, seen.made_us)
+                state = State.STOPPED
+            is_now = container(seen).state
+            if state is not State.STOPPED and is_now is State.STOPPED:
+                tell("stop", seen, now_us)
+            if state is State.STOPPED and is_now is not State.STOPPED:
+                tell("start", seen, seen.started_us)
+                state = State.RUNNING
+            if state is not is_now and is_now is not State.STOPPED:
+                tell("pause" if is_now is State.PAUSED else "unpause", seen, now_us)
+        happened.sort(key=lambda one: one.time_us)
+        return happened
+
+    @property
+    def containers(self) -> list[Container]:
+        """All as they are now."""
+        return [container(known.seen) for known in self._known.values()]
 
     @property
     def pids(self) -> dict[str, int]:
@@ -63,19 +105,7 @@ class Tracker:
         happened: list[Observation] = []
 
         def tell(action: str, seen: Seen, time_us: int = now_us, **details: object) -> None:
-            happened.append(
-                Observation(
-                    time_us=time_us,
-                    type=TYPE,
-                    subject="container",
-                    action=action,
-                    id=seen.name,
-                    name=seen.name,
-                    image=seen.image,
-                    details=details,
-                    inferred=inferred,
-                )
-            )
+            happened.append(observation(action, seen, time_us, inferred, **details))
 
         inodes = {seen.inode: name for name, seen in scanned.items() if name not in self._known}
         for name, known in list(self._known.items()):
@@ -118,6 +148,23 @@ class Tracker:
         if seen.unsettled and seen.init_pid:
             seen = attrs.evolve(seen, frozen=was.frozen)
         return _Known(seen)
+
+
+def observation(
+    action: str, seen: Seen, time_us: int, inferred: bool, **details: object
+) -> Observation:
+    """Something that happened to a container, in our words."""
+    return Observation(
+        time_us=time_us,
+        type=TYPE,
+        subject="container",
+        action=action,
+        id=seen.name,
+        name=seen.name,
+        image=seen.image,
+        details=details,
+        inferred=inferred,
+    )
 
 
 def container(seen: Seen) -> Container:

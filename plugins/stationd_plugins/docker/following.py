@@ -1,0 +1,193 @@
+"""One subscription to a Docker engine: resumes where the journal ends, lists, works out
+what nobody told, and goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from stationd.errors import JournalError, SourceError, SourceLost
+from stationd.interfaces import IHostReactor, IRecorder
+from stationd.records import Level, Observation
+from stationd_plugins.docker.decode import TYPE, time_ns_of
+from stationd_plugins.docker.engine import STOP_TIMEOUT, Stream
+from stationd_plugins.docker.reconcile import Listing, reconcile
+
+OVERLAP_NS = 2_000_000_000
+"""How far before the newest recorded event a replay begins: the stream's order has
+inversions of some milliseconds under load. What is known already the recorder drops."""
+
+QUIET = 0.05
+"""Seconds without an event after which a replay is taken to be through; the engine
+sends it at once. If it is not, what follows is only told later than the listing."""
+
+REMEMBERED = 256
+"""Events that an engine remembers."""
+
+SETTLED = 1.0
+"""Seconds after a listing in which the engine must have told of all that is in it."""
+
+QUIET_ROUNDS = 20
+"""How often quiet is waited for: on a busy engine there is none."""
+
+
+class Engine(Protocol):
+    """What is asked of the engine while it is followed.
+
+    @ivar url: where it listens.
+    """
+
+    url: str
+    reactor: IHostReactor
+
+    async def list_all(self) -> Listing:
+        """All containers as the engine has them now."""
+
+    def decode(self, events: Sequence[object]) -> list[Observation]:
+        """What events of the stream mean."""
+
+    async def published(self, started: Observation) -> Observation | None:
+        """The ports that a container has published since it started."""
+
+
+class Following:
+    """One subscription to the event stream, from its beginning to its end."""
+
+    _log = Logger()
+
+    def __init__(self, source: Engine, recorder: IRecorder) -> None:
+        self._source = source
+        self._recorder = recorder
+        self._done: Deferred[None] = Deferred()
+        self._gone: Deferred[None] = Deferred()
+        self._error: Exception | None = None
+        self._live = False
+        self._origins = recorder.origins(TYPE)
+        newest = max(map(time_ns_of, self._origins), default=0)
+        self._since_ns = since_ns = max(0, newest - OVERLAP_NS)
+        since = f"{since_ns // 10**9}.{since_ns % 10**9:09d}" if since_ns else "0"
+        self._stream = Stream(source.url, source.reactor, since, self._arrived)
+        self._stream.ended.addCallback(self._ended)
+        self._catching_up = Deferred.fromCoroutine(self._catch_up())
+        self._catching_up.addErrback(self._failed)
+
+    def done(self) -> Deferred[None]:
+        """See L{ISource.follow}."""
+        return self._done.addErrback(lambda f: Deferred.fromCoroutine(self._release(f)))
+
+    async def _catch_up(self) -> None:
+        """First what happened before the listing was asked for, then the listing,
+        then what happened since: so that the newest word about a container is
+        always the last one, whatever the clocks say."""
+        await self._stream.opened
+        before: list[object] = []
+        for _ in range(QUIET_ROUNDS):
+            await deferLater(self._source.reactor, QUIET)
+            more = self._stream.take()
+            before += more
+            if not more:
+                break
+        seen = self._source.decode(before)
+        await self._record(seen)
+        listing = await self._source.list_all()
+        missed = self._missed(listing)
+        if missed:
+            # What looks like missed may be told in a moment.
+            await deferLater(self._source.reactor, SETTLED)
+        since = self._source.decode(self._stream.take())
+        missed = missed and self._missed(listing, since)
+        remembered = any(one.origin in self._origins for one in seen)
+        if self._since_ns and not remembered and (missed or len(before) >= REMEMBERED):
+            self._recorder.note(Level.WARN, forgotten(self._since_ns + OVERLAP_NS, len(missed)))
+        await self._record(missed)
+        await self._recorder.listing(TYPE, [one.container for one in listing.containers])
+        await self._record(since)
+        self._live = True
+        self._arrived()
+        self._recorder.live(TYPE)
+
+    def _arrived(self) -> None:
+        """Events were read."""
+        if not self._live or self._error is not None:
+            return
+        events = self._stream.take()
+        if events:
+            observing = Deferred.fromCoroutine(self._record(self._source.decode(events)))
+            observing.addErrback(self._failed)
+
+    def _missed(self, listing: Listing, since: Sequence[Observation] = ()) -> list[Observation]:
+        """What nobody has told.
+
+        @param since: what was told and is not recorded yet.
+        """
+        if not self._since_ns:
+            return []
+        origins = self._recorder.origins(TYPE) | {one.origin for one in since}
+        known = self._recorder.known(TYPE).containers
+        now_ns = time.time_ns()
+        return reconcile(listing, known, origins, self._since_ns, now_ns)
+
+    async def _record(self, seen: Sequence[Observation]) -> None:
+        if not seen:
+            return
+        recorded = self._recorder.observe(seen)
+        dead = {one.id for one in seen if one.action == "die"}
+        for started in seen:
+            if started.action == "start" and started.id not in dead:
+                adding = Deferred.fromCoroutine(self._add_ports(started))
+                adding.addErrback(self._failed)
+        await recorded
+
+    async def _add_ports(self, started: Observation) -> None:
+        added = await self._source.published(started)
+        if added is not None and self._error is None:
+            await self._recorder.observe([added])
+
+    def _failed(self, failure: Failure) -> None:
+        """It cannot go on: the stream ends, and then so do we."""
+        error = failure.value
+        if self._error is not None:
+            return
+        if isinstance(error, JournalError):
+            error = SourceLost(f"what it tells cannot be recorded: {error}")
+        elif not isinstance(error, SourceError):
+            error = SourceLost(f"the engine did not answer: {error}")
+        self._error = error
+        self._stream.close()
+
+    def _ended(self, reason: str) -> None:
+        """The stream is over and its thread has ended."""
+        if self._error is None:
+            self._error = SourceLost(reason)
+        if not self._gone.called:
+            self._gone.callback(None)
+        if not self._done.called:
+            self._done.errback(self._error)
+
+    async def _release(self, failure: Failure) -> None:
+        """Hold a failure back until everything is released."""
+        self._error = self._error or CancelledError()
+        self._catching_up.cancel()
+        self._stream.close()
+        try:
+            await self._gone.addTimeout(STOP_TIMEOUT, self._source.reactor)
+        except TimeoutError:
+            self._log.warn("the engine hangs; its thread is left behind")
+        failure.raiseException()
+
+
+def forgotten(newest_ns: int, worked_out: int) -> str:
+    """A sentence about a gap that a replay did not close."""
+    moment = datetime.fromtimestamp(newest_ns // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    changes = "1 change was" if worked_out == 1 else f"{worked_out} changes were"
+    return (
+        f"Docker has forgotten what happened after {moment} UTC; "
+        f"{changes} worked out from what its containers are"
+    )

@@ -1,0 +1,130 @@
+"""What must have happened while nobody looked, or what the engine has forgotten: the
+difference between what is recorded and what its containers are. Pure.
+
+The engine tells when each container was made, last started and last exited. Its event
+of the same is a little later, never earlier, and the next of the kind is later still;
+so it is recorded if an event of that kind and container is, at that time or after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+import attrs
+
+from stationd.records import Container, Observation, State
+from stationd_plugins.docker.decode import SHORT, TYPE, Inspected, origin_of
+
+
+@attrs.frozen
+class Listing:
+    """The engine's containers at one moment.
+
+    @ivar ids: of all that exist. C{containers}: what is known of those that answered.
+    """
+
+    ids: frozenset[str]
+    containers: Sequence[Inspected]
+
+
+def reconcile(
+    listing: Listing,
+    known: Sequence[Container],
+    origins: Collection[str],
+    since_ns: int,
+    now_ns: int,
+) -> list[Observation]:
+    """What to record, in the order in which it must have happened.
+
+    @param known: the containers that exist by what is recorded.
+    @param origins: what is recorded, and what is about to be.
+    @param since_ns: what happened before has been recorded, or was before our time.
+    @param now_ns: the time for what the engine has no time of.
+    """
+    last = _last(origins)
+    names = {container.id: container for container in known}
+    happened: list[tuple[int, Observation]] = []
+    for one in listing.containers:
+        happened += _of(one, names.get(one.container.id), last, since_ns, now_ns)
+    for container in known:
+        if container.id in listing.ids or (container.id[:SHORT], "destroy") in last:
+            continue
+        if container.state is not State.STOPPED:
+            happened.append((now_ns, _inferred(container, "die", now_ns)))
+        happened.append((now_ns, _inferred(container, "destroy", now_ns)))
+    happened.sort(key=lambda pair: pair[0])
+    return [observation for _, observation in happened]
+
+
+Last = dict[tuple[str, str], int]
+"""For the short id of a container and an action when it was last recorded."""
+
+
+def _last(origins: Collection[str]) -> Last:
+    found: Last = {}
+    for origin in origins:
+        parts = origin.split(":")
+        if len(parts) == 5 and parts[2] == "c" and parts[1].isdecimal():
+            key = (parts[4], parts[3])
+            found[key] = max(found.get(key, 0), int(parts[1]))
+    return found
+
+
+def _of(
+    one: Inspected, known: Container | None, last: Last, since_ns: int, now_ns: int
+) -> Iterator[tuple[int, Observation]]:
+    """What of one container is not recorded."""
+    container = one.container
+    short = container.id[:SHORT]
+
+    def at(action: str) -> int:
+        return last.get((short, action), 0)
+
+    def missed(action: str, time_ns: int | None) -> int:
+        """When it happened, 0 if it is recorded or too long ago."""
+        return time_ns if time_ns and time_ns >= since_ns and at(action) < time_ns else 0
+
+    def tell(action: str, time_ns: int, **details: object) -> tuple[int, Observation]:
+        return time_ns, _inferred(container, action, time_ns, **details)
+
+    runs = container.state is not State.STOPPED
+    running = at("start") > at("die")
+    paused = running and at("pause") > max(at("unpause"), at("start"))
+    if created := missed("create", one.created_ns):
+        yield tell("create", created)
+    if known is not None and known.name != container.name:
+        yield tell("rename", now_ns, old=known.name)
+    started, finished = missed("start", one.started_ns), missed("die", one.finished_ns)
+    if runs and finished:
+        # It has exited and runs again. When the run that ended began, nobody knows.
+        if not running:
+            yield tell("start", finished - 1)
+        yield tell("die", finished)
+        running = paused = False
+    if started:
+        if running:
+            yield tell("die", started - 1)
+        yield tell("start", started)
+        running, paused = True, False
+    if not runs and finished and running:
+        if one.oom_killed and at("oom") < max(at("start"), started):
+            yield tell("oom", finished)
+        code = container.exit_code
+        yield tell("die", finished, **({} if code is None else {"exitCode": code}))
+    elif running and (container.state is State.PAUSED) != paused:
+        yield tell("unpause" if paused else "pause", now_ns)
+
+
+def _inferred(container: Container, action: str, time_ns: int, **details: object) -> Observation:
+    return Observation(
+        time_us=time_ns // 1000,
+        type=TYPE,
+        subject="container",
+        action=action,
+        id=container.id,
+        name=container.name,
+        image=container.image,
+        details=details,
+        inferred=True,
+        origin=origin_of(time_ns, "container", action, container.id),
+    )

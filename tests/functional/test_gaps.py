@@ -1,0 +1,138 @@
+"""An engine that forgets: stopped, killed, or with more events than it remembers, while
+somebody looks or nobody does. What happened is recorded all the same, once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from typing import Any
+
+from twisted.trial.unittest import TestCase
+
+from tests.functional import lab
+from tests.functional.daemon import Daemon, eventually
+from tests.functional.engine import Engine
+
+
+class GapTests(TestCase):
+    """An engine of our own."""
+
+    timeout = 300
+
+    def begin(self, *options: str) -> None:
+        self.engine = Engine(*options)
+        self.addCleanup(self.engine.close)
+        self.engine.start()
+        os.makedirs(f"{self.engine.directory}/image")
+        lab.make_image(self.engine.url, f"{self.engine.directory}/image")
+        self.daemon = Daemon(docker=self.engine.url)
+        self.addCleanup(self.daemon.close)
+        self.daemon.start("docker")
+
+    def run_one(self, name: str) -> str:
+        """A container that sleeps; its id."""
+        arguments = ("run", "-d", "--network", "none", "--name", name, lab.IMAGE, "sleep", "1000")
+        return self.engine.docker(*arguments)
+
+    def live(self) -> None:
+        """Wait until the engine is followed."""
+
+        def live() -> bool:
+            return bool(self.daemon.get("/api/v1/system")["sources"]["docker"]["state"] == "live")
+
+        self.assertTrue(eventually(live, 30), self.daemon.said())
+
+    def states(self, name: str) -> list[str]:
+        """What happened to a container, without what asked for it."""
+        return [
+            event["state"]
+            for event in self.daemon.events()
+            if event.get("container") == name and event.get("state") not in (None, "kill")
+        ]
+
+    def inferred(self, name: str) -> list[dict[str, Any]]:
+        return [
+            event
+            for event in self.daemon.events()
+            if event.get("container") == name and event.get("inferred")
+        ]
+
+    def test_an_engine_that_is_killed(self) -> None:
+        self.begin("--live-restore")
+        self.run_one("ends")
+        self.run_one("stays")
+        eventually(lambda: self.states("stays") == ["create", "start"])
+        pid = int(self.engine.docker("inspect", "-f", "{{.State.Pid}}", "ends"))
+        self.engine.kill()
+        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGKILL)
+        time.sleep(0.5)
+        self.engine.start()
+        self.live()
+        finished = self.engine.docker("inspect", "-f", "{{.State.FinishedAt}}", "ends")
+        self.assertEqual(self.states("stays"), ["create", "start"])
+        self.assertTrue(eventually(lambda: "die" in self.states("ends")), self.daemon.events())
+        self.assertEqual(self.states("ends"), ["create", "start", "die"])
+        shown = self.daemon.get("/api/v1/container/docker/ends")
+        self.assertEqual(shown["state"], "stopped")
+        self.assertEqual(shown["finishedAt"][:19], finished[:19].replace("T", " "))
+
+    def test_an_engine_that_is_restarted_while_nobody_looks(self) -> None:
+        for options in ((), ("--live-restore",)):
+            self.begin(*options)
+            self.run_one("old")
+            eventually(lambda: self.states("old") == ["create", "start"])
+            self.daemon.kill()
+            self.run_one("new")
+            self.engine.docker("kill", "old")
+            self.engine.docker("rm", "old")
+            self.engine.docker("create", "--name", "idle", "--network", "none", lab.IMAGE, "true")
+            # It forgets all of that.
+            self.engine.stop()
+            self.engine.start()
+            self.daemon.start("docker")
+            self.assertEqual(self.states("old"), ["create", "start", "die", "destroy"])
+            self.assertEqual(self.states("idle"), ["create"])
+            ends = [] if options else ["die"]
+            self.assertEqual(self.states("new"), ["create", "start", *ends])
+            self.assertEqual(len(self.inferred("new")), 2 + len(ends))
+            created = self.engine.docker("inspect", "-f", "{{.Created}}", "new")
+            lines = self.daemon.curl("/api/v1/log/export?text=Create&container=new").splitlines()
+            self.assertTrue(lines[1].startswith(created[:23].replace("T", " ")), lines)
+            said = [text for _, category, text in self.daemon.sentences() if category == "system"]
+            self.assertTrue(any("Docker has forgotten what happened after" in s for s in said))
+            # Once more, nothing is new.
+            before = self.daemon.events()
+            self.daemon.stop()
+            self.daemon.start("docker")
+            self.assertEqual(self.daemon.events(), before)
+
+    def test_more_events_than_an_engine_remembers(self) -> None:
+        self.begin()
+        self.run_one("first")
+        self.run_one("second")
+        eventually(lambda: self.states("second") == ["create", "start"])
+        self.daemon.stop()
+        self.engine.docker("kill", "first")
+        subprocess.run(
+            [
+                "sh",
+                "-c",
+                "for i in $(seq 150); do docker pause second; docker unpause second; done",
+            ],
+            env={**os.environ, "DOCKER_HOST": self.engine.url},
+            check=True,
+            capture_output=True,
+        )
+        self.daemon.start("docker")
+        self.assertEqual(self.states("first"), ["create", "start", "die"])
+        (died,) = self.inferred("first")
+        self.assertEqual(died["exitCode"], 137)
+        seen = self.states("second")
+        self.assertEqual(seen[:2], ["create", "start"])
+        self.assertEqual(seen.count("pause"), 128)
+        said = [text for _, category, text in self.daemon.sentences() if category == "system"]
+        (gap,) = [text for text in said if "Docker has forgotten" in text]
+        self.assertTrue(gap.endswith("1 change was worked out from what its containers are"), gap)

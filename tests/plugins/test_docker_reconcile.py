@@ -1,0 +1,244 @@
+"""What must have happened while nobody looked: scenarios of what an engine tells and
+what it forgets, and the same at random."""
+
+from __future__ import annotations
+
+import random
+
+import attrs
+from twisted.trial.unittest import SynchronousTestCase
+
+from stationd.containers import Containers
+from stationd.records import Container, Observation, State
+from stationd_plugins.docker.decode import Inspected, origin_of
+from stationd_plugins.docker.reconcile import Listing, reconcile
+
+ID = "1753ab55c36e99195042ddc875e59d4f877f1c140d25196ad34a5bece9f1cf3a"
+
+S = 10**9
+"""A second."""
+
+SINCE, NOW = 100 * S, 1000 * S
+
+
+def origin(action: str, at: int, id: str = ID) -> str:
+    """The origin of an event that the engine told a millisecond after it happened."""
+    return origin_of(at * S + S // 1000, "container", action, id)
+
+
+def container(**fields: object) -> Container:
+    values: dict[str, object] = {"type": "docker", "id": ID, "name": "one"}
+    return Container(**(values | fields))  # type: ignore[arg-type]
+
+
+def seen(state: State, created: int, started: int, finished: int, **fields: object) -> Inspected:
+    """A container as the engine shows it; times in seconds, 0 for never."""
+    stopped = state is State.STOPPED and finished
+    return Inspected(
+        container=container(state=state, exit_code=fields.pop("code", 0) if stopped else None),
+        pid=0,
+        ports=(),
+        created_ns=created * S or None,
+        started_ns=started * S or None,
+        finished_ns=finished * S or None,
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+RUNNING, STOPPED, PAUSED = State.RUNNING, State.STOPPED, State.PAUSED
+
+
+class ScenarioTests(SynchronousTestCase):
+    """One container, what of it is recorded, and what it is found to be."""
+
+    def work_out(
+        self, recorded: list[tuple[str, int]], found: Inspected | None, **known: object
+    ) -> list[tuple[str, int]]:
+        origins = [origin(action, at) for action, at in recorded]
+        listing = Listing(frozenset([ID] if found else []), [found] if found else [])
+        existing = [container(**known)] if recorded else []
+        self.told = reconcile(listing, existing, origins, SINCE, NOW)
+        self.assertTrue(all(one.inferred for one in self.told))
+        self.assertEqual(len({one.origin for one in self.told}), len(self.told))
+        return [(one.action, one.time_us // 10**6) for one in self.told]
+
+    def test_nothing_was_missed(self) -> None:
+        for recorded, found in (
+            ([("create", 90), ("start", 91)], seen(RUNNING, 90, 91, 0)),
+            ([("create", 110), ("start", 111), ("die", 112)], seen(STOPPED, 110, 111, 112)),
+            ([("create", 110)], seen(STOPPED, 110, 0, 0)),
+            # It was there before us, and nothing has happened since.
+            ([], seen(RUNNING, 50, 60, 0)),
+        ):
+            self.assertEqual(self.work_out(recorded, found), [])
+
+    def test_a_container_that_came_and_runs(self) -> None:
+        self.assertEqual(
+            self.work_out([], seen(RUNNING, 200, 201, 0)), [("create", 200), ("start", 201)]
+        )
+
+    def test_a_container_that_came_and_ended(self) -> None:
+        found = seen(STOPPED, 200, 201, 202, code=137, oom_killed=True)
+        self.assertEqual(
+            self.work_out([], found),
+            [("create", 200), ("start", 201), ("oom", 202), ("die", 202)],
+        )
+        self.assertEqual(self.told[-1].details, {"exitCode": 137})
+
+    def test_it_ended(self) -> None:
+        recorded = [("create", 90), ("start", 91)]
+        found = seen(STOPPED, 90, 91, 200, code=3)
+        self.assertEqual(self.work_out(recorded, found, state=RUNNING), [("die", 200)])
+        self.assertEqual(self.told[0].details, {"exitCode": 3})
+
+    def test_it_ended_and_runs_again(self) -> None:
+        recorded = [("create", 90), ("start", 91)]
+        found = seen(RUNNING, 90, 201, 200)
+        self.assertEqual(
+            self.work_out(recorded, found, state=RUNNING), [("die", 200), ("start", 201)]
+        )
+        self.assertEqual(self.told[0].details, {}, "the engine does not know that code any more")
+
+    def test_it_was_started_again_and_again(self) -> None:
+        recorded = [("create", 90), ("start", 91), ("die", 92)]
+        found = seen(RUNNING, 90, 301, 300)
+        self.assertEqual(
+            self.work_out(recorded, found), [("start", 299), ("die", 300), ("start", 301)]
+        )
+        found = seen(STOPPED, 90, 301, 302)
+        self.assertEqual(self.work_out(recorded, found), [("start", 301), ("die", 302)])
+
+    def test_pause_and_unpause(self) -> None:
+        recorded = [("create", 90), ("start", 91)]
+        self.assertEqual(
+            self.work_out(recorded, seen(PAUSED, 90, 91, 0), state=RUNNING), [("pause", 1000)]
+        )
+        recorded.append(("pause", 95))
+        self.assertEqual(self.work_out(recorded, seen(PAUSED, 90, 91, 0), state=PAUSED), [])
+        self.assertEqual(
+            self.work_out(recorded, seen(RUNNING, 90, 91, 0), state=PAUSED), [("unpause", 1000)]
+        )
+
+    def test_it_has_another_name(self) -> None:
+        recorded = [("create", 90), ("start", 91)]
+        self.assertEqual(
+            self.work_out(recorded, seen(RUNNING, 90, 91, 0), name="old"), [("rename", 1000)]
+        )
+        self.assertEqual(self.told[0].details, {"old": "old"})
+
+    def test_it_is_gone(self) -> None:
+        recorded = [("create", 90), ("start", 91)]
+        self.assertEqual(
+            self.work_out(recorded, None, state=RUNNING), [("die", 1000), ("destroy", 1000)]
+        )
+        recorded.append(("die", 95))
+        self.assertEqual(self.work_out(recorded, None), [("destroy", 1000)])
+        # Its removal was told between the listing and now.
+        self.assertEqual(self.work_out([*recorded, ("destroy", 990)], None), [])
+
+    def test_one_that_did_not_answer_is_not_gone(self) -> None:
+        listing = Listing(frozenset([ID]), [])
+        self.assertEqual(reconcile(listing, [container(state=RUNNING)], [], SINCE, NOW), [])
+
+
+@attrs.define
+class World:
+    """A container that lives at random, and an engine that shows what it is."""
+
+    at: int = SINCE // S
+    state: str = "none"
+    created: int = 0
+    started: int = 0
+    finished: int = 0
+    told: list[tuple[str, int]] = attrs.Factory(list)
+
+    def step(self, rng: random.Random) -> None:
+        """Something that is possible happens."""
+        self.at += rng.randrange(1, 5)
+        possible = {
+            "none": ["create"],
+            "stopped": ["start", "destroy"],
+            "running": ["die", "pause"],
+            "paused": ["unpause"],
+        }[self.state]
+        action = rng.choice(possible)
+        self.told.append((action, self.at))
+        self.state = {
+            "create": "stopped",
+            "start": "running",
+            "die": "stopped",
+            "pause": "paused",
+            "unpause": "running",
+            "destroy": "gone",
+        }[action]
+        if action == "create":
+            self.created = self.at
+        elif action == "start":
+            self.started = self.at
+        elif action == "die":
+            self.finished = self.at
+
+    def seen(self) -> Inspected:
+        """What the engine shows."""
+        state = {"running": RUNNING, "paused": PAUSED}.get(self.state, STOPPED)
+        return seen(state, self.created, self.started, self.finished)
+
+
+class RandomTests(SynchronousTestCase):
+    """Any part of a life is not told; afterwards the registry is right and the whole
+    sequence could have happened."""
+
+    AFTER = {  # noqa: RUF012
+        "": {"create"},
+        "create": {"start", "destroy"},
+        "start": {"die", "pause"},
+        "pause": {"unpause", "die"},
+        "unpause": {"die", "pause"},
+        "die": {"start", "destroy"},
+        "destroy": set(),
+    }
+
+    def test_any_gap(self) -> None:
+        worked_out = 0
+        for seed in range(3000):
+            rng = random.Random(seed)
+            world = World()
+            for _ in range(rng.randrange(1, 14)):
+                if world.state == "gone":
+                    break
+                world.step(rng)
+            begin = rng.randrange(len(world.told) + 1)
+            # A replay tells the last of it: nothing, or all after the gap.
+            recorded = world.told[:begin]
+            registry = Containers()
+            for action, at in recorded:
+                registry.apply(self.observation(action, at))
+            exists = world.state != "gone"
+            listing = Listing(frozenset([ID] if exists else []), [world.seen()] if exists else [])
+            origins = [origin(action, at) for action, at in recorded]
+            told = reconcile(listing, registry.all(), origins, SINCE, NOW)
+            worked_out += len(told)
+            sequence = [action for action, _ in recorded] + [one.action for one in told]
+            for before, after in zip(["", *sequence], sequence, strict=False):
+                self.assertIn(after, self.AFTER[before], (seed, sequence))
+            for one in told:
+                registry.apply(one)
+            states = [one.state for one in registry.all()]
+            if not exists:
+                self.assertEqual(states, [], seed)
+            else:
+                self.assertEqual(states, [world.seen().container.state], (seed, sequence))
+            # Once more: all of it is recorded now.
+            origins += [one.origin for one in told]
+            self.assertEqual(reconcile(listing, registry.all(), origins, SINCE, NOW), [], seed)
+        self.assertGreater(worked_out, 2000)
+
+    def observation(self, action: str, at: int) -> Observation:
+        return Observation(
+            time_us=at * 10**6,
+            type="docker",
+            subject="container",
+            action=action,
+            id=ID,
+            name="one",
+        )
