@@ -4,12 +4,16 @@ the log, in the words of the API. Pure."""
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from stationd.records import Draft, JsonValue, Level, Observation, Record
 
 WITNESS = "all"
 """The user of an event that was seen to happen; who caused it is not known."""
+
+FIRST_OF_LOOP = 4
+"""Exits after which a source says that a container is in a loop."""
 
 DAEMON = "system"
 """The user of what the daemon itself says."""
@@ -147,9 +151,14 @@ def _container(observation: Observation) -> Narration:
         # Ports, and the noise of exec_*, have no sentence.
         return Narration(events, [])
     level, words = _CONTAINER_SENTENCES[action]
-    if "exitCode" in details:
-        words += f" with code {details['exitCode']}" if action == "die" else ""
-        level = max(level, Level.WARN) if details["exitCode"] != 0 and action == "die" else level
+    exits = details.get("exits", 0)
+    if isinstance(exits, int) and exits and action == "die" and not _is_round(exits):
+        # It is in a loop; the next round number of exits has a sentence again.
+        return Narration(events, [])
+    if action == "start" and exits:
+        return Narration(events, [])
+    if action == "die":
+        level, words = _death(details)
     if action == "kill" and "signal" in details:
         words += f" with {details['signal']}"
     if action == "rename" and "old" in details:
@@ -158,6 +167,40 @@ def _container(observation: Observation) -> Narration:
     if type != "lxc" and observation.name:
         parts.append(observation.name)
     return Narration(events, [_sentence(observation, "container", level, words, parts)])
+
+
+def _death(details: Mapping[str, JsonValue]) -> tuple[Level, str]:
+    """How a container ended, and how bad that is."""
+    code = details.get("exitCode")
+    with_code = "" if code is None else f" with code {code}"
+    level = Level.INFO if code in (None, 0) else Level.WARN
+    if exits := details.get("exits"):
+        words = f"Container keeps ending: {exits} exits, each soon after the last, this one"
+        return Level.WARN, words + (with_code or " without a code")
+    if details.get("oom"):
+        limit = details.get("limit")
+        words = "Container was killed by the kernel, out of memory"
+        return Level.ERROR, words + (f", limit {_size(limit)}" if isinstance(limit, int) else "")
+    if details.get("asked"):
+        return Level.INFO, f"Container exited as asked{with_code}"
+    if "asked" not in details:
+        return level, f"Container exited{with_code}"
+    if "signal" in details:
+        return level, f"Container was ended by {details['signal']}, code {code}"
+    return level, f"Container exited by itself{with_code}"
+
+
+def _is_round(count: int) -> bool:
+    """Whether to speak of a loop again: 4, 10, 100, 1,000 and so on."""
+    return count == FIRST_OF_LOOP or str(count).strip("0") == "1"
+
+
+def _size(size_bytes: int) -> str:
+    """C{16 MiB}."""
+    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if size_bytes >= size:
+            return f"{size_bytes / size:.3g} {unit}"
+    return f"{size_bytes} bytes"
 
 
 def _export(observation: Observation) -> Narration:

@@ -144,8 +144,10 @@ class Observation:
         source gives it.
     @ivar name: a container's name, or an image's reference.
     @ivar image: the image of a container, C{""} if not known.
-    @ivar details: what else is known: C{exitCode} (int), C{signal} (str), C{old}
-        (str, a former name), C{ports} (list of C{"0.0.0.0:8080->80/tcp"}).
+    @ivar details: what else is known: C{exitCode} (int), C{signal} (str), of
+        an exit C{asked} and C{oom} (bool), C{limit} (int, bytes of memory), C{exits}
+        (int, in a row, of a container that does not stay up), C{old} (str, a former
+        name), C{ports} (list of C{"0.0.0.0:8080->80/tcp"}).
     @ivar inferred: not seen as it happened but worked out later.
     @ivar origin: see L{Draft.origin}.
     """

@@ -94,7 +94,8 @@ class RecordTests(DockerCase):
             ending="destroy",
         )
         term = {"state": "kill", "signal": "SIGTERM"}
-        zero = {"state": "die", "exitCode": 0}
+        asked = {"state": "die", "oom": False, "asked": True}
+        zero = asked | {"exitCode": 0}
         self.assertEqual(
             self.plain(events),
             self.lifecycle(
@@ -106,7 +107,7 @@ class RecordTests(DockerCase):
                 "two",
                 {"state": "rename", "old": "one"},
                 {"state": "kill", "signal": "SIGKILL"},
-                {"state": "die", "exitCode": 137},
+                asked | {"exitCode": 137, "signal": "SIGKILL"},
                 "destroy",
             ),
         )
@@ -122,17 +123,17 @@ class RecordTests(DockerCase):
                         "INFO container Pause container",
                         "INFO container Unpause container",
                         "INFO container Kill container with SIGTERM",
-                        "INFO container Container exited with code 0",
+                        "INFO container Container exited as asked with code 0",
                         "INFO container Stop container",
                         "INFO container Start container",
                         "INFO container Kill container with SIGTERM",
-                        "INFO container Container exited with code 0",
+                        "INFO container Container exited as asked with code 0",
                         "INFO container Stop container",
                         "INFO container Start container",
                         "INFO container Restart container",
                         "INFO container Rename container from one",
                         "INFO container Kill container with SIGKILL",
-                        "WARN container Container exited with code 137",
+                        "INFO container Container exited as asked with code 137",
                         "INFO container Destroy container",
                     ]
                 )
@@ -162,13 +163,38 @@ class RecordTests(DockerCase):
             # after the cgroup has gone. What it does not tell, we cannot record.
         self.assertEqual(states, ["create", "start", "oom", "die", "destroy"])
         self.assertIn("ERROR container Container ran out of memory (docker, ", log[2])
+        words = "ERROR container Container was killed by the kernel, out of memory, limit 16 MiB ("
+        self.assertIn(words, log[3])
+        self.assertEqual((events[-2]["oom"], events[-2]["asked"]), (True, False))
 
     def test_exit_code(self) -> None:
         events, log = self.after(
             f"docker run --rm --name bad {lab.IMAGE} sh -c 'exit 3'", ending="destroy"
         )
         self.assertEqual(events[2]["exitCode"], 3)
-        self.assertIn("WARN container Container exited with code 3 (", log[2])
+        self.assertIn("WARN container Container exited by itself with code 3 (", log[2])
+
+    def test_a_crash_loop_is_one_warning_with_a_count(self) -> None:
+        self.docker(
+            *("run", "-d", "--name", "loop", "--restart", "always"),
+            *(lab.IMAGE, "sh", "-c", "exit 9"),
+        )
+        self.addCleanup(self.docker, "rm", "-f", "loop")
+
+        def dies() -> int:
+            events = self.daemon.events()
+            return len(
+                [e for e in events if (e.get("container"), e.get("state")) == ("loop", "die")]
+            )
+
+        self.assertTrue(eventually(lambda: dies() >= 6, 30))
+        said = [text for _, _, text in self.daemon.sentences() if text.endswith(" loop)")]
+        itself = [
+            text for text in said if text.startswith("Container exited by itself with code 9")
+        ]
+        self.assertEqual(len(itself), 3, said)
+        (looping,) = [text for text in said if text.startswith("Container keeps ending: 4 exits")]
+        self.assertEqual(said[-1], looping)
 
     def test_health(self) -> None:
         events, log = self.after(

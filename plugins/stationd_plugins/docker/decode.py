@@ -49,6 +49,7 @@ class Inspected:
     @ivar created_ns: when it was made, in nanoseconds since the epoch, C{None} if not
         known; so C{started_ns}, when it last started, and C{finished_ns}, when it last
         exited, which a container that runs again still has.
+    @ivar memory_bytes: how much memory it may use, 0 if there is no limit.
     @ivar oom_killed: whether the kernel killed it for memory when it last exited.
     """
 
@@ -59,6 +60,7 @@ class Inspected:
     started_ns: int | None = None
     finished_ns: int | None = None
     oom_killed: bool = False
+    memory_bytes: int = 0
 
 
 def observation(event: object, *, exec_events: bool) -> Observation | None:
@@ -173,6 +175,7 @@ def inspected(document: object) -> Inspected:
     stopped = status is State.STOPPED and finished_us is not None
     health = state.get("Health")
     pid = state.get("Pid")
+    limit = _mapping(whole.get("HostConfig") or {}, "HostConfig").get("Memory")
     return Inspected(
         container=Container(
             type=TYPE,
@@ -190,6 +193,7 @@ def inspected(document: object) -> Inspected:
         started_ns=time_ns(state.get("StartedAt")),
         finished_ns=time_ns(state.get("FinishedAt")),
         oom_killed=state.get("OOMKilled") is True,
+        memory_bytes=limit if isinstance(limit, int) and limit > 0 else 0,
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock, TimeoutError
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from stationd.errors import JournalError, SourceError, SourceLost
 from stationd.interfaces import IHostReactor, IRecorder
 from stationd.records import Level, Observation
+from stationd_plugins.docker.deaths import Deaths
 from stationd_plugins.docker.decode import TYPE, time_ns_of
 from stationd_plugins.docker.engine import STOP_TIMEOUT, Stream
 from stationd_plugins.docker.reconcile import Listing, reconcile
@@ -53,6 +54,9 @@ class Engine(Protocol):
     def decode(self, events: Sequence[object]) -> list[Observation]:
         """What events of the stream mean."""
 
+    async def with_limit(self, died: Observation) -> Observation:
+        """An exit for want of memory, with how much of it there was."""
+
     async def published(self, started: Observation) -> Observation | None:
         """The ports that a container has published since it started."""
 
@@ -73,6 +77,8 @@ class Following:
         newest = max(map(time_ns_of, self._origins), default=0)
         self._since_ns = since_ns = max(0, newest - OVERLAP_NS)
         since = f"{since_ns // 10**9}.{since_ns % 10**9:09d}" if since_ns else "0"
+        self._deaths = Deaths(self._origins)
+        self._turn = DeferredLock()
         self._stream = Stream(source.url, source.reactor, since, self._arrived)
         self._stream.ended.addCallback(self._ended)
         self._catching_up = Deferred.fromCoroutine(self._catch_up())
@@ -137,13 +143,25 @@ class Following:
     async def _record(self, seen: Sequence[Observation]) -> None:
         if not seen:
             return
-        recorded = self._recorder.observe(seen)
+        # What is asked of the engine here must not let what came later overtake it.
+        await self._turn.acquire()
+        try:
+            explained = [await self._explained(one) for one in seen]
+            recorded = self._recorder.observe(explained)
+        finally:
+            self._turn.release()
         dead = {one.id for one in seen if one.action == "die"}
         for started in seen:
             if started.action == "start" and started.id not in dead:
                 adding = Deferred.fromCoroutine(self._add_ports(started))
                 adding.addErrback(self._failed)
         await recorded
+
+    async def _explained(self, seen: Observation) -> Observation:
+        explained = self._deaths.explain(seen)
+        if explained.details.get("oom") and explained.origin not in self._origins:
+            explained = await self._source.with_limit(explained)
+        return explained
 
     async def _add_ports(self, started: Observation) -> None:
         added = await self._source.published(started)

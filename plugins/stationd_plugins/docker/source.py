@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+import attrs
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -163,6 +164,14 @@ class DockerSource:
             if seen.action == "die" and (ports := self._ports.pop(seen.id, ())):
                 found.append(port_change(seen, "port-remove", ports))
         return found
+
+    async def with_limit(self, died: Observation) -> Observation:
+        """An exit for want of memory, with how much of it there was, if the engine
+        still knows."""
+        found = await self.inspect(died.id)
+        if found is None or not found.memory_bytes:
+            return died
+        return attrs.evolve(died, details={**died.details, "limit": found.memory_bytes})
 
     async def published(self, started: Observation) -> Observation | None:
         """The ports that a container has published since it started, C{None} if none

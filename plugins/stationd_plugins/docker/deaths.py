@@ -1,0 +1,109 @@
+"""Why containers died: what came before an exit. Pure.
+
+The engine tells of an exit with its code only. Somebody asked for it if a signal was
+sent shortly before; the kernel did it if it told of running out of memory since the
+start; otherwise the container ended by itself, and if it fails so again and again it is in a
+loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import attrs
+
+from stationd.records import Observation
+from stationd_plugins.docker.decode import SHORT, signal_name
+
+ASKED_US = 300 * 1_000_000
+"""How long after a signal an exit is what was asked for: some stop slowly."""
+
+HARMLESS = frozenset(["SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGCONT", "SIGCHLD"])
+"""Signals that are sent for other reasons than to end a container."""
+
+LOOP_US = 300 * 1_000_000
+"""An exit within this time after another one belongs to the same loop: an engine waits
+for a minute at most before it starts a container again."""
+
+LOOP = 4
+"""So many exits make a loop."""
+
+
+@attrs.define
+class _Past:
+    """What is known of a container that matters when it exits.
+
+    @ivar asked_us: when a signal to end was last sent.
+    @ivar oom_us: when it last ran out of memory.
+    @ivar started_us: when it last started; C{died_us}: when it last exited.
+    @ivar exits: how often in a row it failed by itself.
+    """
+
+    asked_us: int = -ASKED_US
+    oom_us: int = -1
+    started_us: int = 0
+    died_us: int = 0
+    exits: int = 0
+
+
+class Deaths:
+    """Remembers, and says why.
+
+    @param origins: what is recorded: a signal that was sent before our time counts.
+    """
+
+    def __init__(self, origins: Collection[str]) -> None:
+        self._past: dict[str, _Past] = {}
+        recorded: list[tuple[int, str, str]] = []
+        for origin in origins:
+            parts = origin.split(":")
+            if len(parts) == 5 and parts[2] == "c" and parts[1].isdecimal():
+                recorded.append((int(parts[1]) // 1000, parts[3], parts[4]))
+        for time_us, action, short in sorted(recorded):
+            self._take(action, short, time_us, "", 0)
+
+    def explain(self, seen: Observation) -> Observation:
+        """An observation with what is known about why: of an exit C{signal}, C{oom}
+        and C{asked}; of exits and starts in a loop C{exits}, how many there were."""
+        if seen.subject != "container":
+            return seen
+        short = seen.id[:SHORT]
+        signal, code = str(seen.details.get("signal", "")), seen.details.get("exitCode")
+        self._take(seen.action, short, seen.time_us, signal, code)
+        past = self._past.get(short)
+        if past is None or seen.action not in ("start", "die"):
+            return seen
+        details = dict(seen.details)
+        if seen.action == "die" and not seen.inferred:
+            if isinstance(code, int) and 128 < code < 128 + 65:
+                details["signal"] = signal_name(code - 128)
+            details["oom"] = code == 137 and past.oom_us >= past.started_us
+            details["asked"] = self._was_asked(past, seen.time_us)
+        if past.exits >= LOOP:
+            details["exits"] = past.exits
+        return attrs.evolve(seen, details=details)
+
+    def _was_asked(self, past: _Past, time_us: int) -> bool:
+        return past.started_us <= past.asked_us and time_us - past.asked_us < ASKED_US
+
+    def _take(self, action: str, short: str, time_us: int, signal: str, code: object) -> None:
+        if action == "destroy":
+            self._past.pop(short, None)
+            return
+        if action not in ("kill", "oom", "start", "die"):
+            return
+        past = self._past.setdefault(short, _Past())
+        if action == "kill" and signal not in HARMLESS:
+            past.asked_us = time_us
+        elif action == "oom":
+            past.oom_us = time_us
+        elif action == "start":
+            past.started_us = time_us
+            if time_us - past.died_us >= LOOP_US:
+                past.exits = 0
+        elif action == "die" and time_us > past.died_us:
+            # A replay tells of exits again that were counted.
+            by_itself = code != 0 and not self._was_asked(past, time_us)
+            again = past.exits if time_us - past.died_us < LOOP_US else 0
+            past.exits = again + 1 if by_itself else 0
+            past.died_us = time_us

@@ -1,0 +1,138 @@
+"""Why containers died."""
+
+from __future__ import annotations
+
+import attrs
+from twisted.trial.unittest import SynchronousTestCase
+
+from stationd.narration import narrate
+from stationd.records import Level, Observation
+from stationd_plugins.docker.deaths import ASKED_US, LOOP_US, Deaths
+from stationd_plugins.docker.decode import origin_of
+from tests.test_narration import ID
+
+S = 1_000_000
+
+
+def happened(action: str, at_us: int, **details: object) -> Observation:
+    return Observation(
+        time_us=at_us,
+        type="docker",
+        subject="container",
+        action=action,
+        id=ID,
+        name="one",
+        details=details,
+        origin=origin_of(at_us * 1000, "container", action, ID),
+    )
+
+
+class DeathTests(SynchronousTestCase):
+    """What came before an exit, and what is said of it."""
+
+    def setUp(self) -> None:
+        self.deaths = Deaths([])
+
+    def said(self, *observations: Observation) -> list[tuple[Level, str]]:
+        """The sentences for them, without the container."""
+        found: list[tuple[Level, str]] = []
+        for one in observations:
+            for draft in narrate(self.deaths.explain(one)).log:
+                found.append((draft.level, draft.text.partition(" (docker")[0]))
+        return found
+
+    def last(self, *observations: Observation) -> tuple[Level, str]:
+        return self.said(happened("start", 1 * S), *observations)[-1]
+
+    def test_by_itself(self) -> None:
+        for code, expected in (
+            (0, (Level.INFO, "Container exited by itself with code 0")),
+            (1, (Level.WARN, "Container exited by itself with code 1")),
+            (139, (Level.WARN, "Container was ended by SIGSEGV, code 139")),
+            (255, (Level.WARN, "Container exited by itself with code 255")),
+        ):
+            self.deaths = Deaths([])
+            self.assertEqual(self.last(happened("die", 2 * S, exitCode=code)), expected)
+
+    def test_as_asked(self) -> None:
+        kill = happened("kill", 2 * S, signal="SIGTERM")
+        asked = (Level.INFO, "Container exited as asked with code 143")
+        self.assertEqual(self.last(kill, happened("die", 3 * S, exitCode=143)), asked)
+
+    def test_long_after_a_signal_or_a_harmless_one(self) -> None:
+        itself = (Level.WARN, "Container exited by itself with code 1")
+        for signal, at_us in (("SIGTERM", 2 * S + ASKED_US), ("SIGHUP", 3 * S)):
+            self.deaths = Deaths([])
+            kill = happened("kill", 2 * S, signal=signal)
+            self.assertEqual(self.last(kill, happened("die", at_us, exitCode=1)), itself)
+
+    def test_a_signal_to_the_run_before_does_not_count(self) -> None:
+        self.said(happened("kill", 0, signal="SIGKILL"), happened("die", 1, exitCode=137))
+        died = happened("die", 2 * S, exitCode=137)
+        self.assertEqual(self.last(died), (Level.WARN, "Container was ended by SIGKILL, code 137"))
+
+    def test_a_signal_that_is_recorded_already(self) -> None:
+        self.deaths = Deaths([origin_of(2 * S * 1000, "container", "kill", ID), "lxc:x", ""])
+        died = happened("die", 3 * S, exitCode=137)
+        self.assertEqual(self.said(died), [(Level.INFO, "Container exited as asked with code 137")])
+
+    def test_out_of_memory(self) -> None:
+        oom = happened("oom", 2 * S)
+        died = self.deaths.explain(happened("start", 1 * S))
+        self.deaths.explain(oom)
+        died = self.deaths.explain(happened("die", 3 * S, exitCode=137))
+        self.assertEqual(died.details["oom"], True)
+        words = "Container was killed by the kernel, out of memory"
+        (draft,) = narrate(died).log
+        self.assertEqual((draft.level, draft.text.partition(" (")[0]), (Level.ERROR, words))
+        # A child was killed, and the container ended well.
+        died = self.deaths.explain(happened("die", 4 * S, exitCode=0))
+        self.assertEqual(died.details["oom"], False)
+
+    def test_the_limit_is_said(self) -> None:
+        for limit, said in ((16 << 20, "16 MiB"), (3 << 29, "1.5 GiB"), (500, "500 bytes")):
+            died = happened("die", 1, exitCode=137, oom=True, asked=False, limit=limit)
+            self.assertIn(f"out of memory, limit {said} (", narrate(died).log[0].text)
+
+    def test_a_loop_is_said_at_round_numbers(self) -> None:
+        said: list[str] = []
+        for n in range(1, 1200):
+            life = (happened("start", n * 20 * S), happened("die", n * 20 * S + S, exitCode=1))
+            said += [text for _, text in self.said(*life)]
+        plain = ["Start container", "Container exited by itself with code 1"]
+        self.assertEqual(said[:7], [*plain * 3, "Start container"])
+        self.assertEqual(
+            said[7:],
+            [
+                f"Container keeps ending: {n} exits, each soon after the last, this one with code 1"
+                for n in (4, 10, 100, 1000)
+            ],
+        )
+
+    def test_a_loop_ends(self) -> None:
+        def loop(at_us: int) -> None:
+            for n in range(10):
+                self.said(happened("start", at_us + n * S), happened("die", at_us + n * S + 1))
+
+        itself = "Container exited by itself with code 1"
+        for end in (
+            [],
+            [happened("start", 20 * S), happened("die", 21 * S, exitCode=0)],
+            [happened("start", 20 * S), happened("kill", 21 * S), happened("die", 22 * S)],
+        ):
+            self.deaths = Deaths([])
+            loop(0)
+            self.said(*end)
+            later = 30 * S if end else 9 * S + LOOP_US + 1
+            said = self.said(happened("start", later), happened("die", later + 1, exitCode=1))
+            self.assertEqual([text for _, text in said], ["Start container", itself])
+
+    def test_a_replay_counts_nothing_twice(self) -> None:
+        exits = [happened("die", n * S, exitCode=1) for n in range(1, 4)]
+        for _ in range(3):
+            for one in exits:
+                self.assertNotIn("exits", self.deaths.explain(one).details)
+
+    def test_what_is_inferred_is_not_explained(self) -> None:
+        died = attrs.evolve(happened("die", 2 * S, exitCode=1), inferred=True)
+        self.assertEqual(self.last(died), (Level.WARN, "Container exited with code 1"))
