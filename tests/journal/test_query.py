@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Iterator
 from typing import Any
 
 from hypothesis import given, settings
@@ -20,6 +21,7 @@ from stationd.journal.search import Needle, trigram_filter
 from stationd.journal.store import Store
 from stationd.records import Draft, Level, Record
 from stationd.testing import wanted
+from tests.contracts.journal import draft
 
 DOCKER = [f"docker/{n:02d}" + "ab" * 31 for n in range(20)]
 LXC = ["lxc/web", "lxc/web2", "lxc/" + "long" * 10, "lxc/" + "long" * 11, ""]
@@ -163,6 +165,101 @@ class QueryTests(SynchronousTestCase):
         ):
             self.assertEqual(self.select(query, BlockCache()), [])
             self.assertEqual(reads, [], query)
+
+
+class BesideTests(SynchronousTestCase):
+    """Queries that are under way while others run and more is committed."""
+
+    def setUp(self) -> None:
+        self.patch(segment, "SPAN_RECORDS", 40)
+        self.patch(segment, "PIECE_BYTES", 500)
+        self.directory = self.mktemp()
+        self.store = Store(self.directory, 1 << 20, Disk(), lambda: 5, itertools.count(9).__next__)
+        self.addCleanup(self.store.close)
+
+    def test_each_sees_what_there_was_when_it_began(self) -> None:
+        for seed in range(30):
+            rng = random.Random(seed)
+            cache = BlockCache(rng.choice((1, 10_000, 1 << 20)))
+            # Of each: the last number when it began, its order, what it has found.
+            running: list[tuple[int, bool, list[int], Iterator[list[Record]]]] = []
+            ended = 0
+            for turn in range(1000):
+                if rng.random() < 0.1 and turn < 500:
+                    first = self.store.view.last + 1
+                    given = range(first, first + rng.randrange(1, 15))
+                    self.store.commit([draft(f"{n}", time_us=n) for n in given])
+                    # Somebody looks at the newest.
+                    page = select(self.store.view, Query(limit=20), cache)
+                    newest = [record.number for records in page for record in records]
+                    self.assertEqual(newest[0], given[-1])
+                elif rng.random() < 0.1 and turn < 500:
+                    oldest = rng.random() < 0.5
+                    query = Query(
+                        after=self.store.view.last - 100,
+                        oldest_first=oldest,
+                        time_start_us=rng.choice((None, 0)),
+                    )
+                    under_way = select(self.store.view, query, cache)
+                    running.append((self.store.view.last, oldest, [], under_way))
+                elif running:
+                    at = rng.randrange(len(running))
+                    last, oldest, numbers, found = running[at]
+                    records = next(found, None)
+                    if records is not None:
+                        self.assertTrue(all(r.text == str(r.number) for r in records))
+                        numbers += [record.number for record in records]
+                        continue
+                    running.pop(at)
+                    ended += 1
+                    expected = list(range(max(1, last - 99), last + 1))
+                    self.assertEqual(numbers, expected if oldest else expected[::-1], seed)
+            self.assertGreater(ended, 20)
+            self.assertEqual(self.store.status().damage, (), seed)
+
+    def test_a_query_does_not_keep_what_was_removed(self) -> None:
+        cache = BlockCache()
+        self.store.commit([draft("x" * 400) for _ in range(90)])
+        under_way = select(self.store.view, Query(), cache)
+        next(under_way)
+        self.store.clear(9)
+        cache.keep(self.store.view.segments)
+        self.assertEqual(sum(map(len, under_way)) > 0, True)
+        self.assertEqual(cache.size_bytes(), 0)
+
+
+class NameTests(SynchronousTestCase):
+    """As many and as long names as can be."""
+
+    def check(self, given: list[Draft], blocks: int) -> None:
+        directory = self.mktemp()
+        store = Store(directory, 1, Disk(), lambda: 5, itertools.count(9).__next__)
+        self.addCleanup(store.close)
+        store.commit(given)
+        store.commit([draft("the next segment")])
+        for sealed in (False, True):
+            if sealed:
+                segment_ = store.sealable()
+                assert segment_ is not None
+                store.adopt(segment_, seal.seal(store.disk, segment_, lambda: None))
+                self.assertEqual(len(store.view.segments[-2].parts), blocks)
+            found = [
+                r.category
+                for rs in select(store.view, Query(oldest_first=True), BlockCache())
+                for r in rs
+            ]
+            self.assertEqual(found[:-1], [one.category for one in given])
+            self.assertEqual(store.status().damage, ())
+
+    def test_long_ones_fit_into_frames(self) -> None:
+        for letter in "xü":
+            names = [f"{n:05d}" + letter * 251 for n in range(1024)]
+            self.check([draft(category=name, user=name) for name in names], 1)
+
+    def test_many_ones_make_more_blocks(self) -> None:
+        numbers = range(30_000)
+        given = [draft(category=f"c{n}", user=f"u{n}", container=f"lxc/{n}") for n in numbers]
+        self.check(given, 2)
 
 
 class FilterTests(SynchronousTestCase):

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.errors import JournalTooNew, JournalUnreadable, JournalUnwritable
 from stationd.interfaces import Query, Retention
+from stationd.journal import retention
 from stationd.journal.cache import BlockCache
 from stationd.journal.disk import Disk
 from stationd.journal.format import FILE_HEADER, SegmentName, pack_file_header, unpack_file_header
@@ -344,6 +345,33 @@ class FailureTests(RecoveryCase):
 
         self.patch(self.disk, "read", fails)
         self.assertEqual(self.texts(store), ["three"])
+
+    def test_clearing_that_was_cut_short_takes_what_was_kept_too(self) -> None:
+        store = self.open()
+        store.commit([draft("one")])
+        (path,) = self.paths()
+        for suffix in (".100.broken", ".damaged", ".damaged2"):
+            with open(path + suffix, "wb") as file:
+                file.write(b"kept")
+        self.disk.failing["unlink"] = OSError(errno.EIO, "Input/output error")
+        store.clear(9)
+        self.release(store)
+        self.disk.failing.clear()
+        with open(path + ".damaged", "wb") as file:
+            file.write(b"kept")
+        self.open()
+        kept = [n for n in os.listdir(self.directory) if "damaged" in n or "broken" in n]
+        self.assertEqual(kept, [])
+
+    def test_no_more_segments_are_kept_than_may_be_open(self) -> None:
+        self.patch(retention, "MAX_SEGMENTS", 5)
+        store = self.open(segment_bytes=1)
+        for number in range(9):
+            store.commit([draft(f"{number}")])
+        kept = Retention(now_us=5, max_age_us=None, max_bytes=1 << 30)
+        self.assertGreater(store.vacuum(kept), 0)
+        self.assertEqual(len(store.view.segments), 5)
+        self.assertEqual(store.vacuum(kept), 0)
 
     def test_retention_takes_broken_tails_with_their_segment(self) -> None:
         self.write("one")

@@ -10,7 +10,10 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from twisted.trial.unittest import SynchronousTestCase
+
 from stationd.records import Level, Record
+from stationd.web.routes_log import _csv, _lines
 from tests.contracts.journal import draft
 from tests.web.station import StationCase
 
@@ -191,6 +194,14 @@ class CsvTests(StationCase):
         exported = self.call("GET", "/api/v1/log/export").body.decode()
         rows = list(csv.reader(io.StringIO(exported, newline="")))
         self.assertEqual([row[4] for row in rows[1:]], texts)
+
+
+class StepTests(SynchronousTestCase):
+    """Exports let others run."""
+
+    def test_even_if_they_find_nothing(self) -> None:
+        for chunks in (_csv(iter([[], [], []])), _lines(iter([[], [], []]))):
+            self.assertEqual(len([chunk for chunk in chunks if not chunk]), 3)
 
 
 class PostTests(StationCase):

@@ -162,6 +162,11 @@ class Columns:
         return self._runs[0][1]
 
     @property
+    def different(self) -> int:
+        """How many names there are."""
+        return len(self._index)
+
+    @property
     def last(self) -> int:
         """The number of the last record."""
         row, first = self._runs[-1]

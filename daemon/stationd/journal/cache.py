@@ -21,14 +21,22 @@ class BlockCache:
 
     def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
         self._max_bytes = max_bytes
+        self._wanted: frozenset[BlockSource] | None = None
         self._blocks: collections.OrderedDict[tuple[BlockSource, int], Block] = (
             collections.OrderedDict()
         )
 
-    def get(self, segment: BlockSource, part: Part) -> Block:
-        """A block of a segment, with all that the part now says is in it."""
+    def get(self, segment: BlockSource, part: Part, held: Block | None) -> Block:
+        """A block of a segment, with some more of what the part says is in it.
+
+        @param held: what an earlier call gave.
+        """
         key = (segment, part.first)
-        block = self._blocks[key] = segment.block(part, self._blocks.get(key))
+        block = segment.block(part, self._blocks.get(key) or held)
+        if self._wanted is not None and segment not in self._wanted:
+            # A query that began before its file was removed: it goes with the query.
+            return block
+        self._blocks[key] = block
         self._blocks.move_to_end(key)
         # Blocks grow while they are used, so the bound is looked at before the next.
         excess = self.size_bytes() - self._max_bytes
@@ -42,6 +50,8 @@ class BlockCache:
         return sum(block.size_bytes for block in self._blocks.values())
 
     def keep(self, segments: Collection[BlockSource]) -> None:
-        """Let go of the blocks of all other segments, and so of their files."""
+        """Let go of the blocks of all other segments, and so of their files, now and
+        from now on."""
+        self._wanted = frozenset(segments)
         for key in [key for key in self._blocks if key[0] not in segments]:
             del self._blocks[key]

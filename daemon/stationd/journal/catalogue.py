@@ -65,7 +65,11 @@ def _load(disk: IDisk, directory: str, names: frozenset[str]) -> Catalogue:
     found = [parsed for name in names if (parsed := SegmentName.parse(name))]
     # The sealed form of a segment comes before the one it was made of.
     found.sort(key=lambda name: (name.sequence, name.suffix != SEALED))
-    remove = [name for name in names if name.endswith(UNFINISHED)]
+    remove = [
+        name
+        for name in names
+        if name.endswith(UNFINISHED) or ((of := SegmentName.kept(name)) and of.first <= through)
+    ]
     segments: list[Segment | SealedSegment] = []
     for parsed in found:
         if parsed.first <= through:

@@ -20,7 +20,8 @@ def batches(drafts: Sequence[Draft]) -> Iterator[Sequence[Draft]]:
     """Drafts, as many at a time as a frame takes."""
     begin = characters = 0
     for index, draft in enumerate(drafts):
-        length = len(draft.text) + len(draft.origin) + len(draft.container)
+        length = sum(map(len, (draft.text, draft.origin, draft.container)))
+        length += len(draft.category) + len(draft.user)
         characters += length
         if index > begin and (characters > FRAME_CHARACTERS or index - begin == FRAME_ROWS):
             yield drafts[begin:index]

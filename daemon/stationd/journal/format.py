@@ -74,6 +74,15 @@ class SegmentName:
         return self.stem + self.suffix
 
     @classmethod
+    def kept(cls, name: str) -> SegmentName | None:
+        """Whose broken tail or damaged copy a file is, C{None} if it is none."""
+        for suffix in (ROWS, SEALED):
+            stem, found, rest = name.partition(suffix)
+            if found and rest.startswith(".") and not rest.endswith(".new"):
+                return cls.parse(stem + suffix)
+        return None
+
+    @classmethod
     def parse(cls, name: str) -> SegmentName | None:
         """The parts of a file name, C{None} if it is not a segment's."""
         stem, dot, suffix = name.partition(".")

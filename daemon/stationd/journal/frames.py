@@ -176,7 +176,12 @@ def _unpack_rows(payload: bytes, records: int) -> Rows:
 
 
 def pack_frame(payload: bytes, header: FrameHeader, salt: int) -> bytes:
-    """A frame: header (its C{length} and C{checksum} are worked out here) and payload."""
+    """A frame: header (its C{length} and C{checksum} are worked out here) and payload.
+
+    @raise ValueError: the payload is longer than any reader takes.
+    """
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise ValueError(f"a frame of {len(payload)} bytes")
     body = FRAME_HEADER.pack(
         FRAME_MARKER,
         header.kind,

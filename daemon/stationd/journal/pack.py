@@ -32,6 +32,9 @@ BLOCK_RECORDS = 32768
 """Records in a block. Fewer make questions about one container slower, which have to
 look into each block: half of it by a third."""
 
+MAX_NAMES = 1 << 16
+"""Different categories, users and containers in a block: two bytes tell which."""
+
 MAX_SPAN = 1 << 16
 """From the first number of a block to the one after its last: two bytes tell which it is
 even if damage has taken some of the records."""

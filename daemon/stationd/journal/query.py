@@ -73,10 +73,10 @@ def select(view: View, query: Query, cache: BlockCache) -> Iterator[list[Record]
             skip -= part.records
             continue
         try:
-            block = cache.get(segment, part)
+            block = cache.get(segment, part, None)
             while not block.holds(part):
                 yield []
-                block = cache.get(segment, part)
+                block = cache.get(segment, part, block)
             found = plan.find(block, part)
             passed = min(skip, len(found))
             skip -= passed
@@ -179,16 +179,18 @@ class _Plan:
         containers = wanted.pop(CONTAINERS, None)
         places: Places = ALL if containers is None else block.of(containers)
         masks: list[npt.NDArray[np.bool_]] = []
-        if part.first < self._least or part.last > self._greatest:
+        # A block of the newest records may have got more than the summary speaks of.
+        other = block.records != part.records
+        if other or part.first < self._least or part.last > self._greatest:
             numbers = block.numbers(places)
             masks.append((numbers >= self._least) & (numbers <= self._greatest))
         for field, codes in wanted.items():
             masks.append(_among(block.codes(field, places), codes))
         if self._levels is not None:
             masks.append(_among(block.levels(places), self._levels))
-        if self._start_us is not None and part.min_us < self._start_us:
+        if self._start_us is not None and (other or part.min_us < self._start_us):
             masks.append(block.times(places) >= self._start_us)
-        if self._end_us is not None and part.max_us > self._end_us:
+        if self._end_us is not None and (other or part.max_us > self._end_us):
             masks.append(block.times(places) <= self._end_us)
         mask = np.logical_and.reduce(masks) if masks else None
         if self._needle is not None:

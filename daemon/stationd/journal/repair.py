@@ -126,10 +126,11 @@ def _readable(segment: AnySegment) -> Iterator[tuple[int, Rows]]:
             yield from _readable_in(segment, part)
         return
     for span in segment.parts:
-        for first, rows, _ in segment.frames(span, span.offset, span.end - span.offset):
-            with contextlib.suppress(*_BAD):
-                check_rows(rows)
-                yield first, rows
+        with contextlib.suppress(Unreadable):
+            for first, rows, _ in segment.frames(span, span.offset, span.end - span.offset):
+                with contextlib.suppress(*_BAD):
+                    check_rows(rows)
+                    yield first, rows
 
 
 def _readable_in(segment: SealedSegment, part: Summary) -> Iterator[tuple[int, Rows]]:

@@ -19,7 +19,7 @@ from stationd.journal.format import (
     pack_file_header,
 )
 from stationd.journal.frames import Rows
-from stationd.journal.pack import BLOCK_RECORDS, BLOCK_TEXT_BYTES, MAX_SPAN, pack_block
+from stationd.journal.pack import BLOCK_RECORDS, BLOCK_TEXT_BYTES, MAX_NAMES, MAX_SPAN, pack_block
 from stationd.journal.segment import Segment
 
 
@@ -94,6 +94,7 @@ def gathered(frames: Iterable[tuple[int, Rows]], pause: Callable[[], None]) -> I
             columns.records + count > BLOCK_RECORDS
             or columns.text_bytes >= BLOCK_TEXT_BYTES
             or first + count - columns.first > MAX_SPAN
+            or columns.different + len(rows.names) > MAX_NAMES
         ):
             yield columns
             pause()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable, Collection
 
 from twisted.logger import Logger
 
+from stationd.journal.block import Unreadable
 from stationd.journal.disk import IDisk
 from stationd.journal.seal import seal
 from stationd.journal.segment import Segment
@@ -43,7 +45,9 @@ class Sealer:
         self._adopt = adopt
         self._stopping = False
         self._busy = False
-        self._given_up: list[Segment] = []
+        self._again = False
+        # Weak: retention may remove what was given up.
+        self._given_up: weakref.WeakSet[Segment] = weakref.WeakSet()
         self._worker = worker(self._work)
 
     def wake(self) -> None:
@@ -56,6 +60,7 @@ class Sealer:
         self._worker.stop()
 
     def _work(self) -> None:
+        self._again = self._busy
         segment = None if self._stopping or self._busy else self._sealable(self._given_up)
         if segment is None:
             return
@@ -63,14 +68,15 @@ class Sealer:
             path = seal(self._disk, segment, self._pause)
         except _Stopped:
             return
-        except OSError as error:
+        except (OSError, Unreadable) as error:
             # Nothing is lost: the segment stays as it is. The next one that is
             # finished gives another occasion.
             self._log.warn("{path} could not be sealed: {error}", path=segment.path, error=error)
             return
         except Exception:  # noqa: BLE001 - the outermost edge of this thread
-            self._given_up.append(segment)
+            self._given_up.add(segment)
             self._log.failure("{path} could not be sealed", path=segment.path)
+            self.wake()
             return
         self._busy = True
         self._adopt(segment, path, self._done)
@@ -82,5 +88,5 @@ class Sealer:
 
     def _done(self, adopted: bool) -> None:
         self._busy = False
-        if adopted:
+        if adopted or self._again:
             self.wake()

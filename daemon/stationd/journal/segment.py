@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from stationd.errors import JournalTooNew
-from stationd.journal.block import Block, Columns, Part
+from stationd.journal.block import Block, Columns, Part, Unreadable
 from stationd.journal.disk import IDisk
 from stationd.journal.format import (
     COLUMN_FRAMES,
@@ -122,7 +122,6 @@ class Segment:
             self.end, self.end + size, header.first, header.records, header.min_us, header.max_us
         )
         self.end += size
-        self.records += header.records
         self.last = header.first + header.records - 1
         self.min_us = min(self.min_us, header.min_us)
         self.max_us = max(self.max_us, header.max_us)
@@ -145,6 +144,8 @@ class Segment:
             )
         else:
             self.parts.append(span)
+        # Last: whoever sees that there are records finds them.
+        self.records += header.records
 
     def scan(self, below: int | None) -> int:
         """Read the whole file and make the index afresh.
@@ -187,6 +188,9 @@ class Segment:
         """See L{stationd.journal.block.BlockSource}. What has gone bad since the
         scan, or cannot be read, is left out, and reported."""
         columns = known if isinstance(known, Columns) else Columns(part.offset)
+        if columns.holds(part):
+            # It may hold more: another query has seen a later commit.
+            return columns
         for first, rows, end in self.frames(part, columns.end, PIECE_BYTES):
             columns.extend(first, rows)
             columns.end = end
@@ -198,14 +202,14 @@ class Segment:
         is left out, and reported: a frame without records.
 
         @param size: how many bytes of them.
+        @raise Unreadable: the disk does not give them; it may another time.
         """
         end = min(part.end, begin + max(size, FRAME_HEADER.size + MAX_PAYLOAD_BYTES))
         try:
             raw = self._disk.read(self._fd, end - begin, begin)
         except OSError as error:
             self.spoiled(part, error.strerror or str(error))
-            yield part.first, NO_ROWS, part.end
-            return
+            raise Unreadable() from error
         offset = 0
         while offset < min(size, len(raw)):
             header = unpack_frame_header(raw, offset, self.name.salt)

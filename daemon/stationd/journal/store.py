@@ -274,7 +274,9 @@ class Store:
         try:
             names = self.disk.names(self._directory)
             for segment in segments:
-                for name in sorted(name for name in names if name.startswith(segment.name.stem)):
+                # The segment itself last, so that nothing that was kept of it is left.
+                gone = [name for name in names if name.startswith(segment.name.stem)]
+                for name in sorted(gone, key=len, reverse=True):
                     self.disk.unlink(os.path.join(self._directory, name))
                 removed += 1
             self.disk.sync_directory(self._directory)

@@ -93,7 +93,11 @@ def date(time_us: int) -> str:
 
 def _csv(found: Iterator[list[Record]]) -> Iterator[bytes]:
     yield (",".join(HEADER) + "\n").encode()
-    for records in filter(None, found):
+    for records in found:
+        if not records:
+            # A chance for others to run.
+            yield b""
+            continue
         yield "".join(
             f"{date},{LEVELS[r.level]},{_name(r.category)},{_name(r.user)},{_quoted(r.text)}\n"
             for date, r in zip(dates([r.time_us for r in records]), records, strict=True)
