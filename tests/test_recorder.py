@@ -64,6 +64,7 @@ class RecorderTests(SynchronousTestCase):
             lambda: 99,
             self.changes.append,
             self.lives.append,
+            lambda type: self.lives.append(f"{type} catches up"),
         )
 
     def records(self, journal: MemoryJournal) -> list[Record]:
@@ -192,8 +193,9 @@ class RecorderTests(SynchronousTestCase):
         self.successResultOf(done)
 
     def test_a_source_that_is_live_is_passed_on(self) -> None:
+        self.recorder.connected("docker")
         self.recorder.live("docker")
-        self.assertEqual(self.lives, ["docker"])
+        self.assertEqual(self.lives, ["docker catches up", "docker"])
 
     def test_what_is_known_comes_from_the_journal_until_there_is_a_listing(self) -> None:
         self.assertEqual(self.recorder.known("docker"), Known(containers=(), newest_us=0))

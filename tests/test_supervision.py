@@ -85,7 +85,10 @@ class SupervisorTests(SynchronousTestCase):
         self.fail_with(SourceAbsent("no socket"))
         self.assertEqual(self.state(), ("absent", "no socket"))
         self.clock.advance(LONGEST_DELAY)
+        self.supervisor.connected()
+        self.assertEqual(self.state(), ("catching up", ""))
         self.supervisor.live()
+        self.supervisor.connected()
         self.assertEqual(self.state(), ("live", ""))
         self.stop()
 

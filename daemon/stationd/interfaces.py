@@ -199,6 +199,9 @@ class IRecorder(Interface):
     def note(level: Level, text: str) -> Deferred[None]:
         """Put a sentence about the source itself into the log."""
 
+    def connected(type: str) -> None:
+        """The source of this type has found what it watches, and catches up."""
+
     def live(type: str) -> None:
         """The source of this type has caught up, and follows what happens."""
 
@@ -209,9 +212,9 @@ class ISource(Interface):
     type = Attribute("C{'docker'} or C{'lxc'}: the type of every observation it makes.")
 
     def follow(recorder: IRecorder) -> Deferred[None]:
-        """Watch until it is not possible any more, telling the recorder: first what
-        happened while nobody looked, then a listing, then L{IRecorder.live}, then
-        what happens. Called again after it failed, never while it runs.
+        """Watch until it is not possible any more, telling the recorder: that it is
+        L{IRecorder.connected}, what happened while nobody looked, a listing, then
+        L{IRecorder.live}, then what happens. Called again after it failed, never while it runs.
 
         The Deferred never fires with a result. Cancelling it stops the source; it
         then fires with L{CancelledError} once its threads and files are released.

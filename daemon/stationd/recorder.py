@@ -69,7 +69,8 @@ class Recorder:
     """Narrates, appends, and tells, each after the other has succeeded.
 
     @param told: called with each L{Change} of the registry, after the commit.
-    @param live: called with the type of a source that has caught up.
+    @param live: called with the type of a source that has caught up, C{connected} of
+        one that is about to.
     """
 
     _log = Logger()
@@ -83,6 +84,7 @@ class Recorder:
         now_us: Callable[[], int],
         told: Callable[[Change], None],
         live: Callable[[str], None],
+        connected: Callable[[str], None],
     ) -> None:
         events = _newest(event)
         self._logs = _Once(log, _newest(log))
@@ -98,6 +100,7 @@ class Recorder:
         self._now_us = now_us
         self._told = told
         self._live = live
+        self._connected = connected
         self._turn = DeferredLock()
 
     def observe(self, observations: Sequence[Observation]) -> Deferred[None]:
@@ -171,6 +174,10 @@ class Recorder:
         self._newest_us[type] = max(self._newest_us.get(type, 0), observation.time_us)
         if type not in self._listed:
             self._recalled.apply(observation)
+
+    def connected(self, type: str) -> None:
+        """See L{IRecorder.connected}."""
+        self._connected(type)
 
     def live(self, type: str) -> None:
         """See L{IRecorder.live}."""

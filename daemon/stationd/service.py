@@ -65,7 +65,16 @@ class Station(MultiService):
         feed = Feed(event.status().last)
         self._sources = Sources()
         waits = Waits(reactor, containers, self._sources.find)
-        recorder = Recorder(log, event, containers, feed, now_us, waits.changed, self._sources.live)
+        recorder = Recorder(
+            log,
+            event,
+            containers,
+            feed,
+            now_us,
+            waits.changed,
+            self._sources.live,
+            self._sources.connected,
+        )
         self._journals.removed = lambda sentence: recorder.note(Level.INFO, sentence)
         for source in made:
             self._sources.add(source, Supervisor(reactor, source, recorder, recorder.note))

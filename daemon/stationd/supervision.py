@@ -27,11 +27,13 @@ HEALTHY_AFTER = 10.0
 
 
 class SourceState(enum.Enum):
-    """What a source is doing. C{connecting}: before it has caught up. C{live}: it
-    follows what happens. C{absent}: there is nothing to watch. C{failed}: it ended
-    or could not start, for a reason that is shown. All but C{live} try again."""
+    """What a source is doing. C{connecting}: before it has found what it watches.
+    C{catching up}: it looks at what happened before. C{live}: it follows what
+    happens. C{absent}: there is nothing to watch. C{failed}: it ended or could not
+    start, for a reason that is shown. The last two try again."""
 
     CONNECTING = "connecting"
+    CATCHING_UP = "catching up"
     LIVE = "live"
     ABSENT = "absent"
     FAILED = "failed"
@@ -61,6 +63,7 @@ class Supervisor(Service):
         self.type: str = source.type
         self.state = SourceState.CONNECTING
         self.reason = ""
+        self._before = (self.state, self.reason)
         self._lost = False
         self._delay = FIRST_DELAY
         self._live_since: float | None = None
@@ -79,6 +82,12 @@ class Supervisor(Service):
         following = self._following or succeed(None)
         following.cancel()
         return following.addBoth(lambda _: self._source.close())
+
+    def connected(self) -> None:
+        """The source says that it is about to catch up."""
+        if self.state is not SourceState.LIVE:
+            self._before = (self.state, self.reason)
+            self.state, self.reason = SourceState.CATCHING_UP, ""
 
     def live(self) -> None:
         """The source says that it has caught up."""
@@ -119,6 +128,8 @@ class Supervisor(Service):
     def _say(self, state: SourceState, reason: str) -> None:
         """Tell the operator what has changed, once and not at every attempt."""
         before = (self.state, self.reason)
+        if self.state is SourceState.CATCHING_UP:
+            before = self._before
         self.state, self.reason = state, reason
         if before[0] is SourceState.LIVE:
             self._lost = True
@@ -146,6 +157,10 @@ class Sources(MultiService):
     def live(self, type: str) -> None:
         """See L{IRecorder.live}."""
         self._supervisors[type].live()
+
+    def connected(self, type: str) -> None:
+        """See L{IRecorder.connected}."""
+        self._supervisors[type].connected()
 
     def states(self) -> dict[str, dict[str, str]]:
         """What each source is doing, and why, by type."""

@@ -108,6 +108,7 @@ class StationCase(SynchronousTestCase):
             lambda: 1432022743_500000,
             self.waits.changed,
             lambda type: None,
+            lambda type: None,
         )
         self.users = self.mktemp()
         accounts = [Account("admin", "admin", CHEAP), Account("reader", "user", CHEAP)]

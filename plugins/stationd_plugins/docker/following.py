@@ -93,6 +93,7 @@ class Following:
         then what happened since: so that the newest word about a container is
         always the last one, whatever the clocks say."""
         await self._stream.opened
+        self._recorder.connected(TYPE)
         before: list[object] = []
         for _ in range(QUIET_ROUNDS):
             await deferLater(self._source.reactor, QUIET)

@@ -190,6 +190,7 @@ class Following:
         self._watch(found, directories)
         if not self._begun:
             self._begun = True
+            self._recorder.connected(TYPE)
             known = self._recorder.known(TYPE)
             now_us = self._source.now_us()
             happened = tracker.begin(found, known.containers, known.newest_us, now_us)
