@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TESTS ?= tests
 
-.PHONY: help run test unit lint bench clean
+.PHONY: help run test unit lint bench chaos clean
 
 help:
 	@echo "make run    install into $(VENV) and run stationd in the foreground, its state in ./var"
@@ -15,6 +15,7 @@ help:
 	@echo "make unit   only the tests that need no Docker and no LXC"
 	@echo "make lint   style, types, layers"
 	@echo "make bench  speed and memory beside SQLite and journald, as a table; ten minutes, 4 GB of disk"
+	@echo "make chaos  two minutes of containers, engine and daemon being killed at random (STATIOND_CHAOS_SECONDS)"
 	@echo "make clean  remove what the others made, except ./var"
 
 run: $(VENV)/run.stamp
@@ -32,6 +33,9 @@ lint: $(VENV)/test.stamp
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m twisted.trial tests.test_layers
+
+chaos: $(VENV)/test.stamp
+	@$(BIN)/python -m tests.functional.lab $(BIN)/python -m twisted.trial tests.functional.chaos
 
 bench: $(VENV)/test.stamp
 	@$(BIN)/python -m benchmarks $(BENCH)

@@ -127,6 +127,27 @@ class DeathTests(SynchronousTestCase):
             said = self.said(happened("start", later), happened("die", later + 1, exitCode=1))
             self.assertEqual([text for _, text in said], ["Start container", itself])
 
+    def test_an_end_that_nobody_told(self) -> None:
+        destroyed = happened("destroy", 9 * S)
+        self.assertIs(self.deaths.lost_end(destroyed), None, "nothing is known of it")
+        for life, lost in (
+            ([("start", 1 * S)], True),
+            ([("start", 1 * S), ("die", 2 * S)], False),
+            ([("start", 1 * S), ("die", 2 * S), ("start", 3 * S)], True),
+            # The engine told of the start after the end.
+            ([("die", 2 * S), ("start", 2 * S + 16_000)], False),
+        ):
+            self.deaths = Deaths([])
+            for action, at_us in life:
+                self.deaths.explain(happened(action, at_us))
+            found = self.deaths.lost_end(destroyed)
+            self.assertEqual(found is not None, lost, life)
+            if found:
+                self.assertEqual((found.action, found.inferred), ("die", True))
+                self.assertEqual(found.origin, f"docker:{9 * S * 1000 - 1}:c:die:{ID[:12]}")
+            self.deaths.explain(destroyed)
+            self.assertIs(self.deaths.lost_end(destroyed), None, "told once")
+
     def test_a_replay_counts_nothing_twice(self) -> None:
         exits = [happened("die", n * S, exitCode=1) for n in range(1, 4)]
         for _ in range(3):

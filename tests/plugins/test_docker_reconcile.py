@@ -108,6 +108,17 @@ class ScenarioTests(SynchronousTestCase):
         found = seen(STOPPED, 90, 301, 302)
         self.assertEqual(self.work_out(recorded, found), [("start", 301), ("die", 302)])
 
+    def test_a_start_that_was_told_after_the_end(self) -> None:
+        # The engine's event of the start is a millisecond later than the end.
+        recorded = [("create", 200), ("start", 201)]
+        found = seen(STOPPED, 200, 201, 201)
+        self.assertEqual(self.work_out(recorded, found, state=RUNNING), [("die", 201)])
+        origins = [origin(action, at) for action, at in recorded] + [self.told[0].origin]
+        self.assertGreater(self.told[0].origin, origins[1].replace("start", "die"))
+        listing = Listing(frozenset([ID]), [seen(RUNNING, 200, 300, 201)])
+        told = reconcile(listing, [container()], origins, SINCE, NOW)
+        self.assertEqual([one.action for one in told], ["start"])
+
     def test_pause_and_unpause(self) -> None:
         recorded = [("create", 90), ("start", 91)]
         self.assertEqual(

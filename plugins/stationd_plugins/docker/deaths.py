@@ -13,7 +13,7 @@ from collections.abc import Collection
 import attrs
 
 from stationd.records import Observation
-from stationd_plugins.docker.decode import SHORT, signal_name
+from stationd_plugins.docker.decode import SHORT, origin_of, signal_name, time_ns_of
 
 ASKED_US = 300 * 1_000_000
 """How long after a signal an exit is what was asked for: some stop slowly."""
@@ -24,6 +24,9 @@ HARMLESS = frozenset(["SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGCONT", "SI
 LOOP_US = 300 * 1_000_000
 """An exit within this time after another one belongs to the same loop: an engine waits
 for a minute at most before it starts a container again."""
+
+INVERSION_US = 50_000
+"""By how much the engine's event of a start can be later than that of the end."""
 
 LOOP = 4
 """So many exits make a loop."""
@@ -53,6 +56,7 @@ class Deaths:
     """
 
     def __init__(self, origins: Collection[str]) -> None:
+        self._recorded = origins
         self._past: dict[str, _Past] = {}
         recorded: list[tuple[int, str, str]] = []
         for origin in origins:
@@ -61,6 +65,25 @@ class Deaths:
                 recorded.append((int(parts[1]) // 1000, parts[3], parts[4]))
         for time_us, action, short in sorted(recorded):
             self._take(action, short, time_us, "", 0)
+
+    def lost_end(self, destroyed: Observation) -> Observation | None:
+        """The exit that must have come before a removal and that nobody told: an engine
+        that was killed does not tell of what ended meanwhile."""
+        past = self._past.get(destroyed.id[:SHORT])
+        if destroyed.action != "destroy" or destroyed.subject != "container" or past is None:
+            return None
+        if destroyed.origin in self._recorded:
+            # A replay.
+            return None
+        if past.started_us <= past.died_us + INVERSION_US:
+            return None
+        time_ns = time_ns_of(destroyed.origin) - 1
+        return attrs.evolve(
+            destroyed,
+            action="die",
+            inferred=True,
+            origin=origin_of(time_ns, "container", "die", destroyed.id),
+        )
 
     def explain(self, seen: Observation) -> Observation:
         """An observation with what is known about why: of an exit C{signal}, C{oom}

@@ -147,7 +147,11 @@ class Following:
         # What is asked of the engine here must not let what came later overtake it.
         await self._turn.acquire()
         try:
-            explained = [await self._explained(one) for one in seen]
+            explained: list[Observation] = []
+            for one in seen:
+                lost = self._deaths.lost_end(one)
+                explained += [lost] if lost else []
+                explained.append(await self._explained(one))
             recorded = self._recorder.observe(explained)
         finally:
             self._turn.release()

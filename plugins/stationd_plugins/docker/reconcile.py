@@ -95,6 +95,9 @@ def _of(
     if known is not None and known.name != container.name:
         yield tell("rename", now_ns, old=known.name)
     started, finished = missed("start", one.started_ns), missed("die", one.finished_ns)
+    if finished:
+        # Of one that lives for milliseconds the start is told after its end.
+        finished = max(finished, at("start") + 1)
     if runs and finished:
         # It has exited and runs again. When the run that ended began, nobody knows.
         if not running:

@@ -1,0 +1,168 @@
+"""Everything at once: containers come, go and are killed, the engine is stopped and killed,
+the daemon is killed, at random. At the end nothing is missing and nothing is there twice.
+
+C{make chaos} runs it. C{STATIOND_CHAOS_SECONDS} says how long, C{STATIOND_CHAOS_SEED}
+repeats a run as far as chance allows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+
+from twisted.trial.unittest import TestCase
+
+from stationd.interfaces import Query
+from stationd.journal.reader import Reader
+from tests.functional import lab
+from tests.functional.daemon import Daemon, eventually
+from tests.functional.engine import Engine
+
+SECONDS = float(os.environ.get("STATIOND_CHAOS_SECONDS", "120"))
+
+SCRIPTS = 3
+
+AFTER = {
+    "": {"create"},
+    "create": {"start", "destroy"},
+    "start": {"die"},
+    "die": {"start", "destroy"},
+    "destroy": set(),
+}
+"""What can follow what in the life of a container."""
+
+
+class DockerChaosTests(TestCase):
+    """An engine of our own."""
+
+    timeout = SECONDS + 240
+
+    def setUp(self) -> None:
+        self.seed = int(os.environ.get("STATIOND_CHAOS_SEED") or random.randrange(10**9))
+        self.engine = Engine()
+        self.addCleanup(self.engine.close)
+        self.engine.start()
+        os.makedirs(f"{self.engine.directory}/image")
+        lab.make_image(self.engine.url, f"{self.engine.directory}/image")
+        self.daemon = Daemon(docker=self.engine.url)
+        self.addCleanup(self.daemon.close)
+        self.daemon.start("docker")
+
+    def docker(self, *arguments: str) -> None:
+        """A docker command that may fail, as the engine may be down."""
+        command = ["docker", "-H", self.engine.url, *arguments]
+        subprocess.run(command, capture_output=True, check=False, timeout=60)
+
+    def script(self, index: int, until: float) -> None:
+        """Containers of one script, until it is time."""
+        rng = random.Random(self.seed + index)
+        count = 0
+        while time.monotonic() < until:
+            count += 1
+            name = f"c{index}-{count}"
+            run = ["run", "-d", "--network", "none", "--name", name]
+            forget = rng.random() < 0.5
+            kind = rng.random()
+            if kind < 0.4:
+                self.docker(*run, *(["--rm"] if forget else []), lab.IMAGE, "true")
+            elif kind < 0.5:
+                self.docker(*run, "-m", "16m", lab.IMAGE, "tail", "/dev/zero")
+            else:
+                self.docker(*run, lab.IMAGE, "sleep", "1000")
+                end: Callable[[], None] = rng.choice(
+                    (
+                        lambda name=name: self.docker("kill", name),
+                        lambda name=name: self.docker("stop", "-t", "0", name),
+                        lambda name=name: self.docker("restart", "-t", "0", name),
+                        lambda: None,
+                    )
+                )
+                end()
+            if forget:
+                self.docker("rm", "-f", name)
+            # An engine that is down refuses at once.
+            time.sleep(rng.uniform(0, 0.1))
+
+    def test_nothing_is_missed_and_nothing_twice(self) -> None:
+        rng = random.Random(self.seed)
+        until = time.monotonic() + SECONDS
+        scripts = [
+            threading.Thread(target=self.script, args=(index, until)) for index in range(SCRIPTS)
+        ]
+        for script in scripts:
+            script.start()
+        while time.monotonic() < until:
+            time.sleep(rng.uniform(0.5, 3))
+            match rng.choice(("daemon", "daemon", "stop", "kill")):
+                case "daemon":
+                    self.daemon.kill()
+                    time.sleep(rng.uniform(0, 1))
+                    self.daemon.start()
+                case "stop":
+                    self.engine.stop()
+                    time.sleep(rng.uniform(0, 1))
+                    self.engine.start()
+                case "kill":
+                    self.engine.kill()
+                    time.sleep(rng.uniform(0, 1))
+                    self.engine.start()
+        for script in scripts:
+            script.join()
+        self.assertTrue(eventually(self.live, 30), self.said("not live"))
+        eventually(lambda: self.shown() == self.true(), 10)
+        self.assertEqual(self.shown(), self.true(), self.said("states"))
+        self.daemon.stop()
+        self.check_sequences()
+
+    def said(self, what: str) -> str:
+        return f"{what}, seed {self.seed}:\n{self.daemon.said()[-3000:]}"
+
+    def live(self) -> bool:
+        sources = self.daemon.get("/api/v1/system")["sources"]
+        return bool(sources["docker"]["state"] == "live")
+
+    def true(self) -> dict[str, str]:
+        """What the engine's containers do."""
+        lines = self.engine.docker("ps", "-a", "--no-trunc", "--format", "{{json .}}").splitlines()
+        found = [json.loads(line) for line in lines]
+        return {one["ID"]: "running" if one["State"] == "running" else "stopped" for one in found}
+
+    def shown(self) -> dict[str, str]:
+        """What we say they do."""
+        return {one["id"]: one["state"] for one in self.daemon.get("/api/v1/container")}
+
+    def check_sequences(self) -> None:
+        """Each container's life is possible, and all that the engine remembers is there."""
+        reader = Reader(f"{self.daemon.directory}/state/event")
+        self.assertEqual(reader.status().damage, ())
+        records = [r for rs in reader.select(Query(oldest_first=True)) for r in rs]
+        lives: dict[str, list[tuple[int, str, bool]]] = {}
+        known: set[str] = set()
+        for record in records:
+            origin, inferred = record.origin, '"inferred": true' in record.text
+            parts = origin.split(":")
+            if len(parts) == 5 and parts[2] == "c":
+                self.assertNotIn(origin, known, self.said("twice"))
+                known.add(origin)
+                if parts[3] in AFTER:
+                    lives.setdefault(parts[4], []).append((int(parts[1]), parts[3], inferred))
+        self.assertGreater(len(lives), 20)
+        for short, life in lives.items():
+            actions = [action for _, action, _ in sorted(life)]
+            for before, after in zip(["", *actions], actions, strict=False):
+                self.assertIn(after, AFTER[before], self.said(f"{short}: {sorted(life)}"))
+        now = f"{time.time():.6f}"
+        events = self.engine.docker(
+            *("events", "--since", "0", "--until", now, "--filter", "type=container"),
+            *("--format", "{{json .}}"),
+        )
+        for line in events.splitlines():
+            event = json.loads(line)
+            if event["Action"] in AFTER:
+                origin = f"docker:{event['timeNano']}:c:{event['Action']}:{event['id'][:12]}"
+                self.assertIn(origin, known, self.said("missing"))
