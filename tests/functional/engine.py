@@ -65,10 +65,14 @@ class Engine:
         """What the docker command prints."""
         return lab.docker(self.url, *arguments)
 
-    def containers_pids(self) -> list[int]:
-        """The first processes of the containers that run."""
-        ids = self.docker("ps", "-q").split()
-        return [int(self.docker("inspect", "-f", "{{.State.Pid}}", id)) for id in ids]
+    def _left(self) -> list[int]:
+        """Processes that were started for a directory of ours."""
+        found: list[int] = []
+        for name in filter(str.isdecimal, os.listdir("/proc")):
+            with contextlib.suppress(OSError), open(f"/proc/{name}/cmdline", "rb") as file:
+                if self.directory.encode() in file.read():
+                    found.append(int(name))
+        return found
 
     def close(self) -> None:
         """Remove its containers, itself and its state."""
@@ -80,6 +84,10 @@ class Engine:
                 ["docker", "-H", self.url, "rm", "-f", *names], check=False, capture_output=True
             )
         self.stop()
+        for pid in self._left():
+            # Shims of containers that an engine which was killed has lost.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         for root in ("data", "exec"):
             subprocess.run(
                 ["umount", "-R", "-l", f"{self.directory}/{root}"], check=False, capture_output=True
