@@ -22,6 +22,11 @@ WORD = "Timeout"
 NOWHERE = "segmentation violation"
 """Stands in none."""
 
+GROUP = 256
+"""Records in a group that is appended together."""
+
+HOUR_US = 3600 * 1_000_000
+
 CATEGORIES = ("container", "image", "system", "export", "import", "backup")
 USERS = ("all", "system", "admin", "root", *(f"user{number}" for number in range(8)))
 

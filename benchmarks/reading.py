@@ -7,7 +7,7 @@ import os
 import secrets
 import time
 
-from benchmarks.corpus import CATEGORIES, NOWHERE, USERS, WORD, containers, middle_us
+from benchmarks.corpus import CATEGORIES, HOUR_US, NOWHERE, USERS, WORD, containers, middle_us
 from benchmarks.timing import Result, contender, resident_mb, warm_ms
 from stationd.interfaces import Query
 from stationd.journal.cache import BlockCache
@@ -16,8 +16,6 @@ from stationd.journal.journal import SEGMENT_BYTES
 from stationd.journal.query import select
 from stationd.journal.store import Store
 from stationd.records import Level
-
-HOUR_US = 3600 * 1_000_000
 
 
 def run(count: int, directory: str) -> Result:

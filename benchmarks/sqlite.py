@@ -6,15 +6,21 @@ from __future__ import annotations
 import os
 import sqlite3
 
-from benchmarks.corpus import CATEGORIES, NOWHERE, USERS, WORD, containers, lines, middle_us
+from benchmarks.corpus import (
+    CATEGORIES,
+    GROUP,
+    HOUR_US,
+    NOWHERE,
+    USERS,
+    WORD,
+    containers,
+    lines,
+    middle_us,
+)
 from benchmarks.timing import Result, Stopwatch, batched, contender, tree_bytes, warm_ms
 from stationd.records import Level
 
-GROUP = 256
-
 SINGLES = 5_000
-
-HOUR_US = 3600 * 1_000_000
 
 INSERT = "INSERT INTO log(time, level, category, user, container, text) VALUES (?, ?, ?, ?, ?, ?)"
 

@@ -9,7 +9,7 @@ import time
 
 from twisted.internet.defer import Deferred, gatherResults
 
-from benchmarks.corpus import Line, lines
+from benchmarks.corpus import GROUP, Line, lines
 from benchmarks.timing import Result, Stopwatch, batched, contender
 from stationd.interfaces import Appended
 from stationd.journal.disk import Disk
@@ -17,8 +17,6 @@ from stationd.journal.journal import SEGMENT_BYTES, open_journal
 from stationd.journal.seal import seal
 from stationd.journal.store import Store
 from stationd.records import Draft
-
-GROUP = 256
 
 PRODUCERS = 64
 

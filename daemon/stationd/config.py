@@ -14,6 +14,9 @@ import attrs
 
 from stationd.errors import BadConfiguration, BadValue
 
+DIRECTORY = "/var/lib/stationd"
+"""Where the journals are if nothing else is said."""
+
 _UNITS = {"B": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
 
 LEAST_RETAIN_BYTES = 1 << 20
@@ -54,7 +57,7 @@ class Settings:
     """
 
     file: str
-    directory: str = "/var/lib/stationd"
+    directory: str = DIRECTORY
     retain_days: int = 30
     retain_bytes: int = 1 << 30
     endpoints: tuple[str, ...] = (

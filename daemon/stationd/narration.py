@@ -7,13 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from stationd.records import Draft, JsonValue, Level, Observation, Record
+from stationd.records import LOOP_EXITS, Draft, JsonValue, Level, Observation, Record
 
 WITNESS = "all"
 """The user of an event that was seen to happen; who caused it is not known."""
-
-FIRST_OF_LOOP = 4
-"""Exits after which a source says that a container is in a loop."""
 
 DAEMON = "system"
 """The user of what the daemon itself says."""
@@ -192,7 +189,7 @@ def _death(details: Mapping[str, JsonValue]) -> tuple[Level, str]:
 
 def _is_round(count: int) -> bool:
     """Whether to speak of a loop again: 4, 10, 100, 1,000 and so on."""
-    return count == FIRST_OF_LOOP or str(count).strip("0") == "1"
+    return count == LOOP_EXITS or str(count).strip("0") == "1"
 
 
 def _size(size_bytes: int) -> str:

@@ -31,6 +31,10 @@ MAX_TEXT_BYTES = 65_536
 what the longest sentence or event of ours needs."""
 
 
+LOOP_EXITS = 4
+"""So many exits in a row, each soon after the last, are a crash loop."""
+
+
 class Level(enum.IntEnum):
     """How much a record matters. The numbers are those of the file format."""
 

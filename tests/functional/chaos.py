@@ -19,6 +19,7 @@ from twisted.trial.unittest import TestCase
 
 from stationd.interfaces import Query
 from stationd.journal.reader import Reader
+from stationd_plugins.docker.decode import container_event
 from tests.functional import lab
 from tests.functional.daemon import Daemon, eventually
 from tests.functional.engine import Engine
@@ -47,8 +48,7 @@ class DockerChaosTests(TestCase):
         self.engine = Engine()
         self.addCleanup(self.engine.close)
         self.engine.start()
-        os.makedirs(f"{self.engine.directory}/image")
-        lab.make_image(self.engine.url, f"{self.engine.directory}/image")
+        self.engine.make_image()
         self.daemon = Daemon(docker=self.engine.url)
         self.addCleanup(self.daemon.close)
         self.daemon.start("docker")
@@ -144,13 +144,13 @@ class DockerChaosTests(TestCase):
         lives: dict[str, list[tuple[int, str, bool]]] = {}
         known: set[str] = set()
         for record in records:
-            origin, inferred = record.origin, '"inferred": true' in record.text
-            parts = origin.split(":")
-            if len(parts) == 5 and parts[2] == "c":
-                self.assertNotIn(origin, known, self.said("twice"))
-                known.add(origin)
-                if parts[3] in AFTER:
-                    lives.setdefault(parts[4], []).append((int(parts[1]), parts[3], inferred))
+            inferred = '"inferred": true' in record.text
+            if event := container_event(record.origin):
+                self.assertNotIn(record.origin, known, self.said("twice"))
+                known.add(record.origin)
+                time_ns, action, short = event
+                if action in AFTER:
+                    lives.setdefault(short, []).append((time_ns, action, inferred))
         self.assertGreater(len(lives), 20)
         for short, life in lives.items():
             actions = [action for _, action, _ in sorted(life)]
@@ -162,7 +162,7 @@ class DockerChaosTests(TestCase):
             *("--format", "{{json .}}"),
         )
         for line in events.splitlines():
-            event = json.loads(line)
-            if event["Action"] in AFTER:
-                origin = f"docker:{event['timeNano']}:c:{event['Action']}:{event['id'][:12]}"
+            told = json.loads(line)
+            if told["Action"] in AFTER:
+                origin = f"docker:{told['timeNano']}:c:{told['Action']}:{told['id'][:12]}"
                 self.assertIn(origin, known, self.said("missing"))

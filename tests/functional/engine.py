@@ -44,6 +44,12 @@ class Engine:
                     raise AssertionError(f"the engine does not get ready:\n{said.read()[-4000:]}")
             time.sleep(0.05)
 
+    def make_image(self) -> None:
+        """Give it the image that containers are made from."""
+        directory = os.path.join(self.directory, "image")
+        os.makedirs(directory)
+        lab.make_image(self.url, directory)
+
     def stop(self) -> None:
         """SIGTERM: it stops its containers, unless it is to let them live."""
         self._end(signal.SIGTERM)

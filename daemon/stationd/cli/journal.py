@@ -8,9 +8,8 @@ import sys
 import time
 from collections.abc import Callable
 
+from stationd.config import DIRECTORY
 from stationd.errors import StationdError
-
-DIRECTORY = "/var/lib/stationd"
 
 PROGRESS_INTERVAL = 0.2
 """Seconds between two words about how far it is."""

@@ -12,8 +12,14 @@ from collections.abc import Collection
 
 import attrs
 
-from stationd.records import Observation
-from stationd_plugins.docker.decode import SHORT, origin_of, signal_name, time_ns_of
+from stationd.records import LOOP_EXITS, Observation
+from stationd_plugins.docker.decode import (
+    SHORT,
+    container_event,
+    origin_of,
+    signal_name,
+    time_ns_of,
+)
 
 ASKED_US = 300 * 1_000_000
 """How long after a signal an exit is what was asked for: some stop slowly."""
@@ -27,9 +33,6 @@ for a minute at most before it starts a container again."""
 
 INVERSION_US = 50_000
 """By how much the engine's event of a start can be later than that of the end."""
-
-LOOP = 4
-"""So many exits make a loop."""
 
 
 @attrs.define
@@ -58,13 +61,8 @@ class Deaths:
     def __init__(self, origins: Collection[str]) -> None:
         self._recorded = origins
         self._past: dict[str, _Past] = {}
-        recorded: list[tuple[int, str, str]] = []
-        for origin in origins:
-            parts = origin.split(":")
-            if len(parts) == 5 and parts[2] == "c" and parts[1].isdecimal():
-                recorded.append((int(parts[1]) // 1000, parts[3], parts[4]))
-        for time_us, action, short in sorted(recorded):
-            self._take(action, short, time_us, "", 0)
+        for time_ns, action, short in sorted(filter(None, map(container_event, origins))):
+            self._take(action, short, time_ns // 1000, "", 0)
 
     def lost_end(self, destroyed: Observation) -> Observation | None:
         """The exit that must have come before a removal and that nobody told: an engine
@@ -102,7 +100,7 @@ class Deaths:
                 details["signal"] = signal_name(code - 128)
             details["oom"] = code == 137 and past.oom_us >= past.started_us
             details["asked"] = self._was_asked(past, seen.time_us)
-        if past.exits >= LOOP:
+        if past.exits >= LOOP_EXITS:
             details["exits"] = past.exits
         return attrs.evolve(seen, details=details)
 

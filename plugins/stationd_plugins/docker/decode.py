@@ -155,6 +155,15 @@ def origin_of(at_ns: int, kind: str, action: str, id: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in made)
 
 
+def container_event(origin: str) -> tuple[int, str, str] | None:
+    """The time in nanoseconds, the action and the short id that the origin of a
+    container's event carries, C{None} if it is another's."""
+    parts = origin.split(":")
+    if len(parts) != 5 or parts[2] != "c" or not parts[1].isdecimal():
+        return None
+    return int(parts[1]), parts[3], parts[4]
+
+
 def time_ns_of(origin: str) -> int:
     """The engine's time that an origin carries, in nanoseconds; 0 if it carries none."""
     match = re.match(rf"{TYPE}:(\d+):", origin)

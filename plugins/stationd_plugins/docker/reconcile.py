@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 import attrs
 
 from stationd.records import Container, Observation, State
-from stationd_plugins.docker.decode import SHORT, TYPE, Inspected, origin_of
+from stationd_plugins.docker.decode import SHORT, TYPE, Inspected, container_event, origin_of
 
 
 @attrs.frozen
@@ -62,11 +62,8 @@ Last = dict[tuple[str, str], int]
 
 def _last(origins: Collection[str]) -> Last:
     found: Last = {}
-    for origin in origins:
-        parts = origin.split(":")
-        if len(parts) == 5 and parts[2] == "c" and parts[1].isdecimal():
-            key = (parts[4], parts[3])
-            found[key] = max(found.get(key, 0), int(parts[1]))
+    for time_ns, action, short in filter(None, map(container_event, origins)):
+        found[short, action] = max(found.get((short, action), 0), time_ns)
     return found
 
 
