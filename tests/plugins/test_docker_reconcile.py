@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.containers import Containers
 from stationd.records import Container, Observation, State
-from stationd_plugins.docker.decode import Inspected, origin_of
+from stationd_plugins.docker.decode import Inspected, origin_of, time_ns_of
 from stationd_plugins.docker.reconcile import Listing, reconcile
 
 ID = "1753ab55c36e99195042ddc875e59d4f877f1c140d25196ad34a5bece9f1cf3a"
@@ -118,6 +118,20 @@ class ScenarioTests(SynchronousTestCase):
         listing = Listing(frozenset([ID]), [seen(RUNNING, 200, 300, 201)])
         told = reconcile(listing, [container()], origins, SINCE, NOW)
         self.assertEqual([one.action for one in told], ["start"])
+
+    def test_an_end_that_has_the_earlier_time(self) -> None:
+        ms = S // 1000
+        quick = attrs.evolve(seen(STOPPED, 200, 201, 201), started_ns=201 * S + 2 * ms)
+        self.assertEqual(self.work_out([], quick), [("create", 200), ("start", 201), ("die", 201)])
+        start, die = self.told[1:]
+        self.assertLess(time_ns_of(start.origin), time_ns_of(die.origin))
+        # The end was told, 1 ms after it happened.
+        recorded = [("create", 200), ("die", 201)]
+        self.assertEqual(self.work_out(recorded, quick), [("start", 201)])
+        self.assertEqual(time_ns_of(self.told[0].origin), 201 * S + ms - 1)
+        origins = [origin(*one) for one in recorded] + [self.told[0].origin]
+        listing = Listing(frozenset([ID]), [quick])
+        self.assertEqual(reconcile(listing, [container()], origins, SINCE, NOW), [])
 
     def test_pause_and_unpause(self) -> None:
         recorded = [("create", 90), ("start", 91)]

@@ -20,6 +20,7 @@ from stationd_plugins.docker.decode import (
     signal_name,
     time_ns_of,
 )
+from stationd_plugins.docker.reconcile import INVERSION_NS
 
 ASKED_US = 300 * 1_000_000
 """How long after a signal an exit is what was asked for: some stop slowly."""
@@ -30,9 +31,6 @@ HARMLESS = frozenset(["SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGCONT", "SI
 LOOP_US = 300 * 1_000_000
 """An exit within this time after another one belongs to the same loop: an engine waits
 for a minute at most before it starts a container again."""
-
-INVERSION_US = 50_000
-"""By how much the engine's event of a start can be later than that of the end."""
 
 
 @attrs.define
@@ -73,7 +71,7 @@ class Deaths:
         if destroyed.origin in self._recorded:
             # A replay.
             return None
-        if past.started_us <= past.died_us + INVERSION_US:
+        if past.started_us <= past.died_us + INVERSION_NS // 1000:
             return None
         time_ns = time_ns_of(destroyed.origin) - 1
         return attrs.evolve(

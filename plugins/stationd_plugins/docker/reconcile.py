@@ -15,6 +15,10 @@ import attrs
 from stationd.records import Container, Observation, State
 from stationd_plugins.docker.decode import SHORT, TYPE, Inspected, container_event, origin_of
 
+INVERSION_NS = 50_000_000
+"""How much later than the end of a container that lives for milliseconds the engine's
+time of its start can be: the one is the kernel's, the other that of the next lock."""
+
 
 @attrs.frozen
 class Listing:
@@ -92,9 +96,14 @@ def _of(
     if known is not None and known.name != container.name:
         yield tell("rename", now_ns, old=known.name)
     started, finished = missed("start", one.started_ns), missed("die", one.finished_ns)
+    if not runs and not finished and at("die") < started < at("die") + INVERSION_NS:
+        # Its end was told, its start was not, and has the later time of the two: what
+        # is worked out is put just before the end.
+        started = at("die") - 1 if at("start") < at("die") - 1 else 0
     if finished:
-        # Of one that lives for milliseconds the start is told after its end.
-        finished = max(finished, at("start") + 1)
+        # Of one that lives for milliseconds the engine's time of the start, and the
+        # event, are later than that of the end.
+        finished = max(finished, at("start") + 1, 0 if runs else started + 1)
     if runs and finished:
         # It has exited and runs again. When the run that ended began, nobody knows.
         if not running:
