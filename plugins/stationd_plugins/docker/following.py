@@ -54,6 +54,9 @@ class Engine(Protocol):
     def decode(self, events: Sequence[object]) -> list[Observation]:
         """What events of the stream mean."""
 
+    async def started_ns(self, id: str) -> int | None:
+        """When a container last started, if the engine knows."""
+
     async def with_limit(self, died: Observation) -> Observation:
         """An exit for want of memory, with how much of it there was."""
 
@@ -149,9 +152,7 @@ class Following:
         try:
             explained: list[Observation] = []
             for one in seen:
-                lost = self._deaths.lost_end(one)
-                explained += [lost] if lost else []
-                explained.append(await self._explained(one))
+                explained += await self._explained(one)
             recorded = self._recorder.observe(explained)
         finally:
             self._turn.release()
@@ -162,11 +163,18 @@ class Following:
                 adding.addErrback(self._failed)
         await recorded
 
-    async def _explained(self, seen: Observation) -> Observation:
+    async def _explained(self, seen: Observation) -> list[Observation]:
+        """What was told with its reasons, and before it what was not told."""
+        found: list[Observation] = []
+        untold = self._deaths.untold(seen)
+        if untold is not None and untold.action == "start":
+            untold = self._deaths.untold(seen, await self._source.started_ns(seen.id))
+        if untold is not None:
+            found.append(self._deaths.explain(untold))
         explained = self._deaths.explain(seen)
         if explained.details.get("oom") and explained.origin not in self._origins:
             explained = await self._source.with_limit(explained)
-        return explained
+        return [*found, explained]
 
     async def _add_ports(self, started: Observation) -> None:
         added = await self._source.published(started)
