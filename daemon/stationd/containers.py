@@ -101,7 +101,7 @@ class Containers:
         listed = {container.reference for container in listing}
         for reference, known in list(self._existing.items()):
             if known.type == type and reference not in listed:
-                gone = attrs.evolve(known, removed=True, state=State.STOPPED, health="")
+                gone = attrs.evolve(known, removed=True, state=State.STOPPED, health="", ports=())
                 self._put(gone)
                 changes.append(Change(reference, gone))
         for container in listing:
@@ -152,11 +152,22 @@ def _after(observation: Observation, known: Container) -> dict[str, object] | No
             if "exitCode" in details:
                 fields |= {"exit_code": details["exitCode"]}
         case "destroy":
-            fields |= {"state": State.STOPPED, "removed": True, "health": ""}
+            fields |= {"state": State.STOPPED, "removed": True, "health": "", "ports": ()}
         case "healthy" | "unhealthy" as health:
             fields |= {"health": health}
+        case "port-add" | "port-remove" if known.removed:
+            return None
+        case "port-add":
+            fields |= {"ports": tuple(sorted({*known.ports, *_ports(observation)}))}
+        case "port-remove":
+            fields |= {"ports": tuple(sorted({*known.ports} - {*_ports(observation)}))}
         case "rename":
             pass
         case _:
             return None
     return fields
+
+
+def _ports(observation: Observation) -> list[str]:
+    ports = observation.details.get("ports")
+    return [str(port) for port in ports] if isinstance(ports, list) else []

@@ -91,11 +91,16 @@ def recall(record: Record) -> Observation | None:
     if not isinstance(data, dict) or data.get("type") != type:
         return None
     name, action, code = data.get("container"), data.get("state"), data.get("exitCode")
+    port, mapping = data.get("port"), data.get("mapping")
+    if port in ("add", "remove"):
+        action = f"port-{port}"
     if not isinstance(name, str) or not isinstance(action, str):
         return None
     details: dict[str, JsonValue] = {"exitCode": code} if isinstance(code, int) else {}
     if isinstance(data.get("old"), str):
         details["old"] = data["old"]
+    if isinstance(mapping, list):
+        details["ports"] = mapping
     return Observation(
         time_us=record.time_us,
         type=type,

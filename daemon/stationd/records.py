@@ -182,6 +182,7 @@ class Container:
     @ivar finished_us: when it last exited, if known.
     @ivar health: C{"healthy"}, C{"unhealthy"}, C{"starting"}, or C{""} without a
         health check.
+    @ivar ports: what of it the host forwards, as C{"0.0.0.0:8080->80/tcp"}, in order.
     @ivar removed: it does not exist any more; the rest is how it was at the end.
     """
 
@@ -193,6 +194,7 @@ class Container:
     exit_code: int | None = None
     finished_us: int | None = None
     health: str = ""
+    ports: tuple[str, ...] = ()
     removed: bool = False
 
     @property

@@ -24,6 +24,7 @@ PACKAGES = {
     "busybox-static": "/bin/busybox",
     "docker-registry": "/usr/bin/docker-registry",
     "iptables": "/usr/sbin/iptables",
+    "nftables": "/usr/sbin/nft",
     "iproute2": "/usr/sbin/ip",
     "rsync": "/usr/bin/rsync",
     "curl": "/usr/bin/curl",

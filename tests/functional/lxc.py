@@ -17,7 +17,7 @@ while :; do sleep 0.05; done
 
 CONFIG = """lxc.uts.name = {name}
 lxc.rootfs.path = dir:{rootfs}
-lxc.net.0.type = empty
+{network}
 lxc.init.cmd = /bin/initsh
 lxc.signal.halt = SIGTERM
 lxc.signal.reboot = SIGHUP
@@ -30,7 +30,7 @@ class Lxc:
     def __init__(self) -> None:
         self.path = tempfile.mkdtemp(prefix="stationd-lxc-")
 
-    def create(self, name: str) -> None:
+    def create(self, name: str, network: str = "lxc.net.0.type = empty") -> None:
         """A container, made by hand."""
         rootfs = os.path.join(self.path, name, "rootfs")
         make_rootfs(rootfs)
@@ -39,7 +39,7 @@ class Lxc:
             file.write(INIT)
         os.chmod(init, 0o755)
         with open(os.path.join(self.path, name, "config"), "w", encoding="ascii") as file:
-            file.write(CONFIG.format(name=name, rootfs=rootfs))
+            file.write(CONFIG.format(name=name, rootfs=rootfs, network=network))
 
     def run(self, command: str, name: str, *arguments: str) -> str:
         """C{lxc-COMMAND}; what it prints."""

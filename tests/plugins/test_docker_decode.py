@@ -164,7 +164,7 @@ class InspectTests(SynchronousTestCase):
         found = inspected(self.document(Status="running", Pid=77, Health={"Status": "healthy"}))
         self.assertEqual((found.container.state, found.pid), (State.RUNNING, 77))
         self.assertEqual((found.container.exit_code, found.container.health), (None, "healthy"))
-        self.assertEqual(found.ports, ("0.0.0.0:8080->80/tcp",))
+        self.assertEqual(found.container.ports, ("0.0.0.0:8080->80/tcp",))
 
     def test_one_that_never_ran_has_no_exit(self) -> None:
         found = inspected(self.document(Status="created", FinishedAt="0001-01-01T00:00:00Z"))

@@ -37,7 +37,6 @@ def seen(state: State, created: int, started: int, finished: int, **fields: obje
     return Inspected(
         container=container(state=state, exit_code=fields.pop("code", 0) if stopped else None),
         pid=0,
-        ports=(),
         created_ns=created * S or None,
         started_ns=started * S or None,
         finished_ns=finished * S or None,

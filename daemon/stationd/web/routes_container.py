@@ -79,6 +79,8 @@ def shown(container: Container, figures: Figures | None) -> dict[str, object]:
         named["exitCode"] = container.exit_code
     if container.finished_us is not None:
         named["finishedAt"] = date(container.finished_us)
+    if container.ports:
+        named["ports"] = list(container.ports)
     if container.removed:
         named["removed"] = True
     return dict(sorted(named.items()))

@@ -45,7 +45,6 @@ class Inspected:
     """A container, and what of it only the source needs.
 
     @ivar pid: its first process, 0 if none runs.
-    @ivar ports: published ports, C{"0.0.0.0:8080->80/tcp"}.
     @ivar created_ns: when it was made, in nanoseconds since the epoch, C{None} if not
         known; so C{started_ns}, when it last started, and C{finished_ns}, when it last
         exited, which a container that runs again still has.
@@ -55,7 +54,6 @@ class Inspected:
 
     container: Container
     pid: int
-    ports: tuple[str, ...]
     created_ns: int | None = None
     started_ns: int | None = None
     finished_ns: int | None = None
@@ -195,9 +193,9 @@ def inspected(document: object) -> Inspected:
             exit_code=_whole(state.get("ExitCode")) if stopped else None,
             finished_us=finished_us if stopped else None,
             health=_health(health.get("Status")) if isinstance(health, Mapping) else "",
+            ports=ports(network.get("Ports")) if status is not State.STOPPED else (),
         ),
         pid=pid if isinstance(pid, int) else 0,
-        ports=ports(network.get("Ports")),
         created_ns=time_ns(whole.get("Created")),
         started_ns=time_ns(state.get("StartedAt")),
         finished_ns=time_ns(state.get("FinishedAt")),

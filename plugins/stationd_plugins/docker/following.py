@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
+import attrs
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock, TimeoutError
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -60,8 +61,8 @@ class Engine(Protocol):
     async def with_limit(self, died: Observation) -> Observation:
         """An exit for want of memory, with how much of it there was."""
 
-    async def published(self, started: Observation) -> Observation | None:
-        """The ports that a container has published since it started."""
+    async def published(self, id: str) -> tuple[str, ...]:
+        """The ports that a container has published; none if it does not run."""
 
 
 class Following:
@@ -77,6 +78,10 @@ class Following:
         self._error: Exception | None = None
         self._live = False
         self._origins = recorder.origins(TYPE)
+        known = recorder.known(TYPE).containers
+        self._ports = {container.id: container.ports for container in known}
+        # The origin of the last start of each that runs.
+        self._starts: dict[str, str] = {}
         newest = max(map(time_ns_of, self._origins), default=0)
         self._since_ns = since_ns = max(0, newest - OVERLAP_NS)
         since = f"{since_ns // 10**9}.{since_ns % 10**9:09d}" if since_ns else "0"
@@ -117,7 +122,9 @@ class Following:
         if self._since_ns and not remembered and (missed or len(before) >= REMEMBERED):
             self._recorder.note(Level.WARN, forgotten(self._since_ns + OVERLAP_NS, len(missed)))
         await self._record(missed)
-        await self._recorder.listing(TYPE, [one.container for one in listing.containers])
+        containers = [one.container for one in listing.containers]
+        self._ports = {container.id: container.ports for container in containers}
+        await self._recorder.listing(TYPE, containers)
         await self._record(since)
         self._live = True
         self._arrived()
@@ -152,13 +159,13 @@ class Following:
         try:
             explained: list[Observation] = []
             for one in seen:
-                explained += await self._explained(one)
+                for told in await self._explained(one):
+                    explained += [told, *self._ports_gone(told)]
             recorded = self._recorder.observe(explained)
         finally:
             self._turn.release()
-        dead = {one.id for one in seen if one.action == "die"}
-        for started in seen:
-            if started.action == "start" and started.id not in dead:
+        for started in explained:
+            if started.origin == self._starts.get(started.id):
                 adding = Deferred.fromCoroutine(self._add_ports(started))
                 adding.addErrback(self._failed)
         await recorded
@@ -176,10 +183,22 @@ class Following:
             explained = await self._source.with_limit(explained)
         return [*found, explained]
 
+    def _ports_gone(self, told: Observation) -> list[Observation]:
+        """The ports that go with an exit."""
+        if told.action == "start":
+            self._starts[told.id] = told.origin
+        if told.action != "die" or told.subject != "container" or told.origin in self._origins:
+            return []
+        self._starts.pop(told.id, None)
+        ports = self._ports.pop(told.id, ())
+        return [port_change(told, "port-remove", ports)] if ports else []
+
     async def _add_ports(self, started: Observation) -> None:
-        added = await self._source.published(started)
-        if added is not None and self._error is None:
-            await self._recorder.observe([added])
+        ports = await self._source.published(started.id)
+        # It may have ended in the meantime.
+        if ports and self._starts.get(started.id) == started.origin and self._error is None:
+            self._ports[started.id] = ports
+            await self._recorder.observe([port_change(started, "port-add", ports)])
 
     def _failed(self, failure: Failure) -> None:
         """It cannot go on: the stream ends, and then so do we."""
@@ -221,4 +240,11 @@ def forgotten(newest_ns: int, worked_out: int) -> str:
     return (
         f"Docker has forgotten what happened after {moment} UTC; "
         f"{changes} worked out from what its containers are"
+    )
+
+
+def port_change(cause: Observation, action: str, ports: tuple[str, ...]) -> Observation:
+    """Ports that came or went with a start or an exit."""
+    return attrs.evolve(
+        cause, action=action, details={"ports": list(ports)}, origin=f"{cause.origin}:port"
     )

@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from stationd.errors import BadValue
 from stationd.interfaces import IHostReactor, IRecorder, ISource
-from stationd.records import Container, Figures, Observation, State
+from stationd.records import Container, Figures, Observation
 from stationd_plugins.docker.decode import (
     TYPE,
     Inspected,
@@ -67,7 +67,6 @@ class DockerSource:
         self._questions = Questions(url, reactor)
         self._sampler = Sampler(reactor, cgroup)
         self._pids: dict[str, int] = {}
-        self._ports: dict[str, tuple[str, ...]] = {}
 
     def follow(self, recorder: IRecorder) -> Deferred[None]:
         return Following(self, recorder).done()
@@ -136,15 +135,12 @@ class DockerSource:
         """
         summaries = await self._questions.ask(lambda client: client.containers(all=True))
         self._pids.clear()
-        self._ports.clear()
         ids = [str(summary.get("Id", "")) for summary in summaries]
         found: list[Inspected] = []
         for id in ids:
             one = await self._inspect(id)
             if one is not None:
                 found.append(one)
-                if one.container.state is not State.STOPPED:
-                    self._ports[one.container.id] = one.ports
         return Listing(frozenset(ids), found)
 
     def decode(self, events: Sequence[object]) -> list[Observation]:
@@ -161,8 +157,6 @@ class DockerSource:
             found.append(seen)
             if seen.subject == "container" and seen.action in ("start", "die", "destroy"):
                 self._pids.pop(seen.id, None)
-            if seen.action == "die" and (ports := self._ports.pop(seen.id, ())):
-                found.append(port_change(seen, "port-remove", ports))
         return found
 
     async def started_ns(self, id: str) -> int | None:
@@ -178,26 +172,7 @@ class DockerSource:
             return died
         return attrs.evolve(died, details={**died.details, "limit": found.memory_bytes})
 
-    async def published(self, started: Observation) -> Observation | None:
-        """The ports that a container has published since it started, C{None} if none
-        or if it does not run any more."""
-        found = await self.inspect(started.id)
-        if found is None or not found.ports or found.container.state is State.STOPPED:
-            return None
-        self._ports[started.id] = found.ports
-        return port_change(started, "port-add", found.ports)
-
-
-def port_change(cause: Observation, action: str, ports: tuple[str, ...]) -> Observation:
-    """Ports that came or went with a start or an exit."""
-    return Observation(
-        time_us=cause.time_us,
-        type=TYPE,
-        subject="container",
-        action=action,
-        id=cause.id,
-        name=cause.name,
-        image=cause.image,
-        details={"ports": list(ports)},
-        origin=f"{cause.origin}:port",
-    )
+    async def published(self, id: str) -> tuple[str, ...]:
+        """The ports that a container has published; none if it does not run."""
+        found = await self.inspect(id)
+        return () if found is None else found.container.ports

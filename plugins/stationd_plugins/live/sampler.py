@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from stationd.interfaces import IHostReactor
 from stationd.records import Figures
-from stationd_plugins.live import cgroups, links
+from stationd_plugins.live import cgroups, network
 
 FRESH = 1.0
 """Seconds for which figures are given again as they are."""
@@ -39,7 +39,8 @@ class Reading:
     started: str
     cpu_ns: int
     memory_bytes: int
-    traffic: links.Traffic
+    traffic: network.Traffic
+    addresses: tuple[str, ...]
 
 
 class Sampler:
@@ -132,7 +133,7 @@ class Sampler:
             memory_bytes=after.memory_bytes,
             rx_rate=_rate(before.traffic.rx_bytes, after.traffic.rx_bytes, seconds),
             tx_rate=_rate(before.traffic.tx_bytes, after.traffic.tx_bytes, seconds),
-            addresses=after.traffic.addresses,
+            addresses=after.addresses,
         )
 
     def _read(self, pid: int) -> Reading | None:
@@ -143,17 +144,17 @@ class Sampler:
             started = _started(pid)
             member = cgroups.membership(_text(f"/proc/{pid}/cgroup"))
             memory = self._memory(cgroups.directory(self._layout, member, "memory"))
-            # The first of these imports a library; the counters that become rates
-            # must be read at the time that is noted with them.
-            traffic = links.traffic(pid)
+            addresses = network.addresses(pid)
+            # The counters that become rates are read at the time that is noted with them.
             at = time.monotonic()
+            traffic = network.traffic(pid)
             cpu_ns = self._cpu_ns(cgroups.directory(self._layout, member, "cpuacct"))
             if _started(pid) != started:
                 return None
         except OSError as error:
             self._log.debug("process {pid} cannot be read: {error}", pid=pid, error=error)
             return None
-        return Reading(at, started, cpu_ns, memory, traffic)
+        return Reading(at, started, cpu_ns, memory, traffic, addresses)
 
     def _cpu_ns(self, directory: str) -> int:
         try:

@@ -25,6 +25,7 @@ class Seen:
     @ivar watch: cgroup files that change when it stops, freezes or thaws.
     @ivar made_us: it is no older than this, as far as its directory and its
         configuration tell; C{started_us}: when its first process began, 0 without one.
+    @ivar ports: what the host forwards to it, as C{"0.0.0.0:8080->80/tcp"}, in order.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Seen:
     watch: tuple[str, ...] = ()
     made_us: int = 0
     started_us: int = 0
+    ports: tuple[str, ...] = ()
 
 
 def scan(paths: tuple[str, ...], layout: cgroups.Layout) -> tuple[dict[str, Seen], list[str]]:

@@ -22,6 +22,8 @@ from stationd.records import Container, Figures
 from stationd_plugins.live import cgroups
 from stationd_plugins.live.sampler import Sampler
 from stationd_plugins.lxc.inotify import Watcher
+from stationd_plugins.lxc.netfilter import Monitor
+from stationd_plugins.lxc.ports import Ports
 from stationd_plugins.lxc.scan import Seen, look, scan
 from stationd_plugins.lxc.tracker import TYPE, Tracker, container
 
@@ -31,6 +33,9 @@ NET = 5.0
 SOON = 0.01
 """Seconds between scans while a container starts, stops or freezes: nothing tells
 when it has."""
+
+ADDRESS = 0.5
+"""Seconds between scans while a container has no address that ports may lead to."""
 
 SOON_FOR = 30.0
 """Seconds after the last signal for which we look so often."""
@@ -78,6 +83,7 @@ class LxcSource:
         self.reactor = reactor
         self.now_us = now_us
         self.tracker = Tracker(_alive)
+        self.ports = Ports()
         self._sampler = Sampler(reactor, cgroup)
         self._threads = ThreadPool(0, 1, "lxc")
         self._threads.start()
@@ -106,8 +112,13 @@ class LxcSource:
         return self._sampler.sample({c.id: pids[c.id] for c in containers if c.id in pids})
 
     def scan(self) -> Deferred[tuple[dict[str, Seen], list[str]]]:
-        """See L{scan}."""
-        return deferToThreadPool(self.reactor, self._threads, scan, self.paths, self.layout)
+        """See L{scan}; with the ports of the containers."""
+
+        def look_at_all() -> tuple[dict[str, Seen], list[str]]:
+            found, directories = scan(self.paths, self.layout)
+            return self.ports.fill_in(found), directories
+
+        return deferToThreadPool(self.reactor, self._threads, look_at_all)
 
     def close(self) -> Deferred[None]:
         self._threads.stop()
@@ -133,6 +144,12 @@ class Following:
         self._watched: set[int] = set()
         self._watcher = Watcher(source.reactor, self._happened)
         # Watches first, then the scan: what happens in between is seen twice.
+        source.ports.changed()
+        try:
+            self._rules: Monitor | None = Monitor(source.reactor, self._rules_changed)
+        except OSError as error:
+            self._rules = None
+            source.ports.say(error)
         for path in source.paths:
             self._watcher.watch(path, _PATH)
         hierarchies = {source.layout.unified, source.layout.controllers.get("freezer", "")}
@@ -148,6 +165,8 @@ class Following:
         """Hold a failure back until everything is released."""
         self._over = True
         self._watcher.close()
+        if self._rules is not None:
+            self._rules.close()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -164,6 +183,11 @@ class Following:
             if mask & flags.Q_OVERFLOW:
                 self._log.warn("inotify's queue overflowed; scanning all containers")
                 self._missed = True
+        self._soon_until = self._source.reactor.seconds() + SOON_FOR
+        self._scan()
+
+    def _rules_changed(self) -> None:
+        self._source.ports.changed()
         self._soon_until = self._source.reactor.seconds() + SOON_FOR
         self._scan()
 
@@ -222,8 +246,12 @@ class Following:
             self._scan()
             return
         now = self._source.reactor.seconds()
-        soon = self._source.tracker.unsettled and now < self._soon_until
-        self._timer = self._source.reactor.callLater(SOON if soon else NET, self._tick)
+        delay = NET
+        if now < self._soon_until and self._source.ports.waiting:
+            delay = ADDRESS
+        if now < self._soon_until and self._source.tracker.unsettled:
+            delay = SOON
+        self._timer = self._source.reactor.callLater(delay, self._tick)
 
     def _tick(self) -> None:
         self._timer = None

@@ -51,25 +51,30 @@ class Tracker:
         self._known = {name: _Known(seen) for name, seen in scanned.items()}
         happened: list[Observation] = []
 
-        def tell(action: str, seen: Seen, time_us: int) -> None:
-            happened.append(observation(action, seen, time_us or now_us, True))
+        def tell(action: str, seen: Seen, time_us: int, **details: object) -> None:
+            happened.append(observation(action, seen, time_us or now_us, True, **details))
 
         for was in known:
             seen = scanned.get(was.name)
             if seen is None:
                 gone = Seen(was.name, "", 0, was.image)
+                if was.ports:
+                    tell("port-remove", gone, now_us, ports=list(was.ports))
                 if was.state is not State.STOPPED:
                     tell("stop", gone, now_us)
                 tell("destroy", gone, now_us)
-        before = {container.name: container.state for container in known}
+        before = {container.name: container for container in known}
         for name, seen in scanned.items():
-            state = before.get(name)
+            state = before[name].state if name in before else None
+            ports = before[name].ports if name in before else ()
             if state is None:
                 if not newest_us or seen.made_us <= newest_us:
                     continue
                 tell("create", seen, seen.made_us)
                 state = State.STOPPED
             is_now = container(seen).state
+            if lost := sorted({*ports} - {*seen.ports}):
+                tell("port-remove", seen, now_us, ports=lost)
             if state is not State.STOPPED and is_now is State.STOPPED:
                 tell("stop", seen, now_us)
             if state is State.STOPPED and is_now is not State.STOPPED:
@@ -77,6 +82,8 @@ class Tracker:
                 state = State.RUNNING
             if state is not is_now and is_now is not State.STOPPED:
                 tell("pause" if is_now is State.PAUSED else "unpause", seen, now_us)
+            if new := sorted({*seen.ports} - {*ports}):
+                tell("port-add", seen, now_us, ports=new)
         happened.sort(key=lambda one: one.time_us)
         return happened
 
@@ -117,6 +124,8 @@ class Tracker:
                 tell("rename", scanned[moved], old=name)
                 self._known[moved] = attrs.evolve(known, seen=attrs.evolve(known.seen, name=moved))
                 continue
+            if known.seen.ports:
+                tell("port-remove", known.seen, ports=list(known.seen.ports))
             if known.seen.init_pid:
                 tell("stop", known.seen, known.ceased_us or now_us)
             tell("destroy", known.seen)
@@ -124,20 +133,23 @@ class Tracker:
             before = self._known.get(name)
             if before is None:
                 tell("create", seen)
-                before = _Known(attrs.evolve(seen, init_pid=0, frozen=False))
+                before = _Known(attrs.evolve(seen, init_pid=0, frozen=False, ports=()))
             self._known[name] = self._step(before, seen, now_us, tell)
         return happened
 
     def _step(self, before: _Known, seen: Seen, now_us: int, tell: Callable[..., None]) -> _Known:
         """One container that was there and still is."""
         was = before.seen
-        if was.init_pid and seen.init_pid != was.init_pid:
-            if not seen.init_pid and self._alive(was.monitor_pid):
-                waiting = attrs.evolve(was, unsettled=True)
-                return _Known(waiting, before.ceased_us or now_us)
+        ceased = was.init_pid and seen.init_pid != was.init_pid
+        if ceased and not seen.init_pid and self._alive(was.monitor_pid):
+            waiting = attrs.evolve(was, unsettled=True)
+            return _Known(waiting, before.ceased_us or now_us)
+        if lost := sorted({*was.ports} - {*seen.ports}):
+            tell("port-remove", seen, ports=lost)
+        if ceased:
             if seen.init_pid and seen.monitor_pid == was.monitor_pid:
                 tell("restart", seen)
-                was = attrs.evolve(seen, frozen=False)
+                was = attrs.evolve(seen, frozen=False, ports=was.ports)
             else:
                 tell("stop", seen, before.ceased_us or now_us)
                 was = attrs.evolve(was, init_pid=0, frozen=False)
@@ -145,6 +157,8 @@ class Tracker:
             tell("start", seen)
         if seen.init_pid and seen.frozen != was.frozen and not seen.unsettled:
             tell("pause" if seen.frozen else "unpause", seen)
+        if new := sorted({*seen.ports} - {*was.ports}):
+            tell("port-add", seen, ports=new)
         if seen.unsettled and seen.init_pid:
             seen = attrs.evolve(seen, frozen=was.frozen)
         return _Known(seen)
@@ -176,4 +190,5 @@ def container(seen: Seen) -> Container:
         name=seen.name,
         image=seen.image,
         state=State.PAUSED if seen.frozen else state,
+        ports=seen.ports,
     )

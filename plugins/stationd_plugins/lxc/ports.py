@@ -1,0 +1,89 @@
+"""Which ports of the host lead to which container. Blocking, for a worker's thread."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Mapping
+
+import attrs
+from twisted.logger import Logger
+
+from stationd_plugins.live import network
+from stationd_plugins.lxc.forwards import Forward, forwards
+from stationd_plugins.lxc.netfilter import translating_rules
+from stationd_plugins.lxc.scan import Seen
+
+LEAST_PAUSE = 0.1
+"""Seconds from one dump of the rules to the next, whatever changes meanwhile."""
+
+LARGEST_SHARE = 0.1
+"""Of the time that dumps may take."""
+
+
+class Ports:
+    """The rules as they were last dumped.
+
+    @ivar waiting: whether another look is due soon: a container has no address yet, or
+        rules have changed since.
+    """
+
+    _log = Logger()
+
+    def __init__(self) -> None:
+        self._forwards: list[Forward] = []
+        self._stale = True
+        self._reason = ""
+        self._next_dump = 0.0
+        self.waiting = False
+
+    def changed(self) -> None:
+        """The rules may be other ones. From any thread."""
+        self._stale = True
+
+    def fill_in(self, scanned: Mapping[str, Seen]) -> dict[str, Seen]:
+        """The same containers with their ports."""
+        found = dict(scanned)
+        running = {name: seen for name, seen in scanned.items() if seen.init_pid}
+        self.waiting = False
+        if not running:
+            return found
+        self._dump()
+        if not self._forwards:
+            return found
+        for name, seen in running.items():
+            try:
+                texts = network.addresses(seen.init_pid)
+            except OSError:
+                # It has just ended, and the next scan will tell.
+                continue
+            if not texts:
+                self.waiting = True
+            addresses = [ipaddress.ip_address(text) for text in texts]
+            ports = {str(f) for f in self._forwards if any(map(f.leads_to, addresses))}
+            found[name] = attrs.evolve(seen, ports=tuple(sorted(ports)))
+        return found
+
+    def _dump(self) -> None:
+        began = time.monotonic()
+        if not self._stale:
+            return
+        if began < self._next_dump:
+            self.waiting = True
+            return
+        self._stale = False
+        try:
+            self._forwards = [one for rule in translating_rules() for one in forwards(rule)]
+            self._reason = ""
+        except OSError as error:
+            self._forwards = []
+            self.say(error)
+        now = time.monotonic()
+        self._next_dump = now + max(LEAST_PAUSE, (now - began) / LARGEST_SHARE)
+
+    def say(self, error: OSError) -> None:
+        """Why there are no ports, once."""
+        reason = error.strerror or str(error)
+        if reason != self._reason:
+            self._reason = reason
+            self._log.info("forwarded ports of LXC are not followed: {reason}", reason=reason)
