@@ -55,6 +55,18 @@ class ContainersTests(SynchronousTestCase):
             self.assertIsNone(self.containers.apply(happened(action)))
         self.assertIsNone(self.containers.apply(happened("pull", subject="image")))
 
+    def test_ports_come_and_go(self) -> None:
+        one, two = "0.0.0.0:1->1/tcp", "0.0.0.0:2->2/tcp"
+        self.after("start")
+        self.assertEqual(self.after("port-add", details={"ports": [two, one]}).ports, (one, two))
+        self.assertEqual(self.after("port-remove", details={"ports": [one]}).ports, (two,))
+        self.after("die")
+        self.assertEqual(self.after("port-remove", details={"ports": [two]}).ports, ())
+        self.after("destroy")
+        for action in ("port-add", "port-remove"):
+            gone = happened(action, details={"ports": [one]})
+            self.assertIsNone(self.containers.apply(gone), "it is gone")
+
     def test_found_by_id_prefix_and_name(self) -> None:
         made = self.after("create")
         for key in (ID, ID[:12], ID[:40], "DockerTestAPI"):

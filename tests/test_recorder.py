@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred
@@ -198,7 +199,8 @@ class RecorderTests(SynchronousTestCase):
         self.assertEqual(self.lives, ["docker catches up", "docker"])
 
     def test_what_is_known_comes_from_the_journal_until_there_is_a_listing(self) -> None:
-        self.assertEqual(self.recorder.known("docker"), Known(containers=(), newest_us=0))
+        nothing = Known(containers=(), newest_us=0, complete=False)
+        self.assertEqual(self.recorder.known("docker"), nothing)
         one = happened("start", time_us=5)
         gone = [happened(action, id="f" * 64, time_us=7) for action in ("create", "destroy")]
         posted = draft('{"container": "x", "state": "start", "type": "docker"}', container="x/y")
@@ -216,8 +218,41 @@ class RecorderTests(SynchronousTestCase):
         self.successResultOf(self.recorder.listing("docker", [there]))
         self.assertEqual(self.recorder.known("docker").containers, (there,))
 
-    def test_a_listing_records_nothing(self) -> None:
-        there = Container(type="docker", id=ID, name="x", state=State.RUNNING)
-        self.successResultOf(self.recorder.listing("docker", [there]))
+    def test_what_a_first_listing_finds_is_recorded(self) -> None:
+        self.successResultOf(self.recorder.observe([happened("create", time_us=5)]))
+        new = Container(
+            type="docker", id="a" * 64, name="x", state=State.PAUSED, ports=("0.0.0.0:1->1/tcp",)
+        )
+        recorded = Container(type="docker", id=ID, name="y", state=State.RUNNING)
+        odd = Container(type="docker", id="x" * 300, name="z")
+        for _ in range(2):
+            self.successResultOf(self.recorder.listing("docker", [new, recorded, odd]))
+            self.assertEqual(len(self.containers.all()), 3)
+        _, found = self.records(self.event)
+        self.assertEqual(
+            json.loads(found.text),
+            {
+                "container": "x",
+                "state": "found",
+                "type": "docker",
+                "id": "a" * 64,
+                "now": "paused",
+                "ports": ["0.0.0.0:1->1/tcp"],
+            },
+        )
+        said = [record.text for record in self.records(self.log)]
+        self.assertEqual(said[1:], ["Found 2 docker containers, 1 of them running"])
+        self.restart()
+        known = self.recorder.known("docker")
+        self.assertEqual(known.containers[1], new)
+        self.assertTrue(known.complete)
+        self.successResultOf(self.recorder.listing("docker", [new, recorded]))
+        self.assertEqual(len(self.records(self.event)), 2)
+
+    def test_a_first_listing_that_cannot_be_recorded(self) -> None:
+        self.event.slow = []
+        there = Container(type="docker", id=ID, name="x")
+        done = self.recorder.listing("docker", [there])
+        self.event.refuse()
+        self.failureResultOf(done, JournalUnwritable)
         self.assertEqual(self.containers.all(), [there])
-        self.assertEqual(self.records(self.event), [])

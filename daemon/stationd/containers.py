@@ -132,6 +132,8 @@ def _after(observation: Observation, known: Container) -> dict[str, object] | No
     if observation.image:
         fields["image"] = observation.image
     match observation.action:
+        case "found":
+            fields |= {"state": State(details["now"]), "ports": tuple(_ports(observation))}
         case "create":
             fields |= {"state": State.STOPPED, "exit_code": None, "finished_us": None}
         case "start" | "restart":
@@ -155,7 +157,9 @@ def _after(observation: Observation, known: Container) -> dict[str, object] | No
             fields |= {"state": State.STOPPED, "removed": True, "health": "", "ports": ()}
         case "healthy" | "unhealthy" as health:
             fields |= {"health": health}
-        case "port-add" | "port-remove" if known.removed:
+        case "port-add" if known.state is State.STOPPED:
+            return None
+        case "port-remove" if not known.ports:
             return None
         case "port-add":
             fields |= {"ports": tuple(sorted({*known.ports, *_ports(observation)}))}

@@ -165,10 +165,13 @@ class Known:
 
     @ivar containers: those that exist, as they were last told of.
     @ivar newest_us: the time of the newest event of this type, 0 if none is kept.
+    @ivar complete: whether these are all that existed then: nothing that matters has
+        been forgotten.
     """
 
     containers: tuple[Container, ...]
     newest_us: int
+    complete: bool
 
 
 class IRecorder(Interface):
@@ -184,8 +187,11 @@ class IRecorder(Interface):
 
     def listing(type: str, containers: Sequence[Container]) -> Deferred[None]:
         """Say which containers of a type exist, and what each is, as of now. Those
-        known and not named here are gone. Nothing is recorded. Fires when waits
-        have been told."""
+        known and not named here are gone. Of the first one what nothing is recorded of
+        is recorded, as found. Fires when waits have been told.
+
+        @raise JournalError: (Deferred) as L{observe}.
+        """
 
     def origins(type: str) -> frozenset[str]:
         """The origins of this type that are among the newest records: a source

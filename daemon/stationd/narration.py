@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from stationd.records import LOOP_EXITS, Draft, JsonValue, Level, Observation, Record
+from stationd.records import LOOP_EXITS, Container, Draft, JsonValue, Level, Observation
 
 WITNESS = "all"
 """The user of an event that was seen to happen; who caused it is not known."""
@@ -78,38 +78,20 @@ def narrate(observation: Observation) -> Narration:
     return _image(observation)
 
 
-def recall(record: Record) -> Observation | None:
-    """What a recorded event of a container was made of, as far as the registry needs
-    it; C{None} if it is another record."""
-    type, slash, id = record.container.partition("/")
-    if record.category != "container" or record.user != WITNESS or not slash:
-        return None
-    try:
-        data = json.loads(record.text)
-    except ValueError:
-        return None
-    if not isinstance(data, dict) or data.get("type") != type:
-        return None
-    name, action, code = data.get("container"), data.get("state"), data.get("exitCode")
-    port, mapping = data.get("port"), data.get("mapping")
-    if port in ("add", "remove"):
-        action = f"port-{port}"
-    if not isinstance(name, str) or not isinstance(action, str):
-        return None
-    details: dict[str, JsonValue] = {"exitCode": code} if isinstance(code, int) else {}
-    if isinstance(data.get("old"), str):
-        details["old"] = data["old"]
-    if isinstance(mapping, list):
-        details["ports"] = mapping
+def found(container: Container, time_us: int) -> Observation:
+    """A container that is there, of which nobody knows how it came."""
+    details: dict[str, JsonValue] = {"now": container.state.value}
+    if container.ports:
+        details["ports"] = list(container.ports)
     return Observation(
-        time_us=record.time_us,
-        type=type,
+        time_us=time_us,
+        type=container.type,
         subject="container",
-        action=action,
-        id=id,
-        name=name,
+        action="found",
+        id=container.id,
+        name=container.name,
+        image=container.image,
         details=details,
-        origin=record.origin,
     )
 
 

@@ -15,8 +15,9 @@ from stationd.containers import Change, Containers
 from stationd.errors import BadValue
 from stationd.feed import Feed
 from stationd.interfaces import Appended, IJournal, IRecorder, Known, Query
-from stationd.narration import narrate, recall, system
-from stationd.records import Container, Draft, Level, Observation, Record
+from stationd.narration import found, narrate, system
+from stationd.recall import recall
+from stationd.records import Container, Draft, Level, Observation, Record, State
 
 REMEMBERED_ORIGINS = 16_384
 """Origins that are known to be recorded: 64 times what a Docker engine can replay."""
@@ -93,6 +94,7 @@ class Recorder:
         self._listed: set[str] = set()
         # How things were by the journal: what a first listing is compared with.
         self._recalled = Containers()
+        self._recalls_all = len(events) < REMEMBERED_ORIGINS
         self._newest_us: dict[str, int] = {}
         for observation in filter(None, map(recall, events)):
             self._recall(observation)
@@ -149,13 +151,29 @@ class Recorder:
 
     def listing(self, type: str, containers: Sequence[Container]) -> Deferred[None]:
         """See L{IRecorder.listing}."""
+        unheard_of = [
+            container
+            for container in containers
+            if type not in self._listed and not self._is_recalled(container)
+        ]
 
         def replace() -> None:
             self._listed.add(type)
             for change in self._containers.list_all(type, containers):
                 self._told(change)
 
-        return Deferred.fromCoroutine(self._in_turn([], replace))
+        if not unheard_of:
+            return Deferred.fromCoroutine(self._in_turn([], replace))
+        running = sum(container.state is not State.STOPPED for container in unheard_of)
+        words = f"Found {len(unheard_of)} {type} containers, {running} of them running"
+        self.note(Level.INFO, words)
+        recorded = self.observe([found(one, self._now_us()) for one in unheard_of])
+        replaced = Deferred.fromCoroutine(self._in_turn([], replace))
+        return recorded.addBoth(lambda result: replaced.addCallback(lambda _: result))
+
+    def _is_recalled(self, container: Container) -> bool:
+        recalled = self._recalled.get(container.reference)
+        return recalled is not None and not recalled.removed
 
     def origins(self, type: str) -> frozenset[str]:
         """See L{IRecorder.origins}."""
@@ -167,6 +185,7 @@ class Recorder:
         return Known(
             containers=tuple(one for one in registry.all() if one.type == type),
             newest_us=self._newest_us.get(type, 0),
+            complete=type in self._listed or (type in self._newest_us and self._recalls_all),
         )
 
     def _recall(self, observation: Observation) -> None:

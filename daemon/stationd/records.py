@@ -141,7 +141,7 @@ class Observation:
     @ivar subject: C{"container"}, C{"image"} or C{"export"} (of a container).
     @ivar action: what happened. Containers: C{create}, C{start}, C{stop}, C{restart},
         C{destroy}, C{pause}, C{unpause}, C{die}, C{oom}, C{healthy}, C{unhealthy},
-        C{kill}, C{rename}, C{port-add}, C{port-remove}, C{exec_*}. Images:
+        C{kill}, C{rename}, C{port-add}, C{port-remove}, C{found}, C{exec_*}. Images:
         C{pull}, C{delete}, C{import}, C{load}, C{save}, C{tag}, C{untag}, C{prune}.
         Exports: C{export}.
     @ivar id: a container's full id (for LXC its name); an image's reference as the
@@ -151,7 +151,8 @@ class Observation:
     @ivar details: what else is known: C{exitCode} (int), C{signal} (str), of
         an exit C{asked} and C{oom} (bool), C{limit} (int, bytes of memory), C{exits}
         (int, in a row, of a container that does not stay up), C{old} (str, a former
-        name), C{ports} (list of C{"0.0.0.0:8080->80/tcp"}).
+        name), C{ports} (list of C{"0.0.0.0:8080->80/tcp"}), C{now} (str, the state in
+        which something was found).
     @ivar inferred: not seen as it happened but worked out later.
     @ivar origin: see L{Draft.origin}.
     """

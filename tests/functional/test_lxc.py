@@ -80,16 +80,19 @@ class LxcTests(TestCase):
             ],
         )
 
-    def test_what_is_there_already_is_listed_and_not_recorded(self) -> None:
+    def test_what_is_there_already_is_recorded_as_found(self) -> None:
         self.lxc.create("one")
         self.lxc.create("two")
         self.lxc.run("start", "one")
         self.daemon.start("lxc")
         shown = {c["name"]: c["state"] for c in self.daemon.get("/api/v1/container")}
         self.assertEqual(shown, {"one": "running", "two": "stopped"})
-        self.assertEqual(self.daemon.events(), [])
+        now = {event["container"]: event["now"] for event in self.daemon.events()}
+        self.assertEqual(now, shown)
         self.lxc.run("stop", "one", "-k")
-        self.check("one", "stop")
+        self.check("one", "found", "stop")
+        said = [text for _, category, text in self.daemon.sentences() if category == "system"]
+        self.assertIn("Found 2 lxc containers, 1 of them running", said)
 
     def test_figures(self) -> None:
         self.lxc.create("one")
@@ -127,7 +130,7 @@ class LxcTests(TestCase):
         self.daemon.start("lxc")
         self.lxc.run("start", "other")
         self.lxc.run("start", "web")
-        web = [("start", None), ("add", ["0.0.0.0:8080->80/tcp"])]
+        web = [("found", None), ("start", None), ("add", ["0.0.0.0:8080->80/tcp"])]
         self.check_ports("web", *web)
         shown = self.daemon.get("/api/v1/container/lxc/web")
         self.assertEqual(shown["ports"], ["0.0.0.0:8080->80/tcp"])
@@ -152,7 +155,7 @@ class LxcTests(TestCase):
         self.lxc.run("stop", "web", "-k")
         web += [("remove", ["0.0.0.0:8080->80/tcp", "192.0.2.77:22->22/tcp"]), ("stop", None)]
         self.check_ports("web", *web)
-        self.check_ports("other", ("start", None))
+        self.check_ports("other", ("found", None), ("start", None))
         self.assertNotIn("ports", self.daemon.get("/api/v1/container/lxc/web"))
 
     def check_ports(self, name: str, *expected: tuple[str, list[str] | None]) -> None:
@@ -184,13 +187,14 @@ class LxcTests(TestCase):
         finally:
             self.daemon.process.send_signal(signal.SIGCONT)
         self.check("two", "create")
-        self.check("one", "start")
+        self.check("one", "found", "start")
         self.assertIn("inotify's queue overflowed", self.daemon.said())
         events = self.daemon.events()
-        self.assertEqual([event.get("inferred") for event in events], [True, True])
+        self.assertEqual([event.get("inferred") for event in events], [None, True, True])
 
     def test_what_happened_while_nobody_looked_is_worked_out(self) -> None:
         self.lxc.create("quiet")
+        self.lxc.run("start", "quiet")
         self.daemon.start("lxc")
         for name in ("stops", "goes"):
             self.lxc.create(name)
@@ -207,6 +211,7 @@ class LxcTests(TestCase):
                 self.lxc.run("stop", "stops", "-k")
                 self.lxc.run("stop", "goes", "-k")
                 self.lxc.run("destroy", "goes")
+                self.lxc.run("stop", "quiet", "-k")
             else:
                 self.lxc.run("start", "stops")
             self.daemon.start("lxc")
@@ -219,9 +224,9 @@ class LxcTests(TestCase):
             self.assertLess(abs(start["ts"] - began), 2.5)
         self.check("stops", "create", "start", "stop", "start")
         self.check("goes", "create", "start", "stop", "destroy")
-        self.check("quiet")
+        self.check("quiet", "found", "stop")
         inferred = [e["container"] for e in self.daemon.events() if e.get("inferred")]
-        self.assertEqual(len(inferred), 8, self.daemon.events())
+        self.assertEqual(len(inferred), 9, self.daemon.events())
         before = self.daemon.events()
         self.daemon.kill()
         self.daemon.start("lxc")

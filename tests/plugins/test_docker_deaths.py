@@ -127,54 +127,6 @@ class DeathTests(SynchronousTestCase):
             said = self.said(happened("start", later), happened("die", later + 1, exitCode=1))
             self.assertEqual([text for _, text in said], ["Start container", itself])
 
-    def test_an_end_that_nobody_told(self) -> None:
-        destroyed = happened("destroy", 9 * S)
-        self.assertIs(self.deaths.untold(destroyed), None, "nothing is known of it")
-        for life, lost in (
-            ([("start", 1 * S)], True),
-            ([("start", 1 * S), ("die", 2 * S)], False),
-            ([("start", 1 * S), ("die", 2 * S), ("start", 3 * S)], True),
-            # The engine told of the start after the end.
-            ([("die", 2 * S), ("start", 2 * S + 16_000)], False),
-        ):
-            self.deaths = Deaths([])
-            for action, at_us in life:
-                self.deaths.explain(happened(action, at_us))
-            found = self.deaths.untold(destroyed)
-            self.assertEqual(found is not None, lost, life)
-            if found:
-                self.assertEqual((found.action, found.inferred), ("die", True))
-                self.assertEqual(found.origin, f"docker:{9 * S * 1000 - 1}:c:die:{ID[:12]}")
-            self.deaths.explain(destroyed)
-            self.assertIs(self.deaths.untold(destroyed), None, "told once")
-
-    def test_a_start_that_was_not_told(self) -> None:
-        died = happened("die", 9 * S, exitCode=1)
-        for life, lost in (
-            ([], False),
-            ([("kill", 1 * S)], False),
-            ([("create", 1 * S)], True),
-            ([("create", 1 * S), ("start", 2 * S)], False),
-            ([("start", 1 * S), ("die", 2 * S)], True),
-            ([("start", 1 * S), ("die", 2 * S), ("start", 3 * S)], False),
-        ):
-            self.deaths = Deaths([])
-            for action, at_us in life:
-                self.deaths.explain(happened(action, at_us))
-            found = self.deaths.untold(died)
-            self.assertEqual(found is not None, lost, life)
-            if found:
-                self.assertEqual((found.action, found.inferred), ("start", True))
-                self.assertEqual((found.time_us, found.details), (9 * S - 1, {}))
-                self.assertEqual(found.origin, f"docker:{9 * S * 1000 - 1}:c:start:{ID[:12]}")
-            inferred = attrs.evolve(died, inferred=True)
-            self.assertIs(self.deaths.untold(inferred), None)
-        self.deaths = Deaths([happened("die", 2 * S).origin])
-        for started, expected in ((1 * S, 9 * S - 1), (5 * S, 5 * S), (10 * S, 9 * S - 1)):
-            found = self.deaths.untold(died, started * 1000)
-            assert found is not None
-            self.assertEqual(found.time_us, expected, "the engine's time, if it is between")
-
     def test_a_replay_counts_nothing_twice(self) -> None:
         exits = [happened("die", n * S, exitCode=1) for n in range(1, 4)]
         for _ in range(3):

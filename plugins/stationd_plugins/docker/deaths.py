@@ -16,11 +16,8 @@ from stationd.records import LOOP_EXITS, Observation
 from stationd_plugins.docker.decode import (
     SHORT,
     container_event,
-    origin_of,
     signal_name,
-    time_ns_of,
 )
-from stationd_plugins.docker.reconcile import INVERSION_NS
 
 ASKED_US = 300 * 1_000_000
 """How long after a signal an exit is what was asked for: some stop slowly."""
@@ -39,14 +36,12 @@ class _Past:
 
     @ivar asked_us: when a signal to end was last sent.
     @ivar oom_us: when it last ran out of memory.
-    @ivar created_us: when it was made, 0 if that was before our time.
     @ivar started_us: when it last started; C{died_us}: when it last exited.
     @ivar exits: how often in a row it failed by itself.
     """
 
     asked_us: int = -ASKED_US
     oom_us: int = -1
-    created_us: int = 0
     started_us: int = 0
     died_us: int = 0
     exits: int = 0
@@ -59,44 +54,9 @@ class Deaths:
     """
 
     def __init__(self, origins: Collection[str]) -> None:
-        self._recorded = origins
         self._past: dict[str, _Past] = {}
         for time_ns, action, short in sorted(filter(None, map(container_event, origins))):
             self._take(action, short, time_ns // 1000, "", 0)
-
-    def untold(self, seen: Observation, started_ns: int | None = None) -> Observation | None:
-        """What must have come before an exit or a removal, and was not told: an engine
-        that is killed while it starts a container tells of the exit only, and never of
-        what ended while it was dead.
-
-        @param started_ns: when the engine says that the container last started: its
-            start is put there if that is possible, else just before the exit.
-        """
-        past = self._past.get(seen.id[:SHORT])
-        if seen.subject != "container" or seen.inferred or past is None:
-            return None
-        if seen.origin in self._recorded:
-            # A replay.
-            return None
-        runs = past.started_us > past.died_us + INVERSION_NS // 1000
-        began = max(past.created_us, past.died_us)
-        if seen.action == "die" and began and past.started_us < began:
-            action = "start"
-        elif seen.action == "destroy" and runs:
-            action = "die"
-        else:
-            return None
-        time_ns = time_ns_of(seen.origin) - 1
-        if action == "start" and started_ns and began * 1000 < started_ns < time_ns:
-            time_ns = started_ns
-        return attrs.evolve(
-            seen,
-            time_us=time_ns // 1000,
-            action=action,
-            details={},
-            inferred=True,
-            origin=origin_of(time_ns, "container", action, seen.id),
-        )
 
     def explain(self, seen: Observation) -> Observation:
         """An observation with what is known about why: of an exit C{signal}, C{oom}
@@ -126,12 +86,10 @@ class Deaths:
         if action == "destroy":
             self._past.pop(short, None)
             return
-        if action not in ("create", "kill", "oom", "start", "die"):
+        if action not in ("kill", "oom", "start", "die"):
             return
         past = self._past.setdefault(short, _Past())
-        if action == "create":
-            past.created_us = time_us
-        elif action == "kill" and signal not in HARMLESS:
+        if action == "kill" and signal not in HARMLESS:
             past.asked_us = time_us
         elif action == "oom":
             past.oom_us = time_us

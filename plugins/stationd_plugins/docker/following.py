@@ -18,8 +18,9 @@ from stationd.errors import JournalError, SourceError, SourceLost
 from stationd.interfaces import IHostReactor, IRecorder
 from stationd.records import Level, Observation
 from stationd_plugins.docker.deaths import Deaths
-from stationd_plugins.docker.decode import TYPE, time_ns_of
+from stationd_plugins.docker.decode import TYPE, Inspected, time_ns_of
 from stationd_plugins.docker.engine import STOP_TIMEOUT, Stream
+from stationd_plugins.docker.lives import Lives
 from stationd_plugins.docker.reconcile import Listing, reconcile
 
 OVERLAP_NS = 2_000_000_000
@@ -55,8 +56,8 @@ class Engine(Protocol):
     def decode(self, events: Sequence[object]) -> list[Observation]:
         """What events of the stream mean."""
 
-    async def started_ns(self, id: str) -> int | None:
-        """When a container last started, if the engine knows."""
+    async def inspect(self, key: str) -> Inspected | None:
+        """A container as the engine has it now, C{None} if it does not say."""
 
     async def with_limit(self, died: Observation) -> Observation:
         """An exit for want of memory, with how much of it there was."""
@@ -78,14 +79,15 @@ class Following:
         self._error: Exception | None = None
         self._live = False
         self._origins = recorder.origins(TYPE)
-        known = recorder.known(TYPE).containers
-        self._ports = {container.id: container.ports for container in known}
+        known = recorder.known(TYPE)
+        self._ports = {container.id: container.ports for container in known.containers}
         # The origin of the last start of each that runs.
         self._starts: dict[str, str] = {}
         newest = max(map(time_ns_of, self._origins), default=0)
         self._since_ns = since_ns = max(0, newest - OVERLAP_NS)
         since = f"{since_ns // 10**9}.{since_ns % 10**9:09d}" if since_ns else "0"
         self._deaths = Deaths(self._origins)
+        self._lives = Lives(self._origins, known)
         self._turn = DeferredLock()
         self._stream = Stream(source.url, source.reactor, since, self._arrived)
         self._stream.ended.addCallback(self._ended)
@@ -122,6 +124,7 @@ class Following:
         if self._since_ns and not remembered and (missed or len(before) >= REMEMBERED):
             self._recorder.note(Level.WARN, forgotten(self._since_ns + OVERLAP_NS, len(missed)))
         await self._record(missed)
+        self._lives.listed(listing.ids)
         containers = [one.container for one in listing.containers]
         self._ports = {container.id: container.ports for container in containers}
         await self._recorder.listing(TYPE, containers)
@@ -173,11 +176,12 @@ class Following:
     async def _explained(self, seen: Observation) -> list[Observation]:
         """What was told with its reasons, and before it what was not told."""
         found: list[Observation] = []
-        untold = self._deaths.untold(seen)
-        if untold is not None and untold.action == "start":
-            untold = self._deaths.untold(seen, await self._source.started_ns(seen.id))
-        if untold is not None:
-            found.append(self._deaths.explain(untold))
+        if missing := self._lives.missing(seen):
+            now = await self._source.inspect(seen.id)
+            untold = self._lives.untold(seen, missing, now)
+            found += map(self._deaths.explain, untold)
+        for told in (*found, seen):
+            self._lives.take(told)
         explained = self._deaths.explain(seen)
         if explained.details.get("oom") and explained.origin not in self._origins:
             explained = await self._source.with_limit(explained)

@@ -159,11 +159,6 @@ class DockerSource:
                 self._pids.pop(seen.id, None)
         return found
 
-    async def started_ns(self, id: str) -> int | None:
-        """When a container last started, if the engine knows."""
-        found = await self.inspect(id)
-        return None if found is None else found.started_ns
-
     async def with_limit(self, died: Observation) -> Observation:
         """An exit for want of memory, with how much of it there was, if the engine
         still knows."""
