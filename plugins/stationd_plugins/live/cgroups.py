@@ -1,5 +1,5 @@
-"""What cgroup files say. Pure: texts in, numbers and paths out, for the v1, hybrid
-and v2 layouts (cgroups(7); kernel Documentation/admin-guide/cgroup-v1 and cgroup-v2)."""
+"""What cgroup files say: texts in, numbers and paths out, for the v1, hybrid and v2
+layouts (cgroups(7); kernel Documentation/admin-guide/cgroup-v1 and cgroup-v2)."""
 
 from __future__ import annotations
 
@@ -79,7 +79,43 @@ def number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None
 
 
+@attrs.frozen
+class Usage:
+    """What the processes of a cgroup use.
+
+    @ivar cpu_ns: CPU time so far, of all CPUs together.
+    @ivar memory_bytes: memory in use without the page cache that can be dropped at once,
+        as C{docker stats} counts it.
+    """
+
+    cpu_ns: int
+    memory_bytes: int
+
+
+def usage(layout: Layout, membership: Mapping[str, str]) -> Usage:
+    """What the cgroup of a process uses. Blocking: three small files.
+
+    @raise OSError: it is gone.
+    """
+    cpu = directory(layout, membership, "cpuacct")
+    try:
+        cpu_ns = number(_text(f"{cpu}/cpuacct.usage")) or 0
+    except FileNotFoundError:
+        cpu_ns = 1000 * keyed(_text(f"{cpu}/cpu.stat")).get("usage_usec", 0)
+    memory = directory(layout, membership, "memory")
+    try:
+        used = number(_text(f"{memory}/memory.usage_in_bytes"))
+    except FileNotFoundError:
+        used = number(_text(f"{memory}/memory.current"))
+    return Usage(cpu_ns, working_set(used or 0, keyed(_text(f"{memory}/memory.stat"))))
+
+
 def working_set(usage: int, stat: Mapping[str, int]) -> int:
     """Memory in use without the page cache that can be dropped at once, as C{docker
     stats} counts it: v1 calls that total_inactive_file, v2 inactive_file."""
     return max(0, usage - stat.get("total_inactive_file", stat.get("inactive_file", 0)))
+
+
+def _text(path: str) -> str:
+    with open(path, encoding="ascii", errors="replace") as file:
+        return file.read()

@@ -32,13 +32,11 @@ class Reading:
 
     @ivar at: on the monotonic clock, in seconds.
     @ivar started: the start time of its process: a pid is used again.
-    @ivar cpu_ns: CPU time used so far.
     """
 
     at: float
     started: str
-    cpu_ns: int
-    memory_bytes: int
+    used: cgroups.Usage
     traffic: network.Traffic
     addresses: tuple[str, ...]
 
@@ -107,11 +105,11 @@ class Sampler:
         }
         first = {id: pid for id, pid in due.items() if id not in self._readings}
         for id, pid in first.items():
-            self._keep(id, self._read(pid))
+            self._keep(id, self.read(pid))
         if first:
             time.sleep(SHORTEST)
         for id, pid in due.items():
-            before, after = self._readings.get(id), self._read(pid)
+            before, after = self._readings.get(id), self.read(pid)
             if before and after and before.started == after.started:
                 self._figures[id] = (after, self._between(before, after))
             else:
@@ -127,47 +125,33 @@ class Sampler:
 
     def _between(self, before: Reading, after: Reading) -> Figures:
         seconds = max(after.at - before.at, 1e-6)
-        cpu = (after.cpu_ns - before.cpu_ns) / 1e9 / seconds / self._cpus
+        cpu = (after.used.cpu_ns - before.used.cpu_ns) / 1e9 / seconds / self._cpus
         return Figures(
             cpu=min(1.0, max(0.0, cpu)),
-            memory_bytes=after.memory_bytes,
+            memory_bytes=after.used.memory_bytes,
             rx_rate=_rate(before.traffic.rx_bytes, after.traffic.rx_bytes, seconds),
             tx_rate=_rate(before.traffic.tx_bytes, after.traffic.tx_bytes, seconds),
             addresses=after.addresses,
         )
 
-    def _read(self, pid: int) -> Reading | None:
-        """C{None} if the process is gone."""
+    def read(self, pid: int) -> Reading | None:
+        """Read the counters of a process now; C{None} if it is gone. Blocking."""
         try:
             if self._layout is None:
                 self._layout = cgroups.layout(_text("/proc/self/mounts"), self._root)
             started = _started(pid)
             member = cgroups.membership(_text(f"/proc/{pid}/cgroup"))
-            memory = self._memory(cgroups.directory(self._layout, member, "memory"))
             addresses = network.addresses(pid)
             # The counters that become rates are read at the time that is noted with them.
             at = time.monotonic()
             traffic = network.traffic(pid)
-            cpu_ns = self._cpu_ns(cgroups.directory(self._layout, member, "cpuacct"))
+            used = cgroups.usage(self._layout, member)
             if _started(pid) != started:
                 return None
         except OSError as error:
             self._log.debug("process {pid} cannot be read: {error}", pid=pid, error=error)
             return None
-        return Reading(at, started, cpu_ns, memory, traffic, addresses)
-
-    def _cpu_ns(self, directory: str) -> int:
-        try:
-            return cgroups.number(_text(f"{directory}/cpuacct.usage")) or 0
-        except FileNotFoundError:
-            return 1000 * cgroups.keyed(_text(f"{directory}/cpu.stat")).get("usage_usec", 0)
-
-    def _memory(self, directory: str) -> int:
-        try:
-            usage = cgroups.number(_text(f"{directory}/memory.usage_in_bytes"))
-        except FileNotFoundError:
-            usage = cgroups.number(_text(f"{directory}/memory.current"))
-        return cgroups.working_set(usage or 0, cgroups.keyed(_text(f"{directory}/memory.stat")))
+        return Reading(at, started, used, traffic, addresses)
 
 
 def _rate(before: int, after: int, seconds: float) -> int:

@@ -1,0 +1,167 @@
+"""What the kernel's files say that a container uses, for each layout of cgroups."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from stationd_plugins.live import cgroups, network
+from stationd_plugins.live.sampler import Sampler
+
+FIB_TRIE = """Main:
+  +-- 0.0.0.0/0 3 0 5
+     |-- 0.0.0.0
+        /0 universe UNICAST
+     +-- 10.0.3.0/24 2 0 2
+        |-- 10.0.3.47
+           /32 host LOCAL
+        |-- 10.0.3.255
+           /32 link BROADCAST
+     |-- 127.0.0.1
+        /32 host LOCAL
+     |-- 169.254.7.7
+        /32 host LOCAL
+Local:
+     |-- 10.0.3.47
+        /32 host LOCAL
+     |-- 192.0.2.9
+        /32 host LOCAL
+"""
+
+IF_INET6 = """fd000000000000000000000000000002 04 40 00 82     eth0
+fe8000000000000000fc00fffe000001 04 40 20 80     eth0
+20010db8000000000000000000000001 04 40 00 80     eth0
+00000000000000000000000000000001 01 80 10 80       lo
+"""
+
+DEV = """Inter-|   Receive                                                |  Transmit
+ face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs
+    lo: 7740692    2976    0    0    0     0          0         0  7740692    2976    0    0
+  eth0:     100       1    0    0    0     0          0         0      20       2    0    0
+ eth1:5:      7       1    0    0    0     0          0         0       3       2    0    0
+"""
+
+
+class NetworkTests(SynchronousTestCase):
+    """Files of /proc."""
+
+    def test_addresses(self) -> None:
+        self.assertEqual(network.ipv4_addresses(FIB_TRIE), ["10.0.3.47", "192.0.2.9"])
+        self.assertEqual(network.ipv6_addresses(IF_INET6), ["2001:db8::1", "fd00::2"])
+
+    def test_traffic(self) -> None:
+        self.assertEqual(network.traffic_of(DEV), network.Traffic(107, 23))
+
+    def test_of_the_host_nothing_is_said(self) -> None:
+        self.assertEqual(network.traffic(os.getpid()), network.Traffic())
+        self.assertEqual(network.addresses(os.getpid()), ())
+
+    def test_a_process_that_is_gone(self) -> None:
+        for ask in (network.traffic, network.addresses):
+            self.assertRaises(OSError, ask, 2**22 + 1)
+
+    @given(st.text(alphabet="|-+/. 0123456789abf:\n"))
+    def test_anything_can_be_read(self, text: str) -> None:
+        network.ipv4_addresses(text)
+
+
+class Layout:
+    """Cgroups in a directory.
+
+    @ivar mounts: what C{/proc/self/mounts} would say.
+    """
+
+    def __init__(self, root: str, files: dict[str, str], mounts: str) -> None:
+        self.layout = cgroups.layout(mounts.format(root=root), root)
+        for path, text in files.items():
+            whole = os.path.join(root, path)
+            os.makedirs(os.path.dirname(whole), exist_ok=True)
+            with open(whole, "w", encoding="ascii") as file:
+                file.write(text)
+
+
+V1_FILES = {
+    "memory/c/memory.usage_in_bytes": "1000\n",
+    "memory/c/memory.stat": "inactive_file 1\ntotal_inactive_file 300\n",
+    "cpuacct/c/cpuacct.usage": "5000000\n",
+}
+
+V1_MOUNTS = (
+    "cgroup {root}/memory cgroup rw,memory 0 0\ncgroup {root}/cpuacct cgroup rw,cpuacct 0 0\n"
+)
+
+V2_FILES = {
+    "u/c/memory.current": "1000\n",
+    "u/c/memory.stat": "inactive_file 300\n",
+    "u/c/cpu.stat": "usage_usec 5000\nuser_usec 1\n",
+}
+
+LAYOUTS = {
+    "v1": (V1_FILES, V1_MOUNTS, "2:cpuacct:/c\n1:memory:/c\n"),
+    "v2": (V2_FILES, "cgroup2 {root}/u cgroup2 rw 0 0\n", "0::/c\n"),
+    "hybrid": (
+        V1_FILES | {"u/c/cgroup.events": "populated 1\nfrozen 0\n"},
+        V1_MOUNTS + "cgroup2 {root}/u cgroup2 rw 0 0\n",
+        "2:cpuacct:/c\n1:memory:/c\n0::/c\n",
+    ),
+    # The v2 hierarchy has the CPU, v1 the memory.
+    "mixed": (
+        {path: V1_FILES[path] for path in V1_FILES if "memory" in path}
+        | {"u/c/cpu.stat": V2_FILES["u/c/cpu.stat"]},
+        "cgroup {root}/memory cgroup rw,memory 0 0\ncgroup2 {root}/u cgroup2 rw 0 0\n",
+        "1:memory:/c\n0::/c\n",
+    ),
+}
+
+
+class LayoutTests(SynchronousTestCase):
+    """The same container in every layout."""
+
+    def test_all(self) -> None:
+        for name, (files, mounts, membership) in LAYOUTS.items():
+            root = tempfile.mkdtemp(prefix="stationd-cgroups-")
+            self.addCleanup(shutil.rmtree, root)
+            layout = Layout(root, files, mounts).layout
+            member = cgroups.membership(membership)
+            self.assertEqual(cgroups.usage(layout, member), cgroups.Usage(5_000_000, 700), name)
+            gone = dict.fromkeys(member, "/gone")
+            self.assertRaises(FileNotFoundError, cgroups.usage, layout, gone)
+
+
+class SamplerTests(TestCase):
+    """Of a process, ours."""
+
+    timeout = 20
+
+    def setUp(self) -> None:
+        from twisted.internet import reactor
+
+        self.sampler = Sampler(reactor)  # type: ignore[arg-type]
+        self.addCleanup(self.sampler.close)
+
+    async def test_figures_are_a_second_old_at_most(self) -> None:
+        pids = {"one": os.getpid()}
+        first = await self.sampler.sample(pids)
+        # Cached, and so the same object.
+        again = await self.sampler.sample(pids)
+        self.assertIs(first["one"], again["one"])
+        self.assertGreater(first["one"].memory_bytes, 0)
+        self.assertTrue(0 <= first["one"].cpu <= 1)
+        self.assertEqual(await self.sampler.sample({}), {})
+
+    async def test_one_that_is_gone_is_left_out(self) -> None:
+        found = await self.sampler.sample({"gone": 2**22 + 1, "one": os.getpid()})
+        self.assertEqual(list(found), ["one"])
+
+    def test_several_at_once(self) -> None:
+        asked = [self.sampler.sample({"one": os.getpid()}) for _ in range(3)]
+        done: Deferred[object] = asked[-1].addCallback(
+            lambda _: self.assertTrue(all(one.called for one in asked))
+        )
+        return done  # type: ignore[return-value]
