@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TESTS ?= tests
 
-.PHONY: help run test unit lint bench chaos clean
+.PHONY: help run test unit lint bench latency chaos clean
 
 help:
 	@echo "make run    install into $(VENV) and run stationd in the foreground, its state in ./var"
@@ -15,6 +15,7 @@ help:
 	@echo "make unit   only the tests that need no Docker and no LXC"
 	@echo "make lint   style, types, layers"
 	@echo "make bench  speed and memory beside SQLite and journald, as a table; ten minutes, 4 GB of disk"
+	@echo "make latency how soon an event is told, beside docker events and lxc-monitor; a minute, as root"
 	@echo "make chaos  two minutes of containers, engine and daemon being killed at random (STATIOND_CHAOS_SECONDS)"
 	@echo "make clean  remove what the others made, except ./var"
 
@@ -36,6 +37,9 @@ lint: $(VENV)/test.stamp
 
 chaos: $(VENV)/test.stamp
 	@$(BIN)/python -m tests.functional.lab $(BIN)/python -m twisted.trial tests.functional.chaos
+
+latency: $(VENV)/test.stamp
+	@$(BIN)/python -m tests.functional.lab $(BIN)/python -m benchmarks.latency
 
 bench: $(VENV)/test.stamp
 	@$(BIN)/python -m benchmarks $(BENCH)

@@ -41,7 +41,10 @@ class Client:
 
     def receive(self) -> bytes:
         """The body of an answer with a length."""
-        status = int(self._file.readline().split()[1])
+        head = self._file.readline()
+        if not head:
+            raise ConnectionResetError("the daemon hung up")
+        status = int(head.split()[1])
         length = 0
         while (line := self._file.readline()) != b"\r\n":
             if line.lower().startswith(b"content-length:"):

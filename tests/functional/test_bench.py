@@ -10,6 +10,7 @@ from twisted.trial.unittest import TestCase
 
 from benchmarks.journald import missing
 from benchmarks.table import ROWS, Row, table
+from tests.functional import lab
 from tests.test_layers import ROOT
 
 
@@ -39,6 +40,20 @@ class BenchTests(TestCase):
         directory: str = self.mktemp()
         os.makedirs(directory)
         return os.path.abspath(directory)
+
+    def test_latency(self) -> None:
+        lab.docker_url()
+        lab.need_lxc()
+        command = [sys.executable, "-m", "benchmarks.latency", "10"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for what in ("docker events", "lxc-monitor"):
+            (line,) = [line for line in done.stdout.splitlines() if f"beside `{what}`" in line]
+            numbers = [float(cell) for cell in line.split("|")[2:5]]
+            self.assertTrue(all(number > -1000 for number in numbers), line)
+        self.assertRegex(
+            done.stdout, r"figures of one container: [\d.]+ ms, `docker stats` [\d,]+ ms"
+        )
 
     def test_what_misses_its_target_is_marked(self) -> None:
         fast: Row = next(row for row in ROWS if row.key == "append")
