@@ -36,7 +36,9 @@ lint: $(VENV)/test.stamp
 	@$(BIN)/python -m twisted.trial tests.test_layers
 
 chaos: $(VENV)/test.stamp
-	@$(BIN)/python -m tests.functional.lab $(BIN)/python -m twisted.trial tests.functional.chaos
+	@STATIOND_CHAOS_SECONDS=$${STATIOND_CHAOS_SECONDS:-120} \
+	  $(BIN)/python -m tests.functional.lab $(BIN)/python -m twisted.trial \
+	  tests.functional.test_chaos tests.functional.test_lxc_chaos
 
 latency: $(VENV)/test.stamp
 	@$(BIN)/python -m tests.functional.lab $(BIN)/python -m benchmarks.latency

@@ -92,6 +92,7 @@ def found(container: Container, time_us: int) -> Observation:
         name=container.name,
         image=container.image,
         details=details,
+        origin=container.origin,
     )
 
 

@@ -184,6 +184,8 @@ class Container:
     @ivar health: C{"healthy"}, C{"unhealthy"}, C{"starting"}, or C{""} without a
         health check.
     @ivar ports: what of it the host forwards, as C{"0.0.0.0:8080->80/tcp"}, in order.
+    @ivar origin: that of the happening by which it runs as it does (L{Draft.origin}),
+        if its source knows it without having seen it.
     @ivar removed: it does not exist any more; the rest is how it was at the end.
     """
 
@@ -196,6 +198,7 @@ class Container:
     finished_us: int | None = None
     health: str = ""
     ports: tuple[str, ...] = ()
+    origin: str = attrs.field(default="", eq=False)
     removed: bool = False
 
     @property

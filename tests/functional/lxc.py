@@ -41,6 +41,14 @@ class Lxc:
         with open(os.path.join(self.path, name, "config"), "w", encoding="ascii") as file:
             file.write(CONFIG.format(name=name, rootfs=rootfs, network=network))
 
+    def move(self, old: str, new: str) -> None:
+        """What is to be done in a container's configuration when its directory was moved."""
+        path = os.path.join(self.path, new, "config")
+        with open(path, encoding="ascii") as file:
+            text = file.read()
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text.replace(f"/{old}/rootfs", f"/{new}/rootfs"))
+
     def run(self, command: str, name: str, *arguments: str) -> str:
         """C{lxc-COMMAND}; what it prints."""
         whole = [f"lxc-{command}", "-P", self.path, "-n", name, *arguments]

@@ -232,6 +232,36 @@ class LxcTests(TestCase):
         self.daemon.start("lxc")
         self.assertEqual(self.daemon.events(), before)
 
+    def test_reboot_rename_and_another_of_the_same_name_while_nobody_looks(self) -> None:
+        self.lxc.create("found")
+        self.lxc.run("start", "found")
+        self.daemon.start("lxc")
+        for name in ("reboots", "starts", "renamed", "replaced"):
+            self.lxc.create(name)
+            self.check(name, "create")
+            self.lxc.run("start", name)
+            self.check(name, "create", "start")
+        self.daemon.kill()
+        for name in ("reboots", "found"):
+            self.lxc.run("stop", name, "--reboot", "--timeout", "10")
+        for name in ("starts", "renamed", "replaced"):
+            self.lxc.run("stop", name, "-k")
+        self.lxc.run("start", "starts")
+        os.rename(f"{self.lxc.path}/renamed", f"{self.lxc.path}/other")
+        self.lxc.run("destroy", "replaced")
+        self.lxc.create("replaced")
+        self.daemon.start("lxc")
+        self.check("reboots", "create", "start", "restart")
+        self.check("starts", "create", "start", "restart")
+        self.check("found", "found", "restart")
+        self.check("renamed", "create", "start")
+        self.check("other", "rename", "stop")
+        self.check("replaced", "create", "start", "stop", "destroy", "create")
+        before = self.daemon.events()
+        self.daemon.kill()
+        self.daemon.start("lxc")
+        self.assertEqual(self.daemon.events(), before)
+
     def test_a_path_that_vanishes_and_comes_back(self) -> None:
         self.daemon.start("lxc")
         for name in ("one", "two"):

@@ -16,17 +16,24 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from stationd.errors import BadValue
+from stationd.interfaces import Known
+from stationd.narration import found as found_observation
 from stationd.records import Container, Observation, State
 from stationd_plugins.live import cgroups
 from stationd_plugins.lxc.command import address, fnv64a
 from stationd_plugins.lxc.inotify import Watcher
 from stationd_plugins.lxc.scan import Seen, image_of, scan
 from stationd_plugins.lxc.source import make_source, unwatchable
-from stationd_plugins.lxc.tracker import Tracker
+from stationd_plugins.lxc.tracker import Tracker, container, observation
 
-ONE = Seen("one", "/lxc", 1, "")
+ONE = Seen("one", "/lxc", "1", "")
 RUNNING = attrs.evolve(ONE, monitor_pid=10, init_pid=11)
+NOTHING = Known(containers=(), newest_us=0, complete=False)
 FROZEN = attrs.evolve(RUNNING, frozen=True)
+
+
+def known(name: str, state: State) -> Container:
+    return Container(type="lxc", id=name, name=name, state=state)
 
 
 class TrackerTests(SynchronousTestCase):
@@ -38,7 +45,7 @@ class TrackerTests(SynchronousTestCase):
 
     def after(self, *scans: Sequence[Seen], inferred: bool = False) -> list[Observation]:
         """What has happened, when scans found these one after the other."""
-        self.tracker.begin({seen.name: seen for seen in scans[0]}, [], 0, 0)
+        self.tracker.begin({seen.name: seen for seen in scans[0]}, NOTHING, [], 0)
         happened: list[Observation] = []
         for time_us, seen in enumerate(scans[1:], 1):
             found = {one.name: one for one in seen}
@@ -67,10 +74,18 @@ class TrackerTests(SynchronousTestCase):
         self.assertEqual((stop.action, stop.time_us), ("stop", 1))
         self.assertFalse(self.tracker.unsettled)
 
-    def test_what_happened_while_nobody_looked(self) -> None:
-        def known(name: str, state: State) -> Container:
-            return Container(type="lxc", id=name, name=name, state=state)
+    def begin(
+        self, scanned: dict[str, Seen], *known: Container, told: Sequence[Observation] = ()
+    ) -> list[Observation]:
+        """What must have happened until this was found.
 
+        @param told: what is recorded.
+        """
+        origins = [one.origin for one in told]
+        before = Known(containers=known, newest_us=100, complete=True)
+        return self.tracker.begin(scanned, before, origins, 1000)
+
+    def test_what_happened_while_nobody_looked(self) -> None:
         def seen(like: Seen, made_us: int = 50, started_us: int = 0) -> Seen:
             return attrs.evolve(like, made_us=made_us, started_us=started_us)
 
@@ -93,11 +108,75 @@ class TrackerTests(SynchronousTestCase):
         ):
             scanned = {"one": found} if found else {}
             containers = [known("one", was)] if was else []
-            told = self.tracker.begin(scanned, containers, 100, 1000)
+            told = self.tracker.begin(
+                scanned, Known(containers=tuple(containers), newest_us=100, complete=True), [], 1000
+            )
             self.assertEqual([(one.action, one.time_us) for one in told], expected)
             self.assertTrue(all(one.inferred for one in told))
         # Nothing was ever told: it is how things are.
-        self.assertEqual(self.tracker.begin({"one": seen(RUNNING, 200, 300)}, [], 0, 1000), [])
+        self.assertEqual(
+            self.tracker.begin({"one": seen(RUNNING, 200, 300)}, NOTHING, [], 1000), []
+        )
+
+    def test_a_run_that_is_another(self) -> None:
+        was = attrs.evolve(RUNNING, run="boot-11-5")
+        now = attrs.evolve(RUNNING, run="boot-12-9", started_us=700)
+        started = observation("start", was, 50, False)
+        for told, found, expected in (
+            ([started], now, [("restart", 700)]),
+            ([started], was, []),
+            # Found at a first listing is told of, too.
+            ([found_observation(container(was), 50)], now, [("restart", 700)]),
+            ([found_observation(container(was), 50)], was, []),
+            # How it began nobody knows.
+            ([], now, []),
+            ([started], attrs.evolve(now, frozen=True), [("restart", 700), ("pause", 1000)]),
+            ([started, observation("restart", now, 60, False)], now, []),
+        ):
+            happened = self.begin({"one": found}, known("one", State.RUNNING), told=told)
+            self.assertEqual([(one.action, one.time_us) for one in happened], expected)
+
+    def test_another_of_the_same_name(self) -> None:
+        made = observation("create", ONE, 50, False)
+        other = attrs.evolve(RUNNING, identity="2", made_us=600, started_us=700)
+        happened = self.begin({"one": other}, known("one", State.RUNNING), told=[made])
+        self.assertEqual(
+            [(one.action, one.time_us) for one in happened],
+            [("stop", 599), ("destroy", 599), ("create", 600), ("start", 700)],
+        )
+
+    def test_another_name(self) -> None:
+        made = observation("create", ONE, 50, False)
+        two = attrs.evolve(ONE, name="two", made_us=50)
+        (rename,) = self.begin({"two": two}, known("one", State.STOPPED), told=[made])
+        self.assertEqual(
+            (rename.action, rename.id, rename.details), ("rename", "two", {"old": "one"})
+        )
+        # And back.
+        told = [made, rename]
+        (rename,) = self.begin({"one": ONE}, known("two", State.STOPPED), told=told)
+        self.assertEqual((rename.action, rename.id), ("rename", "one"))
+        # One that was copied is no rename.
+        both = {"one": ONE, "two": attrs.evolve(two, identity="2")}
+        self.assertEqual(self.begin(both, known("one", State.STOPPED), told=told), [])
+
+    def test_one_that_comes_again_is_told_again(self) -> None:
+        told = self.after([], [ONE], [], [ONE])
+        self.assertEqual([one.action for one in told], ["create", "destroy", "create"])
+        self.assertEqual(len({one.origin for one in told}), 3)
+
+    def test_another_between_two_scans(self) -> None:
+        other = attrs.evolve(ONE, identity="2")
+        self.assertEqual(self.actions([RUNNING], [other]), ["stop", "destroy", "create"])
+
+    def test_a_name_that_another_takes(self) -> None:
+        two = attrs.evolve(RUNNING, name="two", identity="2")
+        renamed = attrs.evolve(two, name="one")
+        for before in ([ONE, two], [two, ONE]):
+            told = self.after(before, [renamed])
+            found = [(one.action, one.id) for one in told]
+            self.assertEqual(found, [("destroy", "one"), ("rename", "one")])
+            self.assertEqual(self.tracker.pids, {"one": 11})
 
     def test_a_reboot_keeps_its_monitor(self) -> None:
         again = attrs.evolve(RUNNING, init_pid=12)
@@ -130,7 +209,7 @@ class TrackerTests(SynchronousTestCase):
         self.assertTrue(self.after([], [ONE], inferred=True)[0].inferred)
 
     def test_a_beginning_is_a_listing(self) -> None:
-        told = self.tracker.begin({"a": FROZEN, "b": RUNNING, "c": ONE}, [], 0, 0)
+        told = self.tracker.begin({"a": FROZEN, "b": RUNNING, "c": ONE}, NOTHING, [], 0)
         self.assertEqual(told, [])
         listed = self.tracker.containers
         states = [container.state for container in listed]

@@ -10,27 +10,28 @@ import time
 import attrs
 
 from stationd_plugins.live import cgroups
-from stationd_plugins.lxc import command
+from stationd_plugins.lxc import command, identity
 
 
 @attrs.frozen
 class Seen:
     """One container as a scan sees it.
 
-    @ivar path: the LXC path it is under, C{inode} that of its directory.
+    @ivar path: the LXC path it is under, C{identity} what tells its directory from others.
     @ivar monitor_pid: its monitor, 0 if it has none.
     @ivar init_pid: its first process, 0 if it does not run (yet, or any more).
     @ivar frozen: whether it is.
     @ivar unsettled: whether it is on its way from one state to another.
     @ivar watch: cgroup files that change when it stops, freezes or thaws.
-    @ivar made_us: it is no older than this, as far as its directory and its
-        configuration tell; C{started_us}: when its first process began, 0 without one.
+    @ivar made_us: when it was made, as far as its directory and its configuration tell;
+        C{started_us}: when its first process began, by the clock of now, 0 without one.
+    @ivar run: what tells that process from all others, C{""} without one.
     @ivar ports: what the host forwards to it, as C{"0.0.0.0:8080->80/tcp"}, in order.
     """
 
     name: str
     path: str
-    inode: int
+    identity: str
     image: str
     monitor_pid: int = 0
     init_pid: int = 0
@@ -39,6 +40,7 @@ class Seen:
     watch: tuple[str, ...] = ()
     made_us: int = 0
     started_us: int = 0
+    run: str = ""
     ports: tuple[str, ...] = ()
 
 
@@ -81,8 +83,10 @@ def look(path: str, name: str, layout: cgroups.Layout) -> Seen | None:
         made = os.stat(directory)
     except (OSError, ValueError):
         return None
-    made_us = min(made.st_ctime_ns, written.st_ctime_ns, written.st_mtime_ns) // 1000
-    seen = Seen(name, path, made.st_ino, image_of(config), made_us=made_us)
+    made_ns = identity.birth_ns(directory)
+    made_ns = made_ns or min(made.st_ctime_ns, written.st_ctime_ns, written.st_mtime_ns)
+    unique = identity.of_directory(directory, made.st_ino)
+    seen = Seen(name, path, unique, image_of(config), made_us=made_ns // 1000)
     answers = command.ask(path, name)
     if answers is None:
         return seen
@@ -93,6 +97,8 @@ def look(path: str, name: str, layout: cgroups.Layout) -> Seen | None:
     try:
         with open(f"/proc/{answers.init_pid}/cgroup", encoding="utf-8") as file:
             member = cgroups.membership(file.read())
+        run = identity.of_process(answers.init_pid)
+        started = started_us(answers.init_pid)
     except OSError:
         return attrs.evolve(seen, unsettled=True)
     freezer = cgroups.directory(layout, member, "freezer")
@@ -102,7 +108,8 @@ def look(path: str, name: str, layout: cgroups.Layout) -> Seen | None:
     return attrs.evolve(
         seen,
         init_pid=answers.init_pid,
-        started_us=started_us(answers.init_pid),
+        started_us=started,
+        run=run,
         frozen=frozen,
         unsettled=freezing,
         watch=tuple(file for file in watch if os.path.exists(file)),
@@ -121,13 +128,11 @@ def image_of(config: str) -> str:
 
 
 def started_us(pid: int) -> int:
-    """When a process began, by the clock of now (proc(5): field 22 of C{stat}, in ticks
-    since the boot); 0 if it is gone."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            ticks = int(file.read().rpartition(")")[2].split()[19])
-    except (OSError, IndexError, ValueError):
-        return 0
+    """When a process began, by the clock of now.
+
+    @raise OSError: it is gone.
+    """
+    ticks = identity.start_ticks(pid)
     age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
     return int((time.time() - age) * 1_000_000)
 

@@ -215,9 +215,8 @@ class Following:
         if not self._begun:
             self._begun = True
             self._recorder.connected(TYPE)
-            known = self._recorder.known(TYPE)
-            now_us = self._source.now_us()
-            happened = tracker.begin(found, known.containers, known.newest_us, now_us)
+            known, origins = self._recorder.known(TYPE), self._recorder.origins(TYPE)
+            happened = tracker.begin(found, known, origins, self._source.now_us())
             if happened:
                 await self._recorder.observe(happened)
             await self._recorder.listing(TYPE, tracker.containers)

@@ -1,0 +1,204 @@
+"""The same for LXC: containers are made, started, frozen, rebooted, stopped, killed, renamed
+and removed, while the daemon is killed, or held until inotify's queue has overflowed.
+
+What happened while the daemon looked must be recorded; of the rest, what each container is,
+and a life that is possible. See L{tests.functional.test_chaos} for how it is run.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+
+from twisted.trial.unittest import TestCase
+
+from tests.functional import lab
+from tests.functional.daemon import Daemon, eventually
+from tests.functional.lxc import Lxc
+from tests.functional.test_chaos import SCRIPTS, SECONDS, seed
+
+AFTER = {
+    "create": ("absent", "stopped"),
+    "start": ("stopped", "running"),
+    "restart": ("running", "running"),
+    "pause": ("running", "paused"),
+    "unpause": ("paused", "running"),
+    "stop": ("running", "stopped"),
+    "destroy": ("stopped", "absent"),
+}
+"""What each leads from, and to."""
+
+SEEN_WITHIN = 0.5
+"""Seconds in which the daemon must not be disturbed for something to be seen for sure."""
+
+BRIEF = 0.1
+"""Seconds that a state lasts at least: what is over before a scan is not seen."""
+
+
+class LxcChaosTests(TestCase):
+    """An LXC path of our own."""
+
+    timeout = SECONDS + 120
+
+    def setUp(self) -> None:
+        lab.need_lxc()
+        self.seed = seed()
+        self.lxc = Lxc()
+        self.addCleanup(self.lxc.close)
+        self.daemon = Daemon(lxc=self.lxc.path)
+        self.addCleanup(self.daemon.close)
+        self.daemon.start("lxc")
+        # When it looked, from and to; and what was done, from, to, to whom.
+        self.looked: list[tuple[float, float]] = []
+        self.done: list[tuple[float, float, str, str]] = []
+        self.names = [f"c{index}" for index in range(SCRIPTS)]
+
+    def script(self, index: int, until: float) -> None:
+        """The lives of one container after the other, all of the same name but some."""
+        rng = random.Random(self.seed + index)
+        name, count = f"c{index}", 0
+        while time.monotonic() < until:
+            self.do("create", name)
+            for _ in range(rng.randrange(3)):
+                self.do("start", name)
+                for _ in range(rng.randrange(3)):
+                    match rng.choice(("freeze", "reboot", "nothing")):
+                        case "freeze":
+                            self.do("freeze", name)
+                            self.do("unfreeze", name)
+                        case "reboot":
+                            self.do("reboot", name)
+                    time.sleep(rng.uniform(0, 0.3))
+                self.do(rng.choice(("stop", "kill")), name)
+                time.sleep(rng.uniform(0, 0.3))
+            if rng.random() < 0.2:
+                count += 1
+                other = f"c{index}-{count}"
+                self.do("rename", name, other)
+                self.names.append(other)
+                self.do("destroy", other)
+            elif rng.random() < 0.8 or time.monotonic() > until:
+                self.do("destroy", name)
+            else:
+                count += 1
+                name = f"c{index}-{count}"
+                self.names.append(name)
+
+    def do(self, what: str, name: str, other: str = "") -> None:
+        """Do something to a container, and note when."""
+        began = time.monotonic()
+        match what:
+            case "create":
+                self.lxc.create(name)
+                time.sleep(BRIEF)
+            case "start":
+                self.lxc.run("start", name)
+            case "freeze" | "unfreeze":
+                self.lxc.run(what, name)
+                time.sleep(BRIEF)
+            case "reboot":
+                self.lxc.run("stop", name, "--reboot", "--timeout", "20")
+                # The command does not wait until it runs again.
+                self.lxc.run("wait", name, "-s", "RUNNING", "-t", "20")
+                time.sleep(BRIEF)
+            case "stop":
+                self.lxc.run("stop", name, "--timeout", "20")
+            case "kill":
+                self.lxc.run("stop", name, "-k")
+            case "rename":
+                os.rename(f"{self.lxc.path}/{name}", f"{self.lxc.path}/{other}")
+                self.lxc.move(name, other)
+            case "destroy":
+                self.lxc.run("destroy", name)
+        action = {"freeze": "pause", "unfreeze": "unpause", "reboot": "restart", "kill": "stop"}
+        self.done.append((began, time.monotonic(), action.get(what, what), other or name))
+
+    def disturb(self, rng: random.Random) -> None:
+        """Kill the daemon, or hold it until the queue of its inotify has overflowed."""
+        assert self.daemon.process is not None
+        if rng.random() < 0.5:
+            self.daemon.kill()
+            time.sleep(rng.uniform(0, 1))
+            self.daemon.start("lxc")
+            return
+        with open("/proc/sys/fs/inotify/max_queued_events", encoding="ascii") as file:
+            limit = int(file.read())
+        self.daemon.process.send_signal(signal.SIGSTOP)
+        try:
+            path = os.path.join(self.lxc.path, "touched")
+            for _ in range(limit // 2 + 100):
+                os.mkdir(path)
+                os.rmdir(path)
+        finally:
+            self.daemon.process.send_signal(signal.SIGCONT)
+        said = self.daemon.said
+        self.assertTrue(eventually(lambda: "inotify's queue overflowed" in said()))
+
+    def test_nothing_is_missed_and_nothing_twice(self) -> None:
+        rng = random.Random(self.seed)
+        until = time.monotonic() + SECONDS
+        scripts = [
+            threading.Thread(target=self.script, args=(index, until)) for index in range(SCRIPTS)
+        ]
+        for script in scripts:
+            script.start()
+        while time.monotonic() < until:
+            began = time.monotonic()
+            time.sleep(rng.uniform(1, 4))
+            self.looked.append((began, time.monotonic()))
+            self.disturb(rng)
+        for script in scripts:
+            script.join()
+        eventually(lambda: self.shown() == self.true(), 10)
+        self.assertEqual(self.shown(), self.true(), self.said("states"))
+        self.check()
+
+    def said(self, what: str) -> str:
+        return f"{what}, seed {self.seed}:\n{self.daemon.said()[-3000:]}"
+
+    def true(self) -> dict[str, str]:
+        """What the containers do."""
+        found = {}
+        for name in os.listdir(self.lxc.path):
+            state = self.lxc.run("info", name, "-sH").strip().lower()
+            found[name] = state if state == "running" else "stopped"
+        return found
+
+    def shown(self) -> dict[str, str]:
+        """What we say they do."""
+        return {one["name"]: one["state"] for one in self.daemon.get("/api/v1/container")}
+
+    def check(self) -> None:
+        """Each life is possible, and what was looked at is there."""
+        events = [event for event in self.daemon.events() if "state" in event]
+        states: dict[str, str] = {}
+        for event in events:
+            name, action = event["container"], event["state"]
+            before = states.get(name, "absent")
+            if action == "rename":
+                self.assertEqual(before, "absent", self.said(f"{name}: {events}"))
+                states[name] = states.pop(event["old"])
+                continue
+            source, target = AFTER[action]
+            is_end_of_paused = action in ("stop", "restart") and before == "paused"
+            possible = before == source or is_end_of_paused
+            self.assertTrue(possible, self.said(f"{action} of {name}, {before}: {events}"))
+            states[name] = target
+        told = {name: [e["state"] for e in events if e["container"] == name] for name in self.names}
+        seen = [
+            (action, name)
+            for began, ended, action, name in self.done
+            if any(a + SEEN_WITHIN < began and ended < b - SEEN_WITHIN for a, b in self.looked)
+        ]
+        self.assertGreater(len(seen), len(self.done) // 5)
+        for name in self.names:
+            for action in AFTER:
+                done = sum(one == (action, name) for one in seen)
+                self.assertGreaterEqual(
+                    told[name].count(action), done, self.said(f"{action} {name}")
+                )
+        sure = sum(not event.get("inferred") for event in events)
+        self.assertGreaterEqual(sure, len(seen), self.said("inferred"))
