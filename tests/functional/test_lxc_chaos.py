@@ -54,9 +54,17 @@ class LxcChaosTests(TestCase):
         # When it looked, from and to; and what was done, from, to, to whom.
         self.looked: list[tuple[float, float]] = []
         self.done: list[tuple[float, float, str, str]] = []
+        self.errors: list[Exception] = []
         self.names = [f"c{index}" for index in range(SCRIPTS)]
 
     def script(self, index: int, until: float) -> None:
+        """L{_script}; what went wrong is kept."""
+        try:
+            self._script(index, until)
+        except Exception as error:  # noqa: BLE001 - the test tells
+            self.errors.append(error)
+
+    def _script(self, index: int, until: float) -> None:
         """The lives of one container after the other, all of the same name but some."""
         rng = random.Random(self.seed + index)
         name, count = f"c{index}", 0
@@ -96,6 +104,8 @@ class LxcChaosTests(TestCase):
                 time.sleep(BRIEF)
             case "start":
                 self.lxc.run("start", name)
+                # So long its init needs to trap signals.
+                time.sleep(BRIEF)
             case "freeze" | "unfreeze":
                 self.lxc.run(what, name)
                 time.sleep(BRIEF)
@@ -111,6 +121,7 @@ class LxcChaosTests(TestCase):
             case "rename":
                 os.rename(f"{self.lxc.path}/{name}", f"{self.lxc.path}/{other}")
                 self.lxc.move(name, other)
+                time.sleep(BRIEF)
             case "destroy":
                 self.lxc.run("destroy", name)
         action = {"freeze": "pause", "unfreeze": "unpause", "reboot": "restart", "kill": "stop"}
@@ -152,6 +163,7 @@ class LxcChaosTests(TestCase):
             self.disturb(rng)
         for script in scripts:
             script.join()
+        self.assertEqual(self.errors, [], self.said("scripts"))
         eventually(lambda: self.shown() == self.true(), 10)
         self.assertEqual(self.shown(), self.true(), self.said("states"))
         self.check()
@@ -197,8 +209,8 @@ class LxcChaosTests(TestCase):
         for name in self.names:
             for action in AFTER:
                 done = sum(one == (action, name) for one in seen)
-                self.assertGreaterEqual(
-                    told[name].count(action), done, self.said(f"{action} {name}")
-                )
+                history = [one for one in self.done if one[3] == name]
+                said = self.said(f"{action} {name}\n{history}\n{told[name]}\n{self.looked}")
+                self.assertGreaterEqual(told[name].count(action), done, said)
         sure = sum(not event.get("inferred") for event in events)
         self.assertGreaterEqual(sure, len(seen), self.said("inferred"))
