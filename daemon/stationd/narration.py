@@ -144,6 +144,10 @@ def _container(observation: Observation) -> Narration:
         return Narration(events, [])
     if action == "die":
         level, words = _death(details)
+    if action == "stop" and details.get("exitCode"):
+        level = Level.WARN
+        words += f", ended by {details['signal']}" if "signal" in details else ""
+        words += f", code {details['exitCode']}"
     if action == "kill" and "signal" in details:
         words += f" with {details['signal']}"
     if action == "rename" and "old" in details:

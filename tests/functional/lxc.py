@@ -41,6 +41,12 @@ class Lxc:
         with open(os.path.join(self.path, name, "config"), "w", encoding="ascii") as file:
             file.write(CONFIG.format(name=name, rootfs=rootfs, network=network))
 
+    def replace_init(self, name: str, script: str) -> None:
+        """Give a container another first process."""
+        init = os.path.join(self.path, name, "rootfs/bin/initsh")
+        with open(init, "w", encoding="ascii") as file:
+            file.write(script)
+
     def move(self, old: str, new: str) -> None:
         """What is to be done in a container's configuration when its directory was moved."""
         path = os.path.join(self.path, new, "config")

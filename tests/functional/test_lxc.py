@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -189,8 +190,9 @@ class LxcTests(TestCase):
         self.check("two", "create")
         self.check("one", "found", "start")
         self.assertIn("inotify's queue overflowed", self.daemon.said())
-        events = self.daemon.events()
-        self.assertEqual([event.get("inferred") for event in events], [None, True, True])
+        # The start its monitor tells of.
+        (created,) = [event for event in self.daemon.events() if event["state"] == "create"]
+        self.assertTrue(created["inferred"])
 
     def test_what_happened_while_nobody_looked_is_worked_out(self) -> None:
         self.lxc.create("quiet")
@@ -261,6 +263,58 @@ class LxcTests(TestCase):
         self.daemon.kill()
         self.daemon.start("lxc")
         self.assertEqual(self.daemon.events(), before)
+
+    def test_runs_of_milliseconds_and_how_they_end(self) -> None:
+        self.lxc.create("one")
+        self.lxc.replace_init("one", "#!/bin/sh\nexit $(cat /code)\n")
+        self.daemon.start("lxc")
+        codes = [0, 3, 0, 255, 1]
+        for code in codes:
+            with open(f"{self.lxc.path}/one/rootfs/code", "w", encoding="ascii") as file:
+                file.write(str(code))
+            self.lxc.run("start", "one")
+            self.lxc.run("wait", "one", "-s", "STOPPED", "-t", "10")
+        self.check("one", "found", *["start", "stop"] * len(codes))
+        stops = [event for event in self.daemon.events() if event["state"] == "stop"]
+        self.assertEqual([stop["exitCode"] for stop in stops], codes)
+        shown = self.daemon.get("/api/v1/container/lxc/one")
+        self.assertEqual((shown["state"], shown["exitCode"]), ("stopped", 1))
+        self.lxc.create("two")
+        self.lxc.run("start", "two")
+        self.lxc.run("stop", "two", "-k")
+        self.check("two", "create", "start", "stop")
+        said = [text for _, category, text in self.daemon.sentences() if category == "container"]
+        self.assertEqual(
+            said[-4:],
+            [
+                "Stop container, code 1 (lxc, one)",
+                "Create container (lxc, two)",
+                "Start container (lxc, two)",
+                "Stop container, ended by SIGKILL, code 137 (lxc, two)",
+            ],
+        )
+
+    def monitor_daemon(self) -> int:
+        """The process of lxc-monitord, 0 if there is none."""
+        for name in filter(str.isdecimal, os.listdir("/proc")):
+            with contextlib.suppress(OSError), open(f"/proc/{name}/cmdline", "rb") as file:
+                program, path = (*file.read().split(b"\0"), b"", b"")[:2]
+                if program.endswith(b"lxc-monitord") and path.decode() == self.lxc.path:
+                    return int(name)
+        return 0
+
+    def test_a_monitor_daemon_that_is_killed(self) -> None:
+        self.lxc.create("one")
+        self.daemon.start("lxc")
+        for _ in range(2):
+            gone = self.monitor_daemon()
+            os.kill(gone, signal.SIGKILL)
+            self.lxc.run("start", "one")
+            self.lxc.run("stop", "one", "-k")
+            self.assertTrue(
+                eventually(lambda gone=gone: self.monitor_daemon() not in (0, gone), 20)
+            )
+        self.check("one", "found", *["start", "stop"] * 2)
 
     def test_a_path_that_vanishes_and_comes_back(self) -> None:
         self.daemon.start("lxc")

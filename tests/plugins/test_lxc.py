@@ -21,10 +21,12 @@ from stationd.narration import found as found_observation
 from stationd.records import Container, Observation, State
 from stationd_plugins.live import cgroups
 from stationd_plugins.lxc.command import address, fnv64a
+from stationd_plugins.lxc.following import unwatchable
 from stationd_plugins.lxc.inotify import Watcher
 from stationd_plugins.lxc.scan import Seen, image_of, scan
-from stationd_plugins.lxc.source import make_source, unwatchable
-from stationd_plugins.lxc.tracker import Tracker, container, observation
+from stationd_plugins.lxc.source import make_source
+from stationd_plugins.lxc.telling import container, observation
+from stationd_plugins.lxc.tracker import Tracker, Word
 
 ONE = Seen("one", "/lxc", "1", "")
 RUNNING = attrs.evolve(ONE, monitor_pid=10, init_pid=11)
@@ -34,6 +36,22 @@ FROZEN = attrs.evolve(RUNNING, frozen=True)
 
 def known(name: str, state: State) -> Container:
     return Container(type="lxc", id=name, name=name, state=state)
+
+
+@attrs.define
+class Said:
+    """What monitors said of one container."""
+
+    words: list[Word]
+    just_now: bool
+    listening: bool = True
+
+    def take(self, name: str) -> list[Word]:
+        words, self.words = self.words, []
+        return words
+
+    def since_scan(self, name: str) -> bool:
+        return self.just_now
 
 
 class TrackerTests(SynchronousTestCase):
@@ -177,6 +195,72 @@ class TrackerTests(SynchronousTestCase):
             found = [(one.action, one.id) for one in told]
             self.assertEqual(found, [("destroy", "one"), ("rename", "one")])
             self.assertEqual(self.tracker.pids, {"one": 11})
+
+    def hear(self, scan: Seen, *words: Word, since_scan: bool = False) -> list[tuple[str, int]]:
+        """What is told when monitors said this, and a scan found that."""
+        said = Said(list(words), since_scan)
+        told = self.tracker.update({"one": scan}, 90, inferred=False, words=said)
+        return [(one.action, one.time_us) for one in told]
+
+    def test_runs_that_were_over_before_a_scan(self) -> None:
+        self.after([ONE])
+        words = (Word(4, True), Word(7, False), Word(8, True), Word(9, False, {"exitCode": 1}))
+        told = [("start", 4), ("stop", 7), ("start", 8), ("stop", 9)]
+        self.assertEqual(self.hear(ONE, *words), told)
+        self.assertEqual(self.hear(ONE), [])
+        # And one that a scan sees, in the end; its monitor has told already.
+        self.assertEqual(
+            self.hear(RUNNING, Word(4, True), Word(5, False), Word(6, True)),
+            [("start", 4), ("stop", 5), ("start", 6)],
+        )
+        self.assertEqual(self.hear(RUNNING), [])
+
+    def test_a_word_that_comes_late(self) -> None:
+        self.alive.clear()
+        self.after([ONE])
+        self.assertEqual(self.hear(RUNNING), [("start", 90)])
+        self.assertEqual(self.hear(ONE), [("stop", 90)])
+        self.assertEqual(self.hear(ONE, Word(91, True), Word(92, False)), [], "told already")
+        self.assertEqual(
+            self.hear(ONE, Word(93, True), Word(94, False)), [("start", 93), ("stop", 94)]
+        )
+
+    def test_a_scan_that_is_older_than_a_word(self) -> None:
+        self.after([RUNNING])
+        stopped = self.hear(RUNNING, Word(5, False), since_scan=True)
+        self.assertEqual(stopped, [("stop", 5)])
+        self.assertEqual(self.hear(ONE), [])
+        self.assertEqual(self.hear(ONE, Word(7, True), since_scan=True), [])
+        self.assertTrue(self.tracker.unsettled)
+        self.assertEqual(self.hear(RUNNING), [("start", 7)])
+
+    def test_reboots_that_are_told(self) -> None:
+        again = attrs.evolve(RUNNING, init_pid=12)
+        end = Word(5, False, {}, reboots=True)
+        self.after([RUNNING])
+        self.assertEqual(self.hear(again, end, Word(6, True)), [("restart", 6)])
+        self.after([RUNNING])
+        self.assertEqual(self.hear(again), [("restart", 90)])
+        self.assertEqual(self.hear(again, end, Word(6, True)), [], "told already")
+        # Twice, between two scans.
+        self.after([RUNNING])
+        words = (end, Word(6, True), attrs.evolve(end, time_us=7), Word(8, True))
+        self.assertEqual(self.hear(again, *words), [("restart", 6), ("restart", 8)])
+        # It was ended by the signal of a reboot.
+        self.alive.clear()
+        self.after([RUNNING])
+        self.assertEqual(self.hear(ONE, end), [("stop", 90)])
+
+    def test_what_nobody_said_of_an_end(self) -> None:
+        self.alive.clear()
+        again = attrs.evolve(RUNNING, init_pid=22, monitor_pid=20)
+        self.after([RUNNING])
+        self.assertEqual(self.hear(again, Word(7, True)), [("stop", 90), ("start", 90)])
+
+    def test_a_container_that_comes_and_runs(self) -> None:
+        self.after([])
+        words = (Word(4, True), Word(5, False))
+        self.assertEqual(self.hear(ONE, *words), [("create", 90), ("start", 4), ("stop", 5)])
 
     def test_a_reboot_keeps_its_monitor(self) -> None:
         again = attrs.evolve(RUNNING, init_pid=12)

@@ -82,7 +82,7 @@ def ipv4_addresses(fib_trie: str) -> list[str]:
     address, told = "", dict[str, None]()
     for line in fib_trie.splitlines():
         words = line.split()
-        if words[:1] == ["|--"]:
+        if words[:1] == ["|--"] and len(words) > 1:
             address = words[1]
         elif words == ["/32", "host", "LOCAL"] and not address.startswith(NOT_GLOBAL):
             # The tables "main" and "local" are one here, and shown as both.

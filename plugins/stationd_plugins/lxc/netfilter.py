@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
-from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import IReactorFDSet
-from twisted.python.failure import Failure
+
+from stationd_plugins.lxc.readable import Readable
 
 NETLINK_NETFILTER = 12
 """C{linux/netlink.h}: the protocol of L{socket.AF_NETLINK}."""
@@ -73,7 +73,7 @@ class Rule:
     sets: Mapping[str, tuple[Element, ...]] = attrs.field(factory=dict)
 
 
-class Monitor(FileDescriptor):
+class Monitor(Readable):
     """Hears of every change of the rules.
 
     @param changed: called after one or more of them.
@@ -81,7 +81,6 @@ class Monitor(FileDescriptor):
     """
 
     def __init__(self, reactor: IReactorFDSet, changed: Callable[[], None]) -> None:
-        super().__init__(reactor)
         self._changed = changed
         self._socket = socket.socket(
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, NETLINK_NETFILTER
@@ -91,12 +90,7 @@ class Monitor(FileDescriptor):
         except OSError:
             self._socket.close()
             raise
-        self.connected = True
-        self.startReading()  # type: ignore[no-untyped-call]
-
-    def fileno(self) -> int:
-        """The kernel's descriptor; -1 when closed."""
-        return self._socket.fileno()
+        super().__init__(reactor, self._socket)
 
     def doRead(self) -> None:
         """Something has changed. What, a dump tells: so nothing is lost if the kernel
@@ -110,16 +104,6 @@ class Monitor(FileDescriptor):
             if error.errno != errno.ENOBUFS:
                 raise
         self._changed()
-
-    def connectionLost(self, reason: Failure) -> None:
-        """Never by itself: netlink has no other end."""
-        self.close()
-
-    def close(self) -> None:
-        """Give the descriptor back."""
-        if self.fileno() != -1:
-            self.stopReading()  # type: ignore[no-untyped-call]
-            self._socket.close()
 
 
 def translating_rules() -> list[Rule]:

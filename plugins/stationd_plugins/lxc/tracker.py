@@ -1,4 +1,9 @@
-"""What must have happened between one scan and the next. Pure.
+"""What must have happened between one scan and the next, and what monitors told meanwhile.
+Pure.
+
+A scan says what is; a monitor says that a run began or ended, also one that was over before
+a scan. Both are right, but either may come first, or a monitor's word never: so what a scan
+has told already is counted, and the word about it that comes later is passed over.
 
 A reboot and a stop begin alike; they differ in whether the monitor lives on. So a
 container that ceased to run is held in suspense while its monitor is there.
@@ -7,14 +12,64 @@ container that ceased to run is held in suspense while its monitor is there.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from typing import Protocol
 
 import attrs
 
 from stationd.interfaces import Known
-from stationd.records import Container, Observation, State
+from stationd.records import Container, JsonValue, Observation
+from stationd_plugins.lxc.absence import missed
 from stationd_plugins.lxc.scan import Seen
+from stationd_plugins.lxc.telling import container, observation
 
-TYPE = "lxc"
+AHEAD_US = 5_000_000
+"""How long a monitor's word may be late; it takes a millisecond or two."""
+
+
+@attrs.frozen
+class Word:
+    """What a monitor said of a run.
+
+    @ivar time_us: when we heard it.
+    @ivar began: whether it began; else it ended.
+    @ivar details: how it ended.
+    @ivar reboots: whether it ended to begin again.
+    """
+
+    time_us: int
+    began: bool
+    details: Mapping[str, JsonValue] = attrs.field(factory=dict)
+    reboots: bool = False
+
+
+class Words(Protocol):
+    """What monitors said since they were last asked.
+
+    @ivar listening: whether they can be heard.
+    """
+
+    @property
+    def listening(self) -> bool: ...
+
+    def take(self, name: str) -> list[Word]:
+        """Those about a container, in order; each is given once."""
+
+    def since_scan(self, name: str) -> bool:
+        """Whether there were any since the scan began: it may be older than them."""
+
+
+class Silence:
+    """No monitor says anything."""
+
+    listening = False
+
+    def take(self, name: str) -> list[Word]:
+        """See L{Words.take}."""
+        return []
+
+    def since_scan(self, name: str) -> bool:
+        """See L{Words.since_scan}."""
+        return False
 
 
 @attrs.frozen
@@ -23,14 +78,26 @@ class _Known:
 
     @ivar ceased_us: since when it has not run, while it is not clear whether it
         reboots; 0 if it is clear what it does.
+    @ivar begun_us: when a run began that a monitor told of and no scan has seen; else 0.
+    @ivar reboots: whether a monitor has said so.
+    @ivar begins: starts that were told and no monitor has spoken of yet; C{ends}: the
+        same of stops. C{told_us}: when the last of them was.
     """
 
     seen: Seen
     ceased_us: int = 0
+    begun_us: int = 0
+    reboots: bool = False
+    begins: int = 0
+    ends: int = 0
+    told_us: int = 0
+
+
+Tell = Callable[..., None]
 
 
 class Tracker:
-    """The containers as they were told of, and what a new scan adds.
+    """The containers as they were told of, and what is new.
 
     @param alive: whether a process exists.
     """
@@ -40,46 +107,11 @@ class Tracker:
         self._known: dict[str, _Known] = {}
 
     def begin(
-        self,
-        scanned: Mapping[str, Seen],
-        known: Known,
-        origins: Collection[str],
-        now_us: int,
+        self, scanned: Mapping[str, Seen], known: Known, origins: Collection[str], now_us: int
     ) -> list[Observation]:
-        """Take a first scan as how things are.
-
-        @param known: what is recorded of containers, C{origins}: what of them.
-        @return: what must have happened since: all of it inferred. Of a container
-            that was never told of, only its making after that time is.
-        """
+        """Take a first scan as how things are; see L{missed}."""
         self._known = {name: _Known(seen) for name, seen in scanned.items()}
-        happened: list[Observation] = []
-
-        def tell(action: str, seen: Seen, time_us: int = now_us, **details: object) -> None:
-            happened.append(observation(action, seen, time_us or now_us, True, **details))
-
-        recorded = Recorded(origins)
-        before = {container.name: container for container in known.containers}
-        for name, seen in scanned.items():
-            olds = (recorded.names(seen.identity) & before.keys()) - scanned.keys()
-            if name not in before and olds:
-                old = olds.pop()
-                tell("rename", seen, old=old)
-                before[name] = before.pop(old)
-        for name, was in before.items():
-            there = scanned.get(name)
-            if there is None or recorded.is_another(there):
-                _end(was, now_us if there is None else there.made_us - 1, tell)
-        for name, seen in scanned.items():
-            known_as = before.get(name)
-            if known_as is None and (not known.newest_us or seen.made_us <= known.newest_us):
-                continue
-            if known_as is None or recorded.is_another(seen):
-                tell("create", seen, seen.made_us)
-                known_as = Container(type=TYPE, id=name, name=name)
-            _change(known_as, seen, recorded, tell)
-        happened.sort(key=lambda one: one.time_us)
-        return happened
+        return missed(scanned, known, origins, now_us)
 
     @property
     def containers(self) -> list[Container]:
@@ -94,10 +126,18 @@ class Tracker:
     @property
     def unsettled(self) -> bool:
         """Whether another look is due soon."""
-        return any(known.ceased_us or known.seen.unsettled for known in self._known.values())
+        return any(
+            known.ceased_us or known.begun_us or known.reboots or known.seen.unsettled
+            for known in self._known.values()
+        )
 
     def update(
-        self, scanned: Mapping[str, Seen], now_us: int, *, inferred: bool
+        self,
+        scanned: Mapping[str, Seen],
+        now_us: int,
+        *,
+        inferred: bool,
+        words: Words = Silence(),  # noqa: B008 - it has no state
     ) -> list[Observation]:
         """What has happened since the last scan.
 
@@ -108,6 +148,28 @@ class Tracker:
         def tell(action: str, seen: Seen, time_us: int = now_us, **details: object) -> None:
             happened.append(observation(action, seen, time_us, inferred, **details))
 
+        for name, known in self._known.items():
+            self._known[name] = _hear(known, words.take(name), now_us, tell)
+        self._move(scanned, now_us, tell)
+        for name, seen in scanned.items():
+            before = self._known.get(name)
+            if before is None:
+                tell("create", seen)
+                before = _Known(attrs.evolve(seen, init_pid=0, run="", frozen=False, ports=()))
+                before = _hear(before, words.take(name), now_us, tell)
+            if words.since_scan(name):
+                # Another scan is coming, that is not older than what was said.
+                self._known[name] = before
+                continue
+            count = len(happened)
+            after = self._step(before, seen, now_us, tell)
+            if words.listening:
+                after = _count(before, after, [one.action for one in happened[count:]], now_us)
+            self._known[name] = after
+        return happened
+
+    def _move(self, scanned: Mapping[str, Seen], now_us: int, tell: Tell) -> None:
+        """Those that are gone, or have another name."""
         gone = {
             name: known
             for name, known in self._known.items()
@@ -130,149 +192,84 @@ class Tracker:
                 tell("rename", moved, old=name)
                 was = attrs.evolve(known.seen, name=moved.name)
                 self._known[moved.name] = attrs.evolve(known, seen=was)
-        for name, seen in scanned.items():
-            before = self._known.get(name)
-            if before is None:
-                tell("create", seen)
-                before = _Known(attrs.evolve(seen, init_pid=0, frozen=False, ports=()))
-            self._known[name] = self._step(before, seen, now_us, tell)
-        return happened
 
-    def _step(self, before: _Known, seen: Seen, now_us: int, tell: Callable[..., None]) -> _Known:
+    def _step(self, before: _Known, seen: Seen, now_us: int, tell: Tell) -> _Known:
         """One container that was there and still is."""
         was = before.seen
         ceased = was.init_pid and seen.init_pid != was.init_pid
         if ceased and not seen.init_pid and self._alive(was.monitor_pid):
             waiting = attrs.evolve(was, unsettled=True)
-            return _Known(waiting, before.ceased_us or now_us)
+            return attrs.evolve(before, seen=waiting, ceased_us=before.ceased_us or now_us)
         if lost := sorted({*was.ports} - {*seen.ports}):
             tell("port-remove", seen, ports=lost)
+        began_us = before.begun_us or now_us
         if ceased:
             if seen.init_pid and seen.monitor_pid == was.monitor_pid:
-                tell("restart", seen)
+                tell("restart", seen, began_us)
                 was = attrs.evolve(seen, frozen=False, ports=was.ports)
             else:
                 tell("stop", seen, before.ceased_us or now_us)
                 was = attrs.evolve(was, init_pid=0, frozen=False)
         if seen.init_pid and not was.init_pid:
-            tell("start", seen)
+            tell("start", seen, began_us)
         if seen.init_pid and seen.frozen != was.frozen and not seen.unsettled:
             tell("pause" if seen.frozen else "unpause", seen)
         if new := sorted({*seen.ports} - {*was.ports}):
             tell("port-add", seen, ports=new)
         if seen.unsettled and seen.init_pid:
             seen = attrs.evolve(seen, frozen=was.frozen)
-        return _Known(seen)
+        return attrs.evolve(before, seen=seen, ceased_us=0, begun_us=0, reboots=False)
 
 
-class Recorded:
-    """What origins tell of containers: under which names one has been known, which
-    containers have had a name, which runs.
-
-    @param origins: some of those that L{observation} makes, and others.
-    """
-
-    def __init__(self, origins: Collection[str]) -> None:
-        self._made: dict[str, set[str]] = {}
-        self._names: dict[str, set[str]] = {}
-        self._runs: dict[str, set[str]] = {}
-        for origin in origins:
-            type, kind, unique, _, name = (*origin.split(":", 4), "", "", "", "")[:5]
-            if type == TYPE and kind == "made":
-                self._made.setdefault(name, set()).add(unique)
-                self._names.setdefault(unique, set()).add(name)
-            elif type == TYPE and kind == "run":
-                self._runs.setdefault(name, set()).add(unique)
-
-    def names(self, identity: str) -> set[str]:
-        """Those that a container has had."""
-        return self._names.get(identity, set())
-
-    def is_another(self, seen: Seen) -> bool:
-        """Whether it is not the container that had its name."""
-        made = self._made.get(_short(seen.name), set())
-        return bool(made) and seen.identity not in made
-
-    def is_another_run(self, seen: Seen) -> bool:
-        """Whether it has been started since."""
-        runs = self._runs.get(_short(seen.name), set())
-        return bool(runs) and seen.run not in runs
+def _hear(known: _Known, words: list[Word], now_us: int, tell: Tell) -> _Known:
+    """What monitors told and no scan has."""
+    if now_us - known.told_us > AHEAD_US:
+        known = attrs.evolve(known, begins=0, ends=0)
+    for word in words:
+        seen = known.seen
+        if word.began and known.begins:
+            known = attrs.evolve(known, begins=known.begins - 1)
+        elif word.began and seen.init_pid and not known.reboots:
+            # How the run before ended nobody told: the next scan says what is.
+            pass
+        elif word.began:
+            known = attrs.evolve(known, begun_us=word.time_us)
+        elif known.begun_us:
+            # A run that is over, and no scan has seen it.
+            tell("restart" if known.reboots else "start", _unseen(seen), known.begun_us)
+            known = attrs.evolve(known, begun_us=0, reboots=word.reboots)
+            if not word.reboots:
+                tell("stop", seen, word.time_us, **word.details)
+                known = _stopped(known)
+        elif known.ends:
+            known = attrs.evolve(known, ends=known.ends - 1)
+        elif word.reboots:
+            known = attrs.evolve(known, reboots=True)
+        elif seen.init_pid:
+            if seen.ports:
+                tell("port-remove", seen, word.time_us, ports=list(seen.ports))
+            tell("stop", seen, known.ceased_us or word.time_us, **word.details)
+            known = _stopped(known)
+    return known
 
 
-def _end(was: Container, time_us: int, tell: Callable[..., None]) -> None:
-    """One that is gone."""
-    gone = Seen(was.name, "", "", was.image)
-    if was.ports:
-        tell("port-remove", gone, time_us, ports=list(was.ports))
-    if was.state is not State.STOPPED:
-        tell("stop", gone, time_us)
-    tell("destroy", gone, time_us)
+def _unseen(seen: Seen) -> Seen:
+    """A run whose process nobody knows."""
+    return attrs.evolve(seen, init_pid=0, run="")
 
 
-def _change(was: Container, seen: Seen, recorded: Recorded, tell: Callable[..., None]) -> None:
-    """One that is still there."""
-    state, is_now = was.state, container(seen).state
-    if lost := sorted({*was.ports} - {*seen.ports}):
-        tell("port-remove", seen, ports=lost)
-    if state is not State.STOPPED and is_now is State.STOPPED:
-        tell("stop", seen)
-    elif state is State.STOPPED and is_now is not State.STOPPED:
-        tell("start", seen, seen.started_us)
-        state = State.RUNNING
-    elif is_now is not State.STOPPED and recorded.is_another_run(seen):
-        tell("restart", seen, seen.started_us)
-        state = State.RUNNING
-    if state is not is_now and is_now is not State.STOPPED:
-        tell("pause" if is_now is State.PAUSED else "unpause", seen)
-    if new := sorted({*seen.ports} - {*was.ports}):
-        tell("port-add", seen, ports=new)
+def _stopped(known: _Known) -> _Known:
+    seen = attrs.evolve(_unseen(known.seen), frozen=False, unsettled=False, ports=())
+    return attrs.evolve(known, seen=seen, ceased_us=0, reboots=False)
 
 
-ORIGIN_NAME_LENGTH = 180
-"""Characters of a name in an origin, which can have 256 in all."""
-
-
-def _short(name: str) -> str:
-    return name[:ORIGIN_NAME_LENGTH]
-
-
-def origin(action: str, seen: Seen, time_us: int) -> str:
-    """What L{Recorded} is to find, C{""} if that is nothing. The time makes it another
-    each time: a container that was moved away and back is told of as made again."""
-    if action in ("create", "rename") and seen.identity:
-        return f"{TYPE}:made:{seen.identity}:{time_us}:{_short(seen.name)}"
-    if action in ("start", "restart", "found") and seen.run:
-        return f"{TYPE}:run:{seen.run}:{time_us}:{_short(seen.name)}"
-    return ""
-
-
-def observation(
-    action: str, seen: Seen, time_us: int, inferred: bool, **details: object
-) -> Observation:
-    """Something that happened to a container, in our words."""
-    return Observation(
-        time_us=time_us,
-        type=TYPE,
-        subject="container",
-        action=action,
-        id=seen.name,
-        name=seen.name,
-        image=seen.image,
-        details=details,
-        inferred=inferred,
-        origin=origin(action, seen, time_us),
-    )
-
-
-def container(seen: Seen) -> Container:
-    """A container, in our words."""
-    state = State.RUNNING if seen.init_pid else State.STOPPED
-    return Container(
-        type=TYPE,
-        id=seen.name,
-        name=seen.name,
-        image=seen.image,
-        state=State.PAUSED if seen.frozen else state,
-        ports=seen.ports,
-        origin=origin("found", seen, seen.started_us),
+def _count(before: _Known, after: _Known, told: list[str], now_us: int) -> _Known:
+    """What was told and no monitor has spoken of."""
+    begins = any(one in ("start", "restart") for one in told) and not before.begun_us
+    ends = any(one in ("stop", "restart") for one in told) and not before.reboots
+    return attrs.evolve(
+        after,
+        begins=after.begins + begins,
+        ends=after.ends + ends,
+        told_us=now_us if begins or ends else after.told_us,
     )

@@ -1,0 +1,274 @@
+"""One subscription to the containers of LXC: inotify, netlink and monitors say that something
+happened, a scan says what."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import attrs
+from inotify_simple import flags
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from stationd.errors import JournalError, SourceAbsent, SourceLost
+from stationd.interfaces import IHostReactor, IRecorder
+from stationd.records import Observation
+from stationd_plugins.live import cgroups
+from stationd_plugins.lxc.inotify import Watcher
+from stationd_plugins.lxc.monitord import Client, Heard, Message
+from stationd_plugins.lxc.netfilter import Monitor
+from stationd_plugins.lxc.ports import Ports
+from stationd_plugins.lxc.scan import Seen
+from stationd_plugins.lxc.telling import TYPE
+from stationd_plugins.lxc.tracker import Tracker
+
+NET = 5.0
+"""Seconds between scans that nothing has asked for, in case a signal was lost."""
+
+SOON = 0.01
+"""Seconds between scans while a container starts, stops or freezes: nothing tells
+when it has."""
+
+ADDRESS = 0.5
+"""Seconds between scans while a container has no address that ports may lead to."""
+
+SOON_FOR = 30.0
+"""Seconds after the last signal for which we look so often."""
+
+_DIRECTORY = flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO | flags.ONLYDIR
+_CONTAINER = _DIRECTORY | flags.CLOSE_WRITE
+_PATH = _DIRECTORY | flags.DELETE_SELF | flags.MOVE_SELF
+
+
+LATE = 0.02
+"""Seconds that lxc-monitord has to tell how a run ended that a scan has seen to be over."""
+
+AGAIN = 5.0
+"""Seconds between attempts to connect to one."""
+
+
+class Containers(Protocol):
+    """What is asked of the containers while they are followed.
+
+    @ivar paths: the LXC paths, C{layout} the cgroups.
+    """
+
+    paths: tuple[str, ...]
+    layout: cgroups.Layout
+    reactor: IHostReactor
+    now_us: Callable[[], int]
+    tracker: Tracker
+    ports: Ports
+
+    def scan(self) -> Deferred[tuple[dict[str, Seen], list[str]]]:
+        """All as they are now."""
+
+    def connect(self, paths: Sequence[str]) -> Deferred[dict[str, socket.socket | None]]:
+        """Connect to the lxc-monitord of some LXC paths."""
+
+
+class Following:
+    """One subscription, from the first watch to the last."""
+
+    _log = Logger()
+
+    def __init__(self, source: Containers, recorder: IRecorder) -> None:
+        self._source = source
+        self._recorder = recorder
+        self._done: Deferred[None] = Deferred()
+        self._scanning: Deferred[None] | None = None
+        self._again = False
+        self._missed = False
+        self._begun = False
+        self._over = False
+        self._soon_until = 0.0
+        self._timer: IDelayedCall | None = None
+        self._watched: set[int] = set()
+        self._clients: dict[str, Client] = {}
+        self._heard = Heard()
+        self._connect_at = 0.0
+        self._watcher = Watcher(source.reactor, self._happened)
+        # Watches first, then the scan: what happens in between is seen twice.
+        source.ports.changed()
+        try:
+            self._rules: Monitor | None = Monitor(source.reactor, self._rules_changed)
+        except OSError as error:
+            self._rules = None
+            source.ports.say(error)
+        for path in source.paths:
+            self._watcher.watch(path, _PATH)
+        hierarchies = {source.layout.unified, source.layout.controllers.get("freezer", "")}
+        for root in hierarchies - {""} or set(source.layout.controllers.values()):
+            self._watcher.watch(root, _DIRECTORY)
+        self._scan()
+
+    def done(self) -> Deferred[None]:
+        """See L{ISource.follow}."""
+        return self._done.addErrback(lambda f: Deferred.fromCoroutine(self._release(f)))
+
+    async def _release(self, failure: Failure) -> None:
+        """Hold a failure back until everything is released."""
+        self._over = True
+        self._watcher.close()
+        if self._rules is not None:
+            self._rules.close()
+        for client in self._clients.values():
+            client.close()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._scanning is not None:
+            await self._scanning
+        failure.raiseException()
+
+    def _happened(self, events: Sequence[object]) -> None:
+        """Something did; a scan will tell."""
+        for event in events:
+            wd, mask = event.wd, event.mask  # type: ignore[attr-defined]
+            if mask & flags.IGNORED:
+                self._watched.discard(wd)
+            if mask & flags.Q_OVERFLOW:
+                self._log.warn("inotify's queue overflowed; scanning all containers")
+                self._missed = True
+        self._soon_until = self._source.reactor.seconds() + SOON_FOR
+        self._scan()
+
+    def _rules_changed(self) -> None:
+        self._source.ports.changed()
+        self._soon_until = self._source.reactor.seconds() + SOON_FOR
+        self._scan()
+
+    def _scan(self) -> None:
+        """Scan now, or once more when the scan under way is through."""
+        if self._over:
+            return
+        if self._scanning is not None:
+            self._again = True
+            return
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+        self._again = False
+        self._scanning = Deferred.fromCoroutine(self._look()).addErrback(self._failed)
+        self._scanning.addCallback(self._scanned)
+
+    async def _connect(self) -> None:
+        """Listen to each lxc-monitord that can be had."""
+        now = self._source.reactor.seconds()
+        missing = [path for path in self._source.paths if path not in self._clients]
+        if not missing or now < self._connect_at:
+            return
+        self._connect_at = now + AGAIN
+        for path, connection in (await self._source.connect(missing)).items():
+            if connection is not None and self._over:
+                connection.close()
+            elif connection is not None:
+                self._clients[path] = Client(
+                    self._source.reactor, connection, self._monitors_told, self._lost
+                )
+
+    def _lost(self, client: Client) -> None:
+        self._clients = {path: one for path, one in self._clients.items() if one is not client}
+
+    def _monitors_told(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self._heard.hear(message, self._source.now_us())
+        self._soon_until = self._source.reactor.seconds() + SOON_FOR
+        self._scan()
+
+    async def _look(self) -> None:
+        await self._connect()
+        inferred, self._missed = self._missed, False
+        self._heard.listening = bool(self._clients)
+        self._heard.scanning(first=not self._begun)
+        found, directories = await self._source.scan()
+        if self._over:
+            return
+        tracker = self._source.tracker
+        self._watch(found, directories)
+        if not self._begun:
+            self._begun = True
+            self._recorder.connected(TYPE)
+            known, origins = self._recorder.known(TYPE), self._recorder.origins(TYPE)
+            happened = tracker.begin(found, known, origins, self._source.now_us())
+            if happened:
+                await self._recorder.observe(happened)
+            await self._recorder.listing(TYPE, tracker.containers)
+            self._recorder.live(TYPE)
+            return
+        happened = tracker.update(
+            found, self._source.now_us(), inferred=inferred, words=self._heard
+        )
+        if happened:
+            await self._recorder.observe(await self._explained(happened))
+
+    async def _explained(self, happened: Sequence[Observation]) -> list[Observation]:
+        """The same; of a stop how it ended, if somebody tells."""
+        untold = [one for one in happened if one.action == "stop" and not one.details]
+        if not self._clients or not untold:
+            return list(happened)
+        if not all(self._heard.end(one.name) for one in untold):
+            await deferLater(self._source.reactor, LATE)
+        return [
+            attrs.evolve(one, details=self._heard.end(one.name)) if one in untold else one
+            for one in happened
+        ]
+
+    def _watch(self, found: Mapping[str, Seen], directories: Sequence[str]) -> None:
+        watches = [(path, _CONTAINER) for path in directories]
+        watches += [(path, flags.MODIFY) for seen in found.values() for path in seen.watch]
+        for path, mask in watches:
+            # The same inode gets the same number, so this can be said at each scan.
+            number = self._watcher.watch(path, mask)
+            if number is not None and number not in self._watched:
+                # What happened in it before it was watched, only a scan can tell.
+                self._watched.add(number)
+                self._again = True
+
+    def _scanned(self, _: None) -> None:
+        self._scanning = None
+        if self._over:
+            return
+        if self._again:
+            self._scan()
+            return
+        now = self._source.reactor.seconds()
+        delay = NET
+        if now < self._soon_until and self._source.ports.waiting:
+            delay = ADDRESS
+        if now < self._soon_until and self._source.tracker.unsettled:
+            delay = SOON
+        self._timer = self._source.reactor.callLater(delay, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._scan()
+
+    def _failed(self, failure: Failure) -> None:
+        error = failure.value
+        if isinstance(error, FileNotFoundError):
+            paths = ", ".join(self._source.paths)
+            absent = SourceLost if self._begun else SourceAbsent
+            error = absent(f"there is no {paths}")
+        elif isinstance(error, OSError):
+            error = unwatchable(error)
+        elif isinstance(error, JournalError):
+            error = SourceLost(f"what it tells cannot be recorded: {error}")
+        self._over = True
+        if not self._done.called:
+            self._scanning = None
+            self._done.errback(error)
+
+
+def unwatchable(error: OSError) -> SourceLost:
+    """What the system said to a watch, with what can be done about it."""
+    hint = ""
+    if error.errno in (errno.ENOSPC, errno.EMFILE):
+        hint = "; raise the limits in /proc/sys/fs/inotify"
+    return SourceLost(f"containers cannot be watched: {error.strerror or error}{hint}")

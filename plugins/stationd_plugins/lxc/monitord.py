@@ -1,0 +1,225 @@
+"""lxc-monitord: what the monitors of an LXC path tell. It knows what no scan can see: runs
+that are over in milliseconds, and how the first process ended.
+
+From LXC's C{src/lxc/monitor.c} and C{lxc_monitord.c}: an abstract socket for each path; messages
+are C{struct lxc_msg}: C{int type; char name[256]; int value}. It ends by itself half a minute
+after its last client. One that does not read is waited for, in the end by whoever freezes a
+container: so read always. It may be killed: never trust it alone.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+from collections.abc import Callable, Iterator
+
+import attrs
+from twisted.internet.interfaces import IReactorFDSet
+
+from stationd.records import JsonValue
+from stationd_plugins.lxc.command import STATES, fnv64a
+from stationd_plugins.lxc.readable import Readable
+from stationd_plugins.lxc.tracker import Word
+
+STATE, EXIT_STATUS = 0, 2
+"""C{lxc_msg_state}, C{lxc_msg_exit_code}."""
+
+_MESSAGE = struct.Struct("=i256si")
+
+PROGRAMS = tuple(f"/usr/{place}/lxc/lxc-monitord" for place in ("libexec", "lib", "lib/*"))
+"""Where it may be."""
+
+READY_SECONDS = 1.0
+"""How long it may take until it listens; it takes 2 ms."""
+
+READ_BYTES = 65_536
+
+MAX_WORDS = 1000
+"""What is kept of a container between two scans: more runs than fit between them."""
+
+
+@attrs.frozen
+class Message:
+    """What a monitor says of its container.
+
+    @ivar state: one of L{STATES}, C{""} if it is about something else.
+    @ivar status: the wait status of its first process (wait(2)), if it says so.
+    """
+
+    name: str
+    state: str = ""
+    status: int | None = None
+
+
+def messages(data: bytes) -> Iterator[Message]:
+    """The messages in a multiple of their size of bytes."""
+    for type, name, value in _MESSAGE.iter_unpack(data):
+        text = os.fsdecode(name.partition(b"\0")[0])
+        if type == STATE and 0 <= value < len(STATES):
+            yield Message(text, state=STATES[value])
+        elif type == EXIT_STATUS:
+            yield Message(text, status=value)
+
+
+def address(path: str) -> bytes:
+    """The abstract address of its socket: a hash, and as much of the path as fits."""
+    whole = os.fsencode(f"lxc/{path}/monitor-sock")
+    return (b"\0lxc/%016x/" % fnv64a(whole) + os.fsencode(path))[:107]
+
+
+def connect(path: str) -> socket.socket | None:
+    """Connect to that of an LXC path; start it if there is none and the path is ours:
+    another user's would be taken from its owner. Blocking, for a worker's thread.
+
+    @return: C{None} if there is none.
+    """
+    try:
+        return _connected(path)
+    except OSError:
+        pass
+    try:
+        if os.stat(path).st_uid != os.geteuid() or not _start(path):
+            return None
+        return _connected(path)
+    except OSError:
+        return None
+
+
+def _connected(path: str) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(address(path))
+    except OSError:
+        connection.close()
+        raise
+    connection.setblocking(False)
+    return connection
+
+
+def _start(path: str) -> bool:
+    """Whether it was started and is ready: it writes a byte then."""
+    programs = [program for pattern in PROGRAMS for program in glob.glob(pattern)]
+    if not programs:
+        return False
+    ready, tell = os.pipe()
+    try:
+        # It becomes a daemon of its own by a second fork: what we wait for ends at once.
+        command = ["/bin/sh", "-c", '"$0" "$@" >/dev/null 2>&1 </dev/null &', programs[0], path]
+        subprocess.run([*command, str(tell)], pass_fds=(tell,), start_new_session=True, check=True)
+        return bool(select.select([ready], [], [], READY_SECONDS)[0])
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    finally:
+        os.close(ready)
+        os.close(tell)
+
+
+class Client(Readable):
+    """A connection.
+
+    @param told: called with the messages that came.
+    @param lost: called with itself when it has ended.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorFDSet,
+        connection: socket.socket,
+        told: Callable[[list[Message]], None],
+        lost: Callable[[Client], None],
+    ) -> None:
+        self._connection = connection
+        self._told = told
+        self._lost = lost
+        self._rest = b""
+        super().__init__(reactor, connection)
+
+    def doRead(self) -> None:
+        """Some came, or it has ended."""
+        try:
+            data = self._connection.recv(READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+            self._lost(self)
+            return
+        data = self._rest + data
+        whole = len(data) - len(data) % _MESSAGE.size
+        self._rest = data[whole:]
+        self._told(list(messages(data[:whole])))
+
+
+class Heard:
+    """What was told of the runs of each container, for a L{tracker.Tracker}."""
+
+    def __init__(self) -> None:
+        self.listening = False
+        self._words: dict[str, list[Word]] = {}
+        self._starting: set[str] = set()
+        self._statuses: dict[str, int] = {}
+        self._since_scan: set[str] = set()
+
+    def scanning(self, first: bool) -> None:
+        """A scan begins.
+
+        @param first: what was said before it does not matter any more.
+        """
+        self._since_scan.clear()
+        if first:
+            self._words.clear()
+
+    def since_scan(self, name: str) -> bool:
+        """See L{tracker.Words.since_scan}."""
+        return name in self._since_scan
+
+    def take(self, name: str) -> list[Word]:
+        """See L{tracker.Words.take}."""
+        return self._words.pop(name, [])
+
+    def hear(self, message: Message, now_us: int) -> None:
+        """Take in a message."""
+        name = message.name
+        self._since_scan.add(name)
+        if message.status is not None:
+            self._statuses[name] = message.status
+        elif message.state == "STARTING":
+            self._starting.add(name)
+            self._statuses.pop(name, None)
+        elif message.state == "RUNNING" and name in self._starting:
+            # The same is said of one that was frozen.
+            self._starting.discard(name)
+            self._put(name, Word(now_us, True))
+        elif message.state == "STOPPED" and name in self._starting:
+            # A start that failed is none.
+            self._starting.discard(name)
+        elif message.state == "STOPPED":
+            reboots = self._statuses.get(name) == signal.SIGHUP
+            self._put(name, Word(now_us, False, self.end(name), reboots))
+
+    def _put(self, name: str, word: Word) -> None:
+        words = self._words.setdefault(name, [])
+        words.append(word)
+        # Of one that no scan ever finds.
+        del words[:-MAX_WORDS]
+
+    def end(self, name: str) -> dict[str, JsonValue]:
+        """How the last run ended, as details of an observation; nothing if nobody told."""
+        status = self._statuses.get(name)
+        if status is None:
+            return {}
+        if os.WIFSIGNALED(status):
+            number = os.WTERMSIG(status)
+            try:
+                name_of_signal = signal.Signals(number).name
+            except ValueError:
+                name_of_signal = str(number)
+            return {"exitCode": 128 + number, "signal": name_of_signal}
+        return {"exitCode": os.WEXITSTATUS(status)} if os.WIFEXITED(status) else {}

@@ -1,0 +1,93 @@
+"""What happened to an LXC container, in our words, and what that is recorded under. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from stationd.records import Container, Observation, State
+from stationd_plugins.lxc.scan import Seen
+
+TYPE = "lxc"
+
+ORIGIN_NAME_LENGTH = 180
+"""Characters of a name in an origin, which can have 256 in all."""
+
+
+def _short(name: str) -> str:
+    return name[:ORIGIN_NAME_LENGTH]
+
+
+def origin(action: str, seen: Seen, time_us: int) -> str:
+    """What L{Recorded} is to find, C{""} if that is nothing. The time makes it another
+    each time: a container that was moved away and back is told of as made again."""
+    if action in ("create", "rename") and seen.identity:
+        return f"{TYPE}:made:{seen.identity}:{time_us}:{_short(seen.name)}"
+    if action in ("start", "restart", "found") and seen.run:
+        return f"{TYPE}:run:{seen.run}:{time_us}:{_short(seen.name)}"
+    return ""
+
+
+def observation(
+    action: str, seen: Seen, time_us: int, inferred: bool, **details: object
+) -> Observation:
+    """Something that happened to a container, in our words."""
+    return Observation(
+        time_us=time_us,
+        type=TYPE,
+        subject="container",
+        action=action,
+        id=seen.name,
+        name=seen.name,
+        image=seen.image,
+        details=details,
+        inferred=inferred,
+        origin=origin(action, seen, time_us),
+    )
+
+
+def container(seen: Seen) -> Container:
+    """A container, in our words."""
+    state = State.RUNNING if seen.init_pid else State.STOPPED
+    return Container(
+        type=TYPE,
+        id=seen.name,
+        name=seen.name,
+        image=seen.image,
+        state=State.PAUSED if seen.frozen else state,
+        ports=seen.ports,
+        origin=origin("found", seen, seen.started_us),
+    )
+
+
+class Recorded:
+    """What origins tell of containers: under which names one has been known, which
+    containers have had a name, which runs.
+
+    @param origins: some of those that L{observation} makes, and others.
+    """
+
+    def __init__(self, origins: Collection[str]) -> None:
+        self._made: dict[str, set[str]] = {}
+        self._names: dict[str, set[str]] = {}
+        self._runs: dict[str, set[str]] = {}
+        for origin in origins:
+            type, kind, unique, _, name = (*origin.split(":", 4), "", "", "", "")[:5]
+            if type == TYPE and kind == "made":
+                self._made.setdefault(name, set()).add(unique)
+                self._names.setdefault(unique, set()).add(name)
+            elif type == TYPE and kind == "run":
+                self._runs.setdefault(name, set()).add(unique)
+
+    def names(self, identity: str) -> set[str]:
+        """Those that a container has had."""
+        return self._names.get(identity, set())
+
+    def is_another(self, seen: Seen) -> bool:
+        """Whether it is not the container that had its name."""
+        made = self._made.get(_short(seen.name), set())
+        return bool(made) and seen.identity not in made
+
+    def is_another_run(self, seen: Seen) -> bool:
+        """Whether it has been started since."""
+        runs = self._runs.get(_short(seen.name), set())
+        return bool(runs) and seen.run not in runs
