@@ -35,7 +35,7 @@ SEEN_WITHIN = 0.5
 """Seconds in which the daemon must not be disturbed for something to be seen for sure."""
 
 BRIEF = 0.1
-"""Seconds that a state lasts at least: what is over before a scan is not seen."""
+"""Seconds that what only scans see lasts at least: a container, a name, a freeze."""
 
 
 class LxcChaosTests(TestCase):
@@ -97,6 +97,9 @@ class LxcChaosTests(TestCase):
 
     def do(self, what: str, name: str, other: str = "") -> None:
         """Do something to a container, and note when."""
+        if what in ("reboot", "stop"):
+            # So long its init needs to trap signals.
+            time.sleep(BRIEF)
         began = time.monotonic()
         match what:
             case "create":
@@ -104,8 +107,6 @@ class LxcChaosTests(TestCase):
                 time.sleep(BRIEF)
             case "start":
                 self.lxc.run("start", name)
-                # So long its init needs to trap signals.
-                time.sleep(BRIEF)
             case "freeze" | "unfreeze":
                 self.lxc.run(what, name)
                 time.sleep(BRIEF)
@@ -191,13 +192,14 @@ class LxcChaosTests(TestCase):
             name, action = event["container"], event["state"]
             before = states.get(name, "absent")
             if action == "rename":
-                self.assertEqual(before, "absent", self.said(f"{name}: {events}"))
+                self.assertEqual(before, "absent", self.said(f"{name}: {event}"))
                 states[name] = states.pop(event["old"])
                 continue
             source, target = AFTER[action]
             is_end_of_paused = action in ("stop", "restart") and before == "paused"
             possible = before == source or is_end_of_paused
-            self.assertTrue(possible, self.said(f"{action} of {name}, {before}: {events}"))
+            its = [one for one in events if one["container"] == name]
+            self.assertTrue(possible, self.said(f"{action} of {name}, {before}: {its}"))
             states[name] = target
         told = {name: [e["state"] for e in events if e["container"] == name] for name in self.names}
         seen = [

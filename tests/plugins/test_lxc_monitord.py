@@ -59,11 +59,11 @@ class HeardTests(SynchronousTestCase):
         self.assertEqual(heard.end("one"), {}, "the next one has not ended")
 
     def test_what_is_no_run(self) -> None:
-        for messages in (
+        for told in (
             ("STARTING", "ABORTING", "STOPPED"),
             ("FREEZING", "FROZEN", "FROZEN", "THAWED", "THAWED", "RUNNING"),
         ):
-            self.assertEqual(self.told(*messages).take("one"), [])
+            self.assertEqual(self.told(*told).take("one"), [])
 
     def test_a_reboot(self) -> None:
         words = self.told(1, "STOPPING", "STOPPED", "STARTING", "RUNNING").take("one")

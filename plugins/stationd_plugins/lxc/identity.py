@@ -35,10 +35,9 @@ def birth_ns(path: str) -> int:
 
 
 def of_directory(path: str, inode: int) -> str:
-    """What tells a directory from others that have or had its name. Numbers of inodes
-    are used again, and some file systems make up new ones; times of birth are neither."""
-    born = birth_ns(path)
-    return str(born) if born else f"i{inode}"
+    """What tells a directory from others that are or were. Numbers of inodes are used
+    again; times of birth are those of the last tick of the kernel, which others share."""
+    return f"{birth_ns(path)}-{inode}"
 
 
 def of_process(pid: int) -> str:
