@@ -246,10 +246,26 @@ class TrackerTests(SynchronousTestCase):
         self.after([RUNNING])
         words = (end, Word(6, True), attrs.evolve(end, time_us=7), Word(8, True))
         self.assertEqual(self.hear(again, *words), [("restart", 6), ("restart", 8)])
+        # Before a scan has seen it at all.
+        self.after([ONE])
+        words = (Word(4, True), end, Word(6, True))
+        self.assertEqual(self.hear(ONE, *words, since_scan=True), [("start", 4)])
+        words = (attrs.evolve(end, time_us=7), Word(8, True))
+        self.assertEqual(self.hear(ONE, *words, since_scan=True), [("restart", 6)])
+        self.assertEqual(self.tracker.pids, {})
+        self.assertEqual(self.hear(RUNNING), [("restart", 8)])
+        self.after([ONE])
+        self.assertEqual(self.hear(ONE, Word(4, True), end, since_scan=True), [("start", 4)])
+        self.assertEqual(self.hear(ONE), [("stop", 90)])
         # It was ended by the signal of a reboot.
         self.alive.clear()
         self.after([RUNNING])
         self.assertEqual(self.hear(ONE, end), [("stop", 90)])
+
+    def test_an_end_that_is_told_after_a_scan_that_saw_it(self) -> None:
+        self.after([ONE])
+        self.assertEqual(self.hear(ONE, Word(89, True)), [])
+        self.assertEqual(self.hear(ONE, Word(91, False)), [("start", 89), ("stop", 91)])
 
     def test_what_nobody_said_of_an_end(self) -> None:
         self.alive.clear()

@@ -22,6 +22,9 @@ from stationd_plugins.lxc.absence import missed
 from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.lxc.telling import container, observation
 
+HEARD = -1
+"""Instead of a process: of a run that only a monitor told of."""
+
 AHEAD_US = 5_000_000
 """How long a monitor's word may be late; it takes a millisecond or two."""
 
@@ -121,7 +124,7 @@ class Tracker:
     @property
     def pids(self) -> dict[str, int]:
         """The first process of each that runs, by name."""
-        return {n: k.seen.init_pid for n, k in self._known.items() if k.seen.init_pid}
+        return {n: k.seen.init_pid for n, k in self._known.items() if k.seen.init_pid > 0}
 
     @property
     def unsettled(self) -> bool:
@@ -204,7 +207,7 @@ class Tracker:
             tell("port-remove", seen, ports=lost)
         began_us = before.begun_us or now_us
         if ceased:
-            if seen.init_pid and seen.monitor_pid == was.monitor_pid:
+            if seen.init_pid and (before.reboots or seen.monitor_pid == was.monitor_pid):
                 tell("restart", seen, began_us)
                 was = attrs.evolve(seen, frozen=False, ports=was.ports)
             else:
@@ -218,7 +221,10 @@ class Tracker:
             tell("port-add", seen, ports=new)
         if seen.unsettled and seen.init_pid:
             seen = attrs.evolve(seen, frozen=was.frozen)
-        return attrs.evolve(before, seen=seen, ceased_us=0, begun_us=0, reboots=False)
+        # A run that began and is not seen may be over, and its end be told in a moment.
+        late = not seen.init_pid and now_us - before.begun_us < AHEAD_US
+        begun_us = before.begun_us if late else 0
+        return attrs.evolve(before, seen=seen, ceased_us=0, begun_us=begun_us, reboots=False)
 
 
 def _hear(known: _Known, words: list[Word], now_us: int, tell: Tell) -> _Known:
@@ -237,7 +243,8 @@ def _hear(known: _Known, words: list[Word], now_us: int, tell: Tell) -> _Known:
         elif known.begun_us:
             # A run that is over, and no scan has seen it.
             tell("restart" if known.reboots else "start", _unseen(seen), known.begun_us)
-            known = attrs.evolve(known, begun_us=0, reboots=word.reboots)
+            seen = attrs.evolve(seen, init_pid=HEARD, monitor_pid=0)
+            known = attrs.evolve(known, seen=seen, begun_us=0, reboots=word.reboots)
             if not word.reboots:
                 tell("stop", seen, word.time_us, **word.details)
                 known = _stopped(known)
