@@ -124,11 +124,23 @@ class RecorderTests(SynchronousTestCase):
         replay = [happened("start", origin="docker:1"), happened("die", origin="docker:2")]
         self.successResultOf(self.recorder.observe(replay[:1]))
         self.restart()
-        self.assertEqual(self.recorder.origins("docker"), {"docker:1"})
-        self.assertEqual(self.recorder.origins("lxc"), frozenset())
+        self.assertEqual(list(self.recorder.origins("docker")), ["docker:1"])
+        self.assertEqual(list(self.recorder.origins("lxc")), [])
         self.successResultOf(self.recorder.observe(replay))
         self.assertEqual(self.actions(self.event), ["docker:1", "docker:2"])
         self.assertEqual(self.actions(self.log), ["docker:1", "docker:2"])
+
+    def test_the_order_of_what_is_known_is_that_of_the_records(self) -> None:
+        # The clock was set back in between.
+        later = happened("start", origin="docker:2", time_us=9)
+        earlier = happened("die", origin="docker:1", time_us=5)
+        self.successResultOf(self.recorder.observe([later, earlier]))
+        for _ in range(2):
+            self.assertEqual(list(self.recorder.origins("docker")), ["docker:2", "docker:1"])
+            self.assertEqual(self.recorder.known("docker").newest_us, 5)
+            (container,) = self.recorder.known("docker").containers
+            self.assertEqual(container.state, State.STOPPED)
+            self.restart()
 
     def test_a_crash_between_the_journals_is_made_good_by_the_replay(self) -> None:
         self.log.slow = []

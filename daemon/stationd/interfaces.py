@@ -7,7 +7,7 @@ ones, are in L{stationd.testing}.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, KeysView, Sequence
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -96,7 +96,8 @@ class Retention:
     an import of old records is not thrown away the same day.
 
     @ivar now_us: the time now. A file that claims to be younger was written while
-        the clock was wrong, and is taken to be as old as the file before it.
+        the clock was wrong, and is taken to be as old as the file before it, or, if
+        there is none, as the first one after it that does not.
     @ivar max_age_us: older records may go; C{None}: age is no reason.
     @ivar max_bytes: the oldest go until the files hold no more than this.
     """
@@ -164,7 +165,8 @@ class Known:
     """What is known of the containers of a type.
 
     @ivar containers: those that exist, as they were last told of.
-    @ivar newest_us: the time of the newest event of this type, 0 if none is kept.
+    @ivar newest_us: the time of the event of this type that was recorded last, 0 if
+        none is kept.
     @ivar complete: whether these are all that existed then: nothing that matters has
         been forgotten.
     """
@@ -193,9 +195,10 @@ class IRecorder(Interface):
         @raise JournalError: (Deferred) as L{observe}.
         """
 
-    def origins(type: str) -> frozenset[str]:
-        """The origins of this type that are among the newest records: a source
-        finds its own position in them."""
+    def origins(type: str) -> KeysView[str]:
+        """The origins of this type that are among the newest records, in the order of
+        these: a source finds its own position in them. That order is right even if the
+        clock was set back; the times are then not."""
 
     def known(type: str) -> Known:
         """What is known of the containers of a type: from L{listing} and what came

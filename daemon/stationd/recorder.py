@@ -4,7 +4,7 @@ in the registry, and before those who wait, in this order."""
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, KeysView, Sequence
 
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 from twisted.logger import Logger
@@ -54,9 +54,9 @@ class _Once:
 
         return self.journal.append(drafts).addErrback(refused)
 
-    def origins(self, type: str) -> frozenset[str]:
-        """Those that a source made."""
-        return frozenset(origin for origin in self._known if origin.startswith(f"{type}:"))
+    def origins(self, type: str) -> KeysView[str]:
+        """Those that a source made, in the order in which they were recorded."""
+        return dict.fromkeys(one for one in self._known if one.startswith(f"{type}:")).keys()
 
 
 def _newest(journal: IJournal) -> list[Record]:
@@ -175,7 +175,7 @@ class Recorder:
         recalled = self._recalled.get(container.reference)
         return recalled is not None and not recalled.removed
 
-    def origins(self, type: str) -> frozenset[str]:
+    def origins(self, type: str) -> KeysView[str]:
         """See L{IRecorder.origins}."""
         return self._events.origins(type)
 
@@ -190,7 +190,7 @@ class Recorder:
 
     def _recall(self, observation: Observation) -> None:
         type = observation.type
-        self._newest_us[type] = max(self._newest_us.get(type, 0), observation.time_us)
+        self._newest_us[type] = observation.time_us
         if type not in self._listed:
             self._recalled.apply(observation)
 

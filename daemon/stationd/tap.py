@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import cast
 
 from twisted.application.service import IService, Service
@@ -51,5 +52,8 @@ def makeService(options: Options) -> IService:
     """The service for what the command line says."""
     from twisted.internet import reactor
 
+    # Twisted's timers go by the wall clock, and a step of it would move every wait.
+    # Nothing has been scheduled yet.
+    reactor.seconds = time.monotonic  # type: ignore[method-assign]
     settings: Settings = options["settings"]
     return _Clean(Station(settings, cast(IHostReactor, reactor)))

@@ -181,6 +181,15 @@ class JournalContract(SynchronousTestCase):
         self.assertEqual(self.vacuum(max_age_us=DAY_US), 1)
         self.assertEqual(self.append(draft()), Appended(first=4, last=4))
 
+    def test_a_clock_that_was_set_back_makes_nothing_old(self) -> None:
+        self.append(draft())
+        self.now_us -= DAY_US // 24
+        self.assertEqual(self.vacuum(max_age_us=DAY_US), 0)
+        self.append(draft())
+        self.now_us -= 10 * DAY_US
+        self.assertEqual(self.vacuum(max_age_us=DAY_US), 0)
+        self.assertEqual(self.numbers(), [2, 1])
+
     def test_retention_keeps_the_newest_when_bytes_are_short(self) -> None:
         rng = random.Random(1)
         for _ in range(40):

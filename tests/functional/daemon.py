@@ -22,6 +22,7 @@ class Daemon:
     """A stationd with its state in a directory of its own.
 
     @ivar socket: its Unix socket's path. C{port}: its TCP port.
+    @ivar environment: what it is started with besides ours.
     """
 
     def __init__(
@@ -46,12 +47,19 @@ class Daemon:
                 f'[sources.lxc]\npath = "{lxc}"\n'
             )
         self.process: subprocess.Popen[bytes] | None = None
+        self.environment: dict[str, str] = {}
 
     def start(self, *live: str) -> None:
         """Start it, and wait until it answers and follows the sources named."""
         command = [TWISTD, "--nodaemon", "--pidfile=", "stationd", "--config", self.configuration]
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.directory)
+            self.process = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=log,
+                cwd=self.directory,
+                env=os.environ | self.environment,
+            )
         deadline = time.monotonic() + READY
         while True:
             try:

@@ -8,6 +8,7 @@ its environment, and stops all it started, whatever happens.
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import shutil
 import signal
@@ -26,6 +27,7 @@ PACKAGES = {
     "iptables": "/usr/sbin/iptables",
     "nftables": "/usr/sbin/nft",
     "iproute2": "/usr/sbin/ip",
+    "libfaketime": "/usr/lib/*/faketime/libfaketime.so.1",
     "rsync": "/usr/bin/rsync",
     "curl": "/usr/bin/curl",
 }
@@ -102,7 +104,7 @@ def main(command: list[str]) -> int:
 
 def install() -> None:
     """Install what is missing; services that come with it are not started."""
-    missing = [name for name, path in PACKAGES.items() if not os.path.exists(path)]
+    missing = [name for name, path in PACKAGES.items() if not glob.glob(path)]
     if not missing:
         return
     print(f"installing {' '.join(missing)}", flush=True)

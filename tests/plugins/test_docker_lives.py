@@ -59,6 +59,13 @@ class LivesTests(SynchronousTestCase):
         lives.take(happened("start", 2 * S + 16_000))
         self.assertEqual(lives.missing(happened("destroy", 9 * S)), [])
 
+    def test_a_clock_that_is_set_back(self) -> None:
+        lives = self.lives([("create", 3600), ("start", 3601), ("die", 5)])
+        self.assertEqual(lives.missing(happened("destroy", 9 * S)), [])
+        lives = self.lives([("create", 3600), ("start", 3601), ("die", 5), ("start", 7)])
+        self.assertEqual(lives.missing(happened("die", 9 * S)), [])
+        self.assertEqual(lives.missing(happened("destroy", 9 * S)), ["die"])
+
     def test_what_was_there_before_our_time(self) -> None:
         for known in ({}, {"state": State.STOPPED}, {"state": State.RUNNING}):
             lives = self.lives([], complete=False, **known)

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from stationd.containers import Containers
 from stationd.records import Container, Observation, State
 from stationd_plugins.docker.decode import Inspected, origin_of, time_ns_of
+from stationd_plugins.docker.following import since_ns
 from stationd_plugins.docker.reconcile import Listing, reconcile
 
 ID = "1753ab55c36e99195042ddc875e59d4f877f1c140d25196ad34a5bece9f1cf3a"
@@ -131,6 +132,27 @@ class ScenarioTests(SynchronousTestCase):
         origins = [origin(*one) for one in recorded] + [self.told[0].origin]
         listing = Listing(frozenset([ID]), [quick])
         self.assertEqual(reconcile(listing, [container()], origins, SINCE, NOW), [])
+
+    def test_a_clock_that_was_set_back(self) -> None:
+        # Now is 1,000: what is dated 4,000 was recorded before.
+        recorded = [("create", 4000), ("start", 4001)]
+        self.assertEqual(self.work_out(recorded, seen(RUNNING, 4000, 4001, 0)), [])
+        ended = seen(STOPPED, 4000, 4001, 900)
+        self.assertEqual(self.work_out(recorded, ended, state=RUNNING), [("die", 900)])
+        again = seen(RUNNING, 4000, 901, 900)
+        told = self.work_out(recorded, again, state=RUNNING)
+        self.assertEqual(told, [("die", 900), ("start", 901)])
+        later = [*recorded, ("die", 900)]
+        self.assertEqual(self.work_out(later, ended), [])
+        self.assertEqual(self.work_out(later, seen(RUNNING, 4000, 950, 900)), [("start", 950)])
+
+    def test_since_when_something_may_be_missing(self) -> None:
+        now = 1000 * S
+        self.assertEqual(since_ns([], now), 0)
+        self.assertEqual(since_ns([origin("start", 900)], now), 898 * S + S // 1000)
+        both = [origin("start", 4000), origin("die", 900), origin("start", 4001)]
+        self.assertEqual(since_ns(both, now), 898 * S + S // 1000)
+        self.assertEqual(since_ns([origin("start", 4000)], now), 998 * S)
 
     def test_pause_and_unpause(self) -> None:
         recorded = [("create", 90), ("start", 91)]

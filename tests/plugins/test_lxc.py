@@ -248,10 +248,10 @@ class TrackerTests(SynchronousTestCase):
         self.assertEqual(self.hear(again, *words), [("restart", 6), ("restart", 8)])
         # Before a scan has seen it at all.
         self.after([ONE])
-        words = (Word(4, True), end, Word(6, True))
-        self.assertEqual(self.hear(ONE, *words, since_scan=True), [("start", 4)])
-        words = (attrs.evolve(end, time_us=7), Word(8, True))
-        self.assertEqual(self.hear(ONE, *words, since_scan=True), [("restart", 6)])
+        said = [Word(4, True), end, Word(6, True)]
+        self.assertEqual(self.hear(ONE, *said, since_scan=True), [("start", 4)])
+        said = [attrs.evolve(end, time_us=7), Word(8, True)]
+        self.assertEqual(self.hear(ONE, *said, since_scan=True), [("restart", 6)])
         self.assertEqual(self.tracker.pids, {})
         self.assertEqual(self.hear(RUNNING), [("restart", 8)])
         self.after([ONE])

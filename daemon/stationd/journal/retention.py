@@ -18,7 +18,10 @@ def expired(segments: Sequence[AnySegment], retention: Retention) -> int:
     @param segments: ascending. No more than L{MAX_SEGMENTS} are kept.
     """
     excess = sum(segment.end for segment in segments) - retention.max_bytes
-    going = newest_us = 0
+    going = 0
+    trusted = (s.committed_us for s in segments if s.committed_us <= retention.now_us)
+    # Before the first one that can be believed nothing is older than it, for all we know.
+    newest_us = next(trusted, retention.now_us)
     for segment in segments:
         if segment.committed_us <= retention.now_us:
             newest_us = max(newest_us, segment.committed_us)

@@ -34,15 +34,14 @@ for a minute at most before it starts a container again."""
 class _Past:
     """What is known of a container that matters when it exits.
 
-    @ivar asked_us: when a signal to end was last sent.
-    @ivar oom_us: when it last ran out of memory.
-    @ivar started_us: when it last started; C{died_us}: when it last exited.
+    @ivar asked_us: when a signal to end was last sent since it started, C{None} if none was.
+    @ivar oom: whether it ran out of memory since.
+    @ivar died_us: when it last exited.
     @ivar exits: how often in a row it failed by itself.
     """
 
-    asked_us: int = -ASKED_US
-    oom_us: int = -1
-    started_us: int = 0
+    asked_us: int | None = None
+    oom: bool = False
     died_us: int = 0
     exits: int = 0
 
@@ -55,7 +54,8 @@ class Deaths:
 
     def __init__(self, origins: Collection[str]) -> None:
         self._past: dict[str, _Past] = {}
-        for time_ns, action, short in sorted(filter(None, map(container_event, origins))):
+        self._recorded = origins
+        for time_ns, action, short in filter(None, map(container_event, origins)):
             self._take(action, short, time_ns // 1000, "", 0)
 
     def explain(self, seen: Observation) -> Observation:
@@ -65,7 +65,9 @@ class Deaths:
             return seen
         short = seen.id[:SHORT]
         signal, code = str(seen.details.get("signal", "")), seen.details.get("exitCode")
-        self._take(seen.action, short, seen.time_us, signal, code)
+        if seen.origin not in self._recorded:
+            # A replay tells again of what was counted.
+            self._take(seen.action, short, seen.time_us, signal, code)
         past = self._past.get(short)
         if past is None or seen.action not in ("start", "die"):
             return seen
@@ -73,33 +75,34 @@ class Deaths:
         if seen.action == "die" and not seen.inferred:
             if isinstance(code, int) and 128 < code < 128 + 65:
                 details["signal"] = signal_name(code - 128)
-            details["oom"] = code == 137 and past.oom_us >= past.started_us
+            details["oom"] = code == 137 and past.oom
             details["asked"] = self._was_asked(past, seen.time_us)
         if past.exits >= LOOP_EXITS:
             details["exits"] = past.exits
         return attrs.evolve(seen, details=details)
 
     def _was_asked(self, past: _Past, time_us: int) -> bool:
-        return past.started_us <= past.asked_us and time_us - past.asked_us < ASKED_US
+        return past.asked_us is not None and time_us - past.asked_us < ASKED_US
 
     def _take(self, action: str, short: str, time_us: int, signal: str, code: object) -> None:
+        """In the order in which things are told: the clock may be set back meanwhile."""
         if action == "destroy":
             self._past.pop(short, None)
             return
         if action not in ("kill", "oom", "start", "die"):
             return
         past = self._past.setdefault(short, _Past())
+        since_exit_us = time_us - past.died_us
         if action == "kill" and signal not in HARMLESS:
             past.asked_us = time_us
         elif action == "oom":
-            past.oom_us = time_us
+            past.oom = True
         elif action == "start":
-            past.started_us = time_us
-            if time_us - past.died_us >= LOOP_US:
+            past.asked_us, past.oom = None, False
+            if since_exit_us >= LOOP_US:
                 past.exits = 0
-        elif action == "die" and time_us > past.died_us:
-            # A replay tells of exits again that were counted.
+        elif action == "die":
             by_itself = code != 0 and not self._was_asked(past, time_us)
-            again = past.exits if time_us - past.died_us < LOOP_US else 0
+            again = past.exits if since_exit_us < LOOP_US else 0
             past.exits = again + 1 if by_itself else 0
             past.died_us = time_us

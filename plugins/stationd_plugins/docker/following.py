@@ -4,7 +4,7 @@ what nobody told, and goes on."""
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -21,11 +21,15 @@ from stationd_plugins.docker.deaths import Deaths
 from stationd_plugins.docker.decode import TYPE, Inspected, time_ns_of
 from stationd_plugins.docker.engine import STOP_TIMEOUT, Stream
 from stationd_plugins.docker.lives import Lives
-from stationd_plugins.docker.reconcile import Listing, reconcile
+from stationd_plugins.docker.reconcile import FUTURE_NS, Listing, reconcile
+
+EVERYTHING = "0"
+"""Since when the engine is asked for events: it remembers few, and what is known already
+the recorder drops. A time would be wrong when the clock is."""
 
 OVERLAP_NS = 2_000_000_000
-"""How far before the newest recorded event a replay begins: the stream's order has
-inversions of some milliseconds under load. What is known already the recorder drops."""
+"""How far before the newest recorded event something can be missing: the stream's order
+has inversions of some milliseconds under load."""
 
 QUIET = 0.05
 """Seconds without an event after which a replay is taken to be through; the engine
@@ -83,13 +87,11 @@ class Following:
         self._ports = {container.id: container.ports for container in known.containers}
         # The origin of the last start of each that runs.
         self._starts: dict[str, str] = {}
-        newest = max(map(time_ns_of, self._origins), default=0)
-        self._since_ns = since_ns = max(0, newest - OVERLAP_NS)
-        since = f"{since_ns // 10**9}.{since_ns % 10**9:09d}" if since_ns else "0"
+        self._since_ns = since_ns(self._origins, time.time_ns())
         self._deaths = Deaths(self._origins)
         self._lives = Lives(self._origins, known)
         self._turn = DeferredLock()
-        self._stream = Stream(source.url, source.reactor, since, self._arrived)
+        self._stream = Stream(source.url, source.reactor, EVERYTHING, self._arrived)
         self._stream.ended.addCallback(self._ended)
         self._catching_up = Deferred.fromCoroutine(self._catch_up())
         self._catching_up.addErrback(self._failed)
@@ -149,7 +151,7 @@ class Following:
         """
         if not self._since_ns:
             return []
-        origins = self._recorder.origins(TYPE) | {one.origin for one in since}
+        origins = [*self._recorder.origins(TYPE), *(one.origin for one in since)]
         known = self._recorder.known(TYPE).containers
         now_ns = time.time_ns()
         return reconcile(listing, known, origins, self._since_ns, now_ns)
@@ -235,6 +237,14 @@ class Following:
         except TimeoutError:
             self._log.warn("the engine hangs; its thread is left behind")
         failure.raiseException()
+
+
+def since_ns(origins: Collection[str], now_ns: int) -> int:
+    """From when on something may not be recorded, in nanoseconds; 0 if nothing ever was.
+    What is dated in the future was recorded before the clock was set back."""
+    times = list(map(time_ns_of, origins))
+    newest = max((one for one in times if one <= now_ns + FUTURE_NS), default=now_ns)
+    return max(1, newest - OVERLAP_NS) if times else 0
 
 
 def forgotten(newest_ns: int, worked_out: int) -> str:

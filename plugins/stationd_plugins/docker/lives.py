@@ -20,21 +20,22 @@ from stationd_plugins.docker.decode import (
     origin_of,
     time_ns_of,
 )
-from stationd_plugins.docker.reconcile import INVERSION_NS
+from stationd_plugins.docker.reconcile import is_told_late
 
 
 @attrs.define
 class _Life:
-    """When things last happened to a container, in nanoseconds; 0 for never, 1 for
-    before our time."""
+    """What a container did last, in the order in which it was told: the clock may have
+    been set back meanwhile.
 
-    created_ns: int = 0
-    started_ns: int = 0
+    @ivar began_ns: when it was made or last exited, in nanoseconds, 0 if neither was told;
+        C{died_ns}: if it exited.
+    @ivar runs: whether it has been started since.
+    """
+
+    began_ns: int = 0
     died_ns: int = 0
-
-    @property
-    def runs(self) -> bool:
-        return self.started_ns > self.died_ns + INVERSION_NS or self.started_ns == 1
+    runs: bool = False
 
 
 class Lives:
@@ -48,12 +49,11 @@ class Lives:
         self._recorded = origins
         self._lives: dict[str, _Life] = {}
         self._complete = known.complete
-        for time_ns, action, short in sorted(filter(None, map(container_event, origins))):
+        for time_ns, action, short in filter(None, map(container_event, origins)):
             self._take(short, action, time_ns)
         for container in known.containers:
             life = self._lives.setdefault(container.id[:SHORT], _Life())
-            if container.state is not State.STOPPED and life.started_ns <= life.died_ns:
-                life.started_ns, life.died_ns = 1, 0
+            life.runs = life.runs or container.state is not State.STOPPED
 
     def listed(self, ids: Collection[str]) -> None:
         """These exist and no other: whoever comes later must have been made."""
@@ -71,9 +71,8 @@ class Lives:
         if life is None:
             if not self._complete or seen.action == "create":
                 return []
-            missing, life = ["create"], _Life(created_ns=1)
-        began = max(life.created_ns, life.died_ns)
-        if seen.action == "die" and began and not life.runs and life.started_ns <= began:
+            missing, life = ["create"], _Life(began_ns=1)
+        if seen.action == "die" and life.began_ns and not life.runs:
             missing.append("start")
         elif seen.action == "destroy" and life.runs:
             missing.append("die")
@@ -89,7 +88,7 @@ class Lives:
         """
         life = self._lives.get(seen.id[:SHORT], _Life())
         end_ns = time_ns_of(seen.origin)
-        begin_ns = max(life.created_ns, life.died_ns)
+        begin_ns = life.began_ns
         found: list[Observation] = []
         for left, action in zip(range(len(missing), 0, -1), missing, strict=True):
             time_ns = end_ns - left
@@ -122,11 +121,9 @@ class Lives:
             self._lives.pop(short, None)
             return
         life = self._lives.setdefault(short, _Life())
-        if action == "create":
-            life.created_ns = max(life.created_ns, time_ns)
+        if action in ("create", "die"):
+            life.began_ns, life.runs = time_ns, False
+            life.died_ns = time_ns if action == "die" else 0
         elif action == "start":
-            life.started_ns = max(life.started_ns, time_ns)
-        elif action == "die":
-            life.died_ns = max(life.died_ns, time_ns)
-            if life.started_ns == 1:
-                life.started_ns = 0
+            # Of one that lives for milliseconds the start may be told after the end.
+            life.runs = not is_told_late(time_ns, life.died_ns)

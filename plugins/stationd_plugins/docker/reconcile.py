@@ -19,6 +19,14 @@ INVERSION_NS = 50_000_000
 """How much later than the end of a container that lives for milliseconds the engine's
 time of its start can be: the one is the kernel's, the other that of the next lock."""
 
+FUTURE_NS = 60_000_000_000
+"""What is dated so much later than now is of the time before the clock was set back."""
+
+
+def is_told_late(started_ns: int, died_ns: int) -> bool:
+    """Whether a start that is told of after an end began the run that ended so."""
+    return bool(died_ns) and 0 <= started_ns - died_ns <= INVERSION_NS
+
 
 @attrs.frozen
 class Listing:
@@ -41,17 +49,19 @@ def reconcile(
     """What to record, in the order in which it must have happened.
 
     @param known: the containers that exist by what is recorded.
-    @param origins: what is recorded, and what is about to be.
+    @param origins: what is recorded, and what is about to be, in this order.
     @param since_ns: what happened before has been recorded, or was before our time.
     @param now_ns: the time for what the engine has no time of.
     """
-    last = _last(origins)
+    pasts = _pasts(origins)
     names = {container.id: container for container in known}
     happened: list[tuple[int, Observation]] = []
     for one in listing.containers:
-        happened += _of(one, names.get(one.container.id), last, since_ns, now_ns)
+        past = pasts.get(one.container.id[:SHORT], _Past())
+        happened += _of(one, names.get(one.container.id), past, since_ns, now_ns)
     for container in known:
-        if container.id in listing.ids or (container.id[:SHORT], "destroy") in last:
+        past = pasts.get(container.id[:SHORT], _Past())
+        if container.id in listing.ids or "destroy" in past.at:
             continue
         if container.state is not State.STOPPED:
             happened.append((now_ns, _inferred(container, "die", now_ns)))
@@ -60,37 +70,55 @@ def reconcile(
     return [observation for _, observation in happened]
 
 
-Last = dict[tuple[str, str], int]
-"""For the short id of a container and an action when it was last recorded."""
+@attrs.define
+class _Past:
+    """What is recorded of a container.
+
+    @ivar at: when each action was recorded last.
+    @ivar runs: whether it runs, C{paused}: whether it is; by the order in which things
+        were recorded, as the clock may have been set back.
+    """
+
+    at: dict[str, int] = attrs.field(factory=dict)
+    runs: bool = False
+    paused: bool = False
 
 
-def _last(origins: Collection[str]) -> Last:
-    found: Last = {}
+def _pasts(origins: Collection[str]) -> dict[str, _Past]:
+    found: dict[str, _Past] = {}
     for time_ns, action, short in filter(None, map(container_event, origins)):
-        found[short, action] = max(found.get((short, action), 0), time_ns)
+        past = found.setdefault(short, _Past())
+        past.at[action] = time_ns
+        if action in ("start", "die"):
+            past.runs = action == "start" and not is_told_late(time_ns, past.at.get("die", 0))
+            past.paused = False
+        elif action in ("pause", "unpause"):
+            past.paused = action == "pause"
     return found
 
 
 def _of(
-    one: Inspected, known: Container | None, last: Last, since_ns: int, now_ns: int
+    one: Inspected, known: Container | None, past: _Past, since_ns: int, now_ns: int
 ) -> Iterator[tuple[int, Observation]]:
     """What of one container is not recorded."""
     container = one.container
-    short = container.id[:SHORT]
+    latest_ns = now_ns + FUTURE_NS
 
     def at(action: str) -> int:
-        return last.get((short, action), 0)
+        time_ns = past.at.get(action, 0)
+        return time_ns if time_ns <= latest_ns else 0
 
     def missed(action: str, time_ns: int | None) -> int:
-        """When it happened, 0 if it is recorded or too long ago."""
-        return time_ns if time_ns and time_ns >= since_ns and at(action) < time_ns else 0
+        """When it happened, 0 if it is recorded, too long ago, or dated in the future."""
+        if not time_ns or not since_ns <= time_ns <= latest_ns:
+            return 0
+        return time_ns if at(action) < time_ns else 0
 
     def tell(action: str, time_ns: int, **details: object) -> tuple[int, Observation]:
         return time_ns, _inferred(container, action, time_ns, **details)
 
     runs = container.state is not State.STOPPED
-    running = at("start") > at("die")
-    paused = running and at("pause") > max(at("unpause"), at("start"))
+    running, paused = past.runs, past.runs and past.paused
     if created := missed("create", one.created_ns):
         yield tell("create", created)
     if known is not None and known.name != container.name:
