@@ -186,9 +186,13 @@ class JournalTests(JournalContract):
         self.append(draft())
         self.now_us = now_us
         self.append(draft())
-        self.now_us += 40 * 24 * 3600 * 1_000_000
-        self.append(draft())
-        self.assertEqual(self.vacuum(max_age_us=30 * 24 * 3600 * 1_000_000), 2)
+        day_us = 24 * 3600 * 1_000_000
+        # Nobody knows how old the first one is: no older than the next that can be believed.
+        for kept in (3, 1):
+            self.now_us += 40 * day_us
+            self.append(draft())
+            self.vacuum(max_age_us=30 * day_us)
+            self.assertEqual(len(self.numbers()), kept)
 
 
 class SealedJournalTests(JournalContract):
