@@ -22,7 +22,7 @@ class Daemon:
     """A stationd with its state in a directory of its own.
 
     @ivar socket: its Unix socket's path. C{port}: its TCP port.
-    @ivar environment: what it is started with besides ours.
+    @ivar environment: what it is started with besides ours; C{command}: by what.
     """
 
     def __init__(
@@ -48,10 +48,19 @@ class Daemon:
             )
         self.process: subprocess.Popen[bytes] | None = None
         self.environment: dict[str, str] = {}
+        self.command: list[str] = []
 
     def start(self, *live: str) -> None:
         """Start it, and wait until it answers and follows the sources named."""
-        command = [TWISTD, "--nodaemon", "--pidfile=", "stationd", "--config", self.configuration]
+        command = [
+            *self.command,
+            TWISTD,
+            "--nodaemon",
+            "--pidfile=",
+            "stationd",
+            "--config",
+            self.configuration,
+        ]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 command,

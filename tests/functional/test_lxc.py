@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import signal
-import subprocess
 import time
 
 from twisted.trial.unittest import TestCase
@@ -14,12 +13,6 @@ from twisted.trial.unittest import TestCase
 from tests.functional import lab
 from tests.functional.daemon import Daemon, eventually
 from tests.functional.lxc import Lxc
-
-ADDRESS = "10.213.77.2"
-"""Of a container that ports are forwarded to."""
-
-TABLE = "stationd-test"
-"""Of nftables."""
 
 
 class LxcTests(TestCase):
@@ -115,60 +108,6 @@ class LxcTests(TestCase):
         self.assertGreater(time.monotonic() - began, 0.29)
         self.lxc.run("stop", "one", "-k")
         self.assertEqual(self.daemon.get(f"{path}/stopped?duration=10")["state"], "stopped")
-
-    def test_forwarded_ports(self) -> None:
-        network = (
-            f"lxc.net.0.type = veth\nlxc.net.0.flags = up\nlxc.net.0.ipv4.address = {ADDRESS}/24\n"
-        )
-        self.addCleanup(subprocess.run, ["nft", "delete", "table", "ip", TABLE], check=True)
-        lab.quietly(["nft", "add", "table", "ip", TABLE])
-        chain = f"{TABLE} forwards {{ type nat hook prerouting priority dstnat; }}"
-        lab.quietly(["nft", "add", "chain", "ip", *chain.split()])
-        rule = f"{TABLE} forwards tcp dport 8080 dnat to {ADDRESS}:80"
-        lab.quietly(["nft", "add", "rule", "ip", *rule.split()])
-        self.lxc.create("web", network)
-        self.lxc.create("other")
-        self.daemon.start("lxc")
-        self.lxc.run("start", "other")
-        self.lxc.run("start", "web")
-        web = [("found", None), ("start", None), ("add", ["0.0.0.0:8080->80/tcp"])]
-        self.check_ports("web", *web)
-        shown = self.daemon.get("/api/v1/container/lxc/web")
-        self.assertEqual(shown["ports"], ["0.0.0.0:8080->80/tcp"])
-        self.assertEqual(shown["ipaddress"], [ADDRESS])
-        # With iptables, while it runs.
-        rule = f"-t nat -A PREROUTING -p udp --dport 53 -j DNAT --to-destination {ADDRESS}"
-        lab.quietly(["iptables", *rule.split()])
-        remove = ["iptables", *rule.replace("-A", "-D").split()]
-        self.addCleanup(subprocess.run, remove, capture_output=True, check=False)
-        web += [("add", ["0.0.0.0:53->53/udp"])]
-        self.check_ports("web", *web)
-        lab.quietly(remove)
-        web += [("remove", ["0.0.0.0:53->53/udp"])]
-        self.check_ports("web", *web)
-        # While nobody looks.
-        self.daemon.kill()
-        rule = f"{TABLE} forwards ip daddr 192.0.2.77 tcp dport 22 dnat to {ADDRESS}"
-        lab.quietly(["nft", "add", "rule", "ip", *rule.split()])
-        self.daemon.start("lxc")
-        web += [("add", ["192.0.2.77:22->22/tcp"])]
-        self.check_ports("web", *web)
-        self.lxc.run("stop", "web", "-k")
-        web += [("remove", ["0.0.0.0:8080->80/tcp", "192.0.2.77:22->22/tcp"]), ("stop", None)]
-        self.check_ports("web", *web)
-        self.check_ports("other", ("found", None), ("start", None))
-        self.assertNotIn("ports", self.daemon.get("/api/v1/container/lxc/web"))
-
-    def check_ports(self, name: str, *expected: tuple[str, list[str] | None]) -> None:
-        def seen() -> list[tuple[str, list[str] | None]]:
-            return [
-                (event.get("port") or event["state"], event.get("mapping"))
-                for event in self.daemon.events()
-                if event["container"] == name
-            ]
-
-        eventually(lambda: seen() == list(expected))
-        self.assertEqual(seen(), list(expected), self.daemon.said())
 
     def test_an_overflow_of_the_queue_leads_to_a_scan(self) -> None:
         self.lxc.create("one")

@@ -52,6 +52,9 @@ LATE = 0.02
 AGAIN = 5.0
 """Seconds between attempts to connect to one."""
 
+START_AGAIN = 600.0
+"""Seconds between attempts to start one, after one that failed."""
+
 
 class Containers(Protocol):
     """What is asked of the containers while they are followed.
@@ -69,8 +72,10 @@ class Containers(Protocol):
     def scan(self) -> Deferred[tuple[dict[str, Seen], list[str]]]:
         """All as they are now."""
 
-    def connect(self, paths: Sequence[str]) -> Deferred[dict[str, socket.socket | None]]:
-        """Connect to the lxc-monitord of some LXC paths."""
+    def connect(
+        self, paths: Sequence[str], start: bool
+    ) -> Deferred[dict[str, socket.socket | None]]:
+        """Connect to the lxc-monitord of some LXC paths; see L{monitord.connect}."""
 
 
 class Following:
@@ -92,7 +97,7 @@ class Following:
         self._watched: set[int] = set()
         self._clients: dict[str, Client] = {}
         self._heard = Heard()
-        self._connect_at = 0.0
+        self._connect_at = self._start_at = 0.0
         self._watcher = Watcher(source.reactor, self._happened)
         # Watches first, then the scan: what happens in between is seen twice.
         source.ports.changed()
@@ -165,10 +170,18 @@ class Following:
         if not missing or now < self._connect_at:
             return
         self._connect_at = now + AGAIN
-        for path, connection in (await self._source.connect(missing)).items():
-            if connection is not None and self._over:
+        start = now >= self._start_at
+        for path, connection in (await self._source.connect(missing, start)).items():
+            if connection is None:
+                if start:
+                    self._start_at = now + START_AGAIN
+                    self._log.info(
+                        "no lxc-monitord for {path}: how its containers end is not known",
+                        path=path,
+                    )
+            elif self._over:
                 connection.close()
-            elif connection is not None:
+            else:
                 self._clients[path] = Client(
                     self._source.reactor, connection, self._monitors_told, self._lost
                 )

@@ -72,10 +72,11 @@ def address(path: str) -> bytes:
     return (b"\0lxc/%016x/" % fnv64a(whole) + os.fsencode(path))[:107]
 
 
-def connect(path: str) -> socket.socket | None:
-    """Connect to that of an LXC path; start it if there is none and the path is ours:
-    another user's would be taken from its owner. Blocking, for a worker's thread.
+def connect(path: str, start: bool) -> socket.socket | None:
+    """Connect to that of an LXC path. Blocking, for a worker's thread.
 
+    @param start: whether to start it if there is none, and the path is ours: another
+        user's would be taken from its owner.
     @return: C{None} if there is none.
     """
     try:
@@ -83,7 +84,7 @@ def connect(path: str) -> socket.socket | None:
     except OSError:
         pass
     try:
-        if os.stat(path).st_uid != os.geteuid() or not _start(path):
+        if not start or os.stat(path).st_uid != os.geteuid() or not _start(path):
             return None
         return _connected(path)
     except OSError:

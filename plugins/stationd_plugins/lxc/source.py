@@ -100,11 +100,13 @@ class LxcSource:
 
         return deferToThreadPool(self.reactor, self._threads, look_at_all)
 
-    def connect(self, paths: Sequence[str]) -> Deferred[dict[str, socket.socket | None]]:
-        """Connect to the lxc-monitord of some LXC paths."""
+    def connect(
+        self, paths: Sequence[str], start: bool
+    ) -> Deferred[dict[str, socket.socket | None]]:
+        """Connect to the lxc-monitord of some LXC paths; see L{monitord.connect}."""
 
         def connect() -> dict[str, socket.socket | None]:
-            return {path: monitord.connect(path) for path in paths}
+            return {path: monitord.connect(path, start) for path in paths}
 
         return deferToThreadPool(self.reactor, self._threads, connect)
 
