@@ -94,7 +94,9 @@ class Recorder:
         self._listed: set[str] = set()
         # How things were by the journal: what a first listing is compared with.
         self._recalled = Containers()
-        self._recalls_all = len(events) < REMEMBERED_ORIGINS
+        held = event.status()
+        whole = held.first == 1 and not held.damage
+        self._recalls_all = whole and len(events) < REMEMBERED_ORIGINS
         self._newest_us: dict[str, int] = {}
         for observation in filter(None, map(recall, events)):
             self._recall(observation)

@@ -33,7 +33,7 @@ class LivesTests(SynchronousTestCase):
         for told, action, expected in (
             ([], "create", []),
             ([], "start", ["create"]),
-            ([], "rename", ["create"]),
+            ([], "rename", []),
             ([], "die", ["create", "start"]),
             ([], "destroy", ["create"]),
             (made, "start", []),
@@ -46,7 +46,9 @@ class LivesTests(SynchronousTestCase):
             (ended, "destroy", []),
             ([*ended, ("start", 4)], "die", []),
             ([*ended, ("start", 4)], "destroy", ["die"]),
-            ([*ended, ("destroy", 4)], "start", ["create"]),
+            # It is gone, whatever is told of it late.
+            ([*ended, ("destroy", 4)], "stop", []),
+            ([*ended, ("destroy", 4)], "destroy", []),
         ):
             lives = self.lives(told)
             self.assertEqual(lives.missing(happened(action, 9 * S)), expected, (told, action))

@@ -4,9 +4,12 @@ stream and does nothing but queue, one asks the engine questions."""
 from __future__ import annotations
 
 import collections
+import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -85,7 +88,6 @@ class Questions:
 class Stream:
     """A thread that reads the engine's events.
 
-    @param since: C{"SECONDS.NANOSECONDS"}: a string, or the SDK cuts it to seconds.
     @param wake: called in the reactor's thread when there is something to L{take}.
     @ivar opened: fires when the engine has accepted the subscription, or fails with
         L{SourceAbsent}.
@@ -94,12 +96,9 @@ class Stream:
 
     _log = Logger()
 
-    def __init__(
-        self, url: str, reactor: IHostReactor, since: str, wake: Callable[[], None]
-    ) -> None:
+    def __init__(self, url: str, reactor: IHostReactor, wake: Callable[[], None]) -> None:
         self._url = url
         self._reactor = reactor
-        self._since = since
         self._wake = wake
         self._events: collections.deque[object] = collections.deque()
         self._told = False
@@ -134,7 +133,7 @@ class Stream:
         try:
             client = connect(self._url)
             # The SDK sets no time limit for the stream itself: it may be silent for days.
-            self._stream = client.events(since=self._since, decode=True)
+            self._stream = client.events(decode=True)
             self._reactor.callFromThread(_callback, self.opened, None)
             if self._closing:
                 self._stream.close()
@@ -159,6 +158,22 @@ class Stream:
     def _finish(self, reason: str) -> None:
         self._thread.join()
         self.ended.callback(reason)
+
+
+def remembered(client: Any) -> list[object]:
+    """All events that the engine still knows. It ends the answer itself, as its clock says
+    that all of them are over: an answer that is read to its end is complete.
+
+    @raise Exception: whatever the SDK raises.
+    """
+    try:
+        now = datetime.fromisoformat(client.info()["SystemTime"]).timestamp()
+    except (KeyError, TypeError, ValueError):
+        # One that does not tell its time is taken to have ours.
+        now = time.time()
+    told = client.events(since="0", until=f"{now:.6f}", decode=True)
+    with contextlib.closing(told):
+        return list(told)
 
 
 def inspect(client: Any, key: str) -> object:

@@ -23,26 +23,15 @@ from stationd_plugins.docker.engine import STOP_TIMEOUT, Stream
 from stationd_plugins.docker.lives import Lives
 from stationd_plugins.docker.reconcile import FUTURE_NS, Listing, reconcile
 
-EVERYTHING = "0"
-"""Since when the engine is asked for events: it remembers few, and what is known already
-the recorder drops. A time would be wrong when the clock is."""
-
 OVERLAP_NS = 2_000_000_000
 """How far before the newest recorded event something can be missing: the stream's order
 has inversions of some milliseconds under load."""
-
-QUIET = 0.05
-"""Seconds without an event after which a replay is taken to be through; the engine
-sends it at once. If it is not, what follows is only told later than the listing."""
 
 REMEMBERED = 256
 """Events that an engine remembers."""
 
 SETTLED = 1.0
 """Seconds after a listing in which the engine must have told of all that is in it."""
-
-QUIET_ROUNDS = 20
-"""How often quiet is waited for: on a busy engine there is none."""
 
 
 class Engine(Protocol):
@@ -56,6 +45,9 @@ class Engine(Protocol):
 
     async def list_all(self) -> Listing:
         """All containers as the engine has them now."""
+
+    async def remembered(self) -> list[object]:
+        """All events that the engine still knows, in order."""
 
     def decode(self, events: Sequence[object]) -> list[Observation]:
         """What events of the stream mean."""
@@ -90,8 +82,10 @@ class Following:
         self._since_ns = since_ns(self._origins, time.time_ns())
         self._deaths = Deaths(self._origins)
         self._lives = Lives(self._origins, known)
+        # The origins of what was told while catching up: the stream tells of it again.
+        self._told: set[str] = set()
         self._turn = DeferredLock()
-        self._stream = Stream(source.url, source.reactor, EVERYTHING, self._arrived)
+        self._stream = Stream(source.url, source.reactor, self._arrived)
         self._stream.ended.addCallback(self._ended)
         self._catching_up = Deferred.fromCoroutine(self._catch_up())
         self._catching_up.addErrback(self._failed)
@@ -106,24 +100,21 @@ class Following:
         always the last one, whatever the clocks say."""
         await self._stream.opened
         self._recorder.connected(TYPE)
-        before: list[object] = []
-        for _ in range(QUIET_ROUNDS):
-            await deferLater(self._source.reactor, QUIET)
-            more = self._stream.take()
-            before += more
-            if not more:
-                break
-        seen = self._source.decode(before)
+        # Asked for after the stream was opened: so nothing falls between the two.
+        remembered = await self._source.remembered()
+        seen = self._news(remembered)
         await self._record(seen)
         listing = await self._source.list_all()
         missed = self._missed(listing)
+        since: list[Observation] = []
         if missed:
             # What looks like missed may be told in a moment.
             await deferLater(self._source.reactor, SETTLED)
-        since = self._source.decode(self._stream.take())
+            since = self._news(await self._source.remembered())
+        since += self._news(self._stream.take())
         missed = missed and self._missed(listing, since)
-        remembered = any(one.origin in self._origins for one in seen)
-        if self._since_ns and not remembered and (missed or len(before) >= REMEMBERED):
+        overlaps = any(one.origin in self._origins for one in seen)
+        if self._since_ns and not overlaps and (missed or len(remembered) >= REMEMBERED):
             self._recorder.note(Level.WARN, forgotten(self._since_ns + OVERLAP_NS, len(missed)))
         await self._record(missed)
         self._lives.listed(listing.ids)
@@ -139,10 +130,17 @@ class Following:
         """Events were read."""
         if not self._live or self._error is not None:
             return
-        events = self._stream.take()
-        if events:
-            observing = Deferred.fromCoroutine(self._record(self._source.decode(events)))
+        seen = self._news(self._stream.take())
+        if seen:
+            observing = Deferred.fromCoroutine(self._record(seen))
             observing.addErrback(self._failed)
+
+    def _news(self, events: Sequence[object]) -> list[Observation]:
+        """What events mean that were not told while catching up."""
+        news = [one for one in self._source.decode(events) if one.origin not in self._told]
+        if not self._live:
+            self._told.update(one.origin for one in news)
+        return news
 
     def _missed(self, listing: Listing, since: Sequence[Observation] = ()) -> list[Observation]:
         """What nobody has told.

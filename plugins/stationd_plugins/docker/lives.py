@@ -7,6 +7,7 @@ a start, no removal of what runs.
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Collection, Sequence
 
 import attrs
@@ -21,6 +22,9 @@ from stationd_plugins.docker.decode import (
     time_ns_of,
 )
 from stationd_plugins.docker.reconcile import is_told_late
+
+REMEMBERED = 4096
+"""Containers that are known to be gone."""
 
 
 @attrs.define
@@ -48,6 +52,7 @@ class Lives:
     def __init__(self, origins: Collection[str], known: Known) -> None:
         self._recorded = origins
         self._lives: dict[str, _Life] = {}
+        self._gone: collections.OrderedDict[str, None] = collections.OrderedDict()
         self._complete = known.complete
         for time_ns, action, short in filter(None, map(container_event, origins)):
             self._take(short, action, time_ns)
@@ -69,7 +74,9 @@ class Lives:
         life = self._lives.get(seen.id[:SHORT])
         missing: list[str] = []
         if life is None:
-            if not self._complete or seen.action == "create":
+            # What else is told of one that has just gone, as a stop, says nothing.
+            gone = seen.id[:SHORT] in self._gone
+            if gone or not self._complete or seen.action not in ("start", "die", "destroy"):
                 return []
             missing, life = ["create"], _Life(began_ns=1)
         if seen.action == "die" and life.began_ns and not life.runs:
@@ -119,6 +126,11 @@ class Lives:
     def _take(self, short: str, action: str, time_ns: int) -> None:
         if action == "destroy":
             self._lives.pop(short, None)
+            self._gone[short] = None
+            if len(self._gone) > REMEMBERED:
+                self._gone.popitem(last=False)
+            return
+        if action not in ("create", "start", "die"):
             return
         life = self._lives.setdefault(short, _Life())
         if action in ("create", "die"):

@@ -20,7 +20,7 @@ from stationd_plugins.docker.decode import (
     inspected,
     observation,
 )
-from stationd_plugins.docker.engine import Questions, inspect
+from stationd_plugins.docker.engine import Questions, inspect, remembered
 from stationd_plugins.docker.following import Following
 from stationd_plugins.docker.reconcile import Listing
 from stationd_plugins.live.sampler import Sampler
@@ -142,6 +142,13 @@ class DockerSource:
             if one is not None:
                 found.append(one)
         return Listing(frozenset(ids), found)
+
+    async def remembered(self) -> list[object]:
+        """All events that the engine still knows, in order.
+
+        @raise Exception: whatever the SDK raises.
+        """
+        return await self._questions.ask(remembered)
 
     def decode(self, events: Sequence[object]) -> list[Observation]:
         """What events of the stream mean."""
