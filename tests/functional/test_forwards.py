@@ -20,6 +20,7 @@ table ip four {
         elements = { 81 : 10.9.9.4 . 8081, 82 : 10.9.9.5 . 8082 }
     }
     chain c { type nat hook prerouting priority dstnat; }
+    chain other { type filter hook input priority filter; }
 }
 table inet both {
     chain c { type nat hook prerouting priority dstnat; }
@@ -62,6 +63,8 @@ NFT = {
         "0.0.0.0:*->*/tcp to 10.9.9.12-10.9.9.14"
     ],
     "ip four c tcp dport 9090 redirect to 80": [],
+    # pyroute2 makes nothing of this one.
+    "ip four other tcp dport 80 ct state invalid,untracked synproxy mss 1460 wscale 7": [],
     "inet both c meta l4proto { tcp, udp } th dport 5353 dnat ip to 10.9.9.7:53": [
         "0.0.0.0:5353->53/tcp to 10.9.9.7",
         "0.0.0.0:5353->53/udp to 10.9.9.7",

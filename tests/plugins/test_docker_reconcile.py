@@ -145,6 +145,28 @@ class ScenarioTests(SynchronousTestCase):
         later = [*recorded, ("die", 900)]
         self.assertEqual(self.work_out(later, ended), [])
         self.assertEqual(self.work_out(later, seen(RUNNING, 4000, 950, 900)), [("start", 950)])
+        # Started and ended by the clock as it was: that it is another than it was is sure.
+        self.assertEqual(self.work_out(later, seen(RUNNING, 4000, 4500, 900)), [("start", 1000)])
+        self.assertEqual(
+            self.work_out(recorded, seen(STOPPED, 4000, 4001, 4600), state=RUNNING), [("die", 1000)]
+        )
+
+    def test_one_that_was_found(self) -> None:
+        for state, found, expected in (
+            (RUNNING, seen(RUNNING, 50, 60, 0), []),
+            (STOPPED, seen(STOPPED, 50, 60, 70), []),
+            (PAUSED, seen(PAUSED, 50, 60, 0), []),
+            (RUNNING, seen(STOPPED, 50, 60, 200), [("die", 200)]),
+            (STOPPED, seen(RUNNING, 50, 200, 70), [("start", 200)]),
+            (RUNNING, seen(RUNNING, 50, 201, 200), [("die", 200), ("start", 201)]),
+            (RUNNING, seen(PAUSED, 50, 60, 0), [("pause", 1000)]),
+            (PAUSED, seen(RUNNING, 50, 60, 0), [("unpause", 1000)]),
+        ):
+            told = reconcile(
+                Listing(frozenset([ID]), [found]), [container(state=state)], [], SINCE, NOW
+            )
+            happened = [(one.action, one.time_us // 10**6) for one in told]
+            self.assertEqual(happened, expected, (state, found))
 
     def test_since_when_something_may_be_missing(self) -> None:
         now = 1000 * S

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import attrs
 from hypothesis import given
@@ -26,10 +26,11 @@ from stationd_plugins.lxc.inotify import Watcher
 from stationd_plugins.lxc.scan import Seen, image_of, scan
 from stationd_plugins.lxc.source import make_source
 from stationd_plugins.lxc.telling import container, observation
-from stationd_plugins.lxc.tracker import Tracker, Word
+from stationd_plugins.lxc.tracker import Tracker
+from stationd_plugins.lxc.words import Word
 
 ONE = Seen("one", "/lxc", "1", "")
-RUNNING = attrs.evolve(ONE, monitor_pid=10, init_pid=11)
+RUNNING = attrs.evolve(ONE, monitor="10", init_pid=11)
 NOTHING = Known(containers=(), newest_us=0, complete=False)
 FROZEN = attrs.evolve(RUNNING, frozen=True)
 
@@ -53,13 +54,16 @@ class Said:
     def since_scan(self, name: str) -> bool:
         return self.just_now
 
+    def forget(self, names: Collection[str]) -> None:
+        pass
+
 
 class TrackerTests(SynchronousTestCase):
     """From scan to scan."""
 
     def setUp(self) -> None:
-        self.alive = {10}
-        self.tracker = Tracker(lambda pid: pid in self.alive)
+        self.alive = {"10"}
+        self.tracker = Tracker(lambda monitor: monitor in self.alive)
 
     def after(self, *scans: Sequence[Seen], inferred: bool = False) -> list[Observation]:
         """What has happened, when scans found these one after the other."""
@@ -170,6 +174,11 @@ class TrackerTests(SynchronousTestCase):
         self.assertEqual(
             (rename.action, rename.id, rename.details), ("rename", "two", {"old": "one"})
         )
+        # It runs since then.
+        runs = attrs.evolve(two, init_pid=7, started_us=500)
+        happened = self.begin({"two": runs}, known("one", State.STOPPED), told=[made])
+        found = [(one.action, one.time_us) for one in happened]
+        self.assertEqual(found, [("rename", 500), ("start", 500)])
         # And back.
         told = [made, rename]
         (rename,) = self.begin({"one": ONE}, known("two", State.STOPPED), told=told)
@@ -269,14 +278,42 @@ class TrackerTests(SynchronousTestCase):
 
     def test_what_nobody_said_of_an_end(self) -> None:
         self.alive.clear()
-        again = attrs.evolve(RUNNING, init_pid=22, monitor_pid=20)
+        again = attrs.evolve(RUNNING, init_pid=22, monitor="20")
         self.after([RUNNING])
         self.assertEqual(self.hear(again, Word(7, True)), [("stop", 90), ("start", 90)])
 
     def test_a_container_that_comes_and_runs(self) -> None:
         self.after([])
         words = (Word(4, True), Word(5, False))
-        self.assertEqual(self.hear(ONE, *words), [("create", 90), ("start", 4), ("stop", 5)])
+        self.assertEqual(self.hear(ONE, *words), [("create", 4), ("start", 4), ("stop", 5)])
+
+    def test_what_a_scan_cannot_tell_is_as_it_was(self) -> None:
+        silent = attrs.evolve(ONE, is_silent=True)
+        self.assertEqual(self.actions([RUNNING], [silent], [RUNNING]), [])
+        self.assertEqual(self.actions([ONE], [silent], [ONE]), [])
+        self.alive.clear()
+        self.assertEqual(self.actions([RUNNING], [silent], [ONE]), ["stop"])
+        # At the first scan, too.
+        states = (("one", State.RUNNING, RUNNING), ("one", State.STOPPED, ONE))
+        for name, state, later in states:
+            self.assertEqual(self.begin({"one": silent}, known(name, state)), [])
+            (container,) = self.tracker.containers
+            self.assertEqual(container.state, state)
+            self.assertTrue(self.tracker.unsettled)
+            self.assertEqual(self.tracker.update({"one": later}, 9, inferred=False), [])
+
+    def test_a_configuration_that_is_away_for_a_moment(self) -> None:
+        bare = attrs.evolve(ONE, is_bare=True)
+        self.assertEqual(self.actions([ONE], [bare], [ONE]), [])
+        self.assertEqual(self.actions([], [bare]), [], "it is none yet")
+        self.after([ONE])
+        for now_us, expected in ((1, []), (2_000_000, []), (6_000_000, ["destroy"])):
+            told = self.tracker.update({"one": bare}, now_us, inferred=False)
+            self.assertEqual([one.action for one in told], expected)
+        self.after([ONE], [bare])
+        self.assertEqual(
+            [one.action for one in self.tracker.update({}, 5, inferred=False)], ["destroy"]
+        )
 
     def test_a_reboot_keeps_its_monitor(self) -> None:
         again = attrs.evolve(RUNNING, init_pid=12)
@@ -285,11 +322,11 @@ class TrackerTests(SynchronousTestCase):
 
     def test_a_quick_stop_and_start_has_another_monitor(self) -> None:
         self.alive.clear()
-        again = attrs.evolve(RUNNING, init_pid=22, monitor_pid=20)
+        again = attrs.evolve(RUNNING, init_pid=22, monitor="20")
         self.assertEqual(self.actions([RUNNING], [again]), ["stop", "start"])
 
     def test_a_start_that_fails_is_none(self) -> None:
-        starting = attrs.evolve(ONE, monitor_pid=10, unsettled=True)
+        starting = attrs.evolve(ONE, monitor="10", unsettled=True)
         self.assertEqual(self.actions([ONE], [starting], [ONE]), [])
 
     def test_freezing_is_told_when_it_is_done(self) -> None:
@@ -327,10 +364,23 @@ class ScanTests(SynchronousTestCase):
         open(f"{path}/two/config", "w").close()
         layout = cgroups.Layout("", {})
         found, directories = scan((path,), layout)
-        self.assertEqual(list(found), ["two"])
+        self.assertEqual([seen.name for seen in found.values() if not seen.is_bare], ["two"])
         self.assertEqual(directories, [f"{path}/one", f"{path}/two"])
         open(f"{path}/two/partial", "w").close()
-        self.assertEqual(scan((path,), layout)[0], {})
+        self.assertEqual(list(scan((path,), layout)[0]), ["one"])
+
+    def test_names_that_cannot_be_recorded_are_passed_over(self) -> None:
+        path = os.path.abspath(self.mktemp())
+        for name in (b"w\xff", b"a\nb", b"x" * 253):
+            os.makedirs(os.path.join(os.fsencode(path), name))
+        self.assertEqual(scan((path,), cgroups.Layout("", {})), ({}, []))
+
+    def test_a_configuration_that_is_no_file_is_not_waited_for(self) -> None:
+        path = os.path.abspath(self.mktemp())
+        os.makedirs(f"{path}/one")
+        os.mkfifo(f"{path}/one/config")
+        found, _ = scan((path,), cgroups.Layout("", {}))
+        self.assertEqual(found["one"].image, "")
 
     def test_one_of_several_paths_is_enough(self) -> None:
         path = os.path.abspath(self.mktemp())

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from stationd_plugins.lxc.command import STATES
 from stationd_plugins.lxc.monitord import MAX_WORDS, Client, Heard, Message, address, messages
-from stationd_plugins.lxc.tracker import Word
+from stationd_plugins.lxc.words import Word
 
 
 def packed(type: int, name: str, value: int) -> bytes:
@@ -110,7 +110,7 @@ class ClientTests(TestCase):
         number = ours.fileno()
         told: list[Message] = []
         lost: defer.Deferred[Client] = defer.Deferred()
-        client = Client(reactor, ours, told.extend, lost.callback)
+        client = Client(reactor, ours, "/lxc", lambda _, more: told.extend(more), lost.callback)
         data = packed(0, "one", 2) + packed(0, "one", 0)
         for at, end in ((0, 100), (100, 300), (300, len(data))):
             theirs.sendall(data[at:end])

@@ -119,6 +119,10 @@ def _of(
 
     runs = container.state is not State.STOPPED
     running, paused = past.runs, past.runs and past.paused
+    if not {"start", "die"} & past.at.keys():
+        # It was found, and nothing has been told of it since.
+        running = known is not None and known.state is not State.STOPPED
+        paused = known is not None and known.state is State.PAUSED
     if created := missed("create", one.created_ns):
         yield tell("create", created)
     if known is not None and known.name != container.name:
@@ -127,7 +131,9 @@ def _of(
     if not runs and not finished and at("die") < started < at("die") + INVERSION_NS:
         # Its end was told, its start was not, and has the later time of the two: what
         # is worked out is put just before the end.
-        started = at("die") - 1 if at("start") < at("die") - 1 else 0
+        if at("start") < at("die") - 1:
+            yield tell("start", at("die") - 1)
+        started = 0
     if finished:
         # Of one that lives for milliseconds the engine's time of the start, and the
         # event, are later than that of the end.
@@ -143,11 +149,15 @@ def _of(
             yield tell("die", started - 1)
         yield tell("start", started)
         running, paused = True, False
-    if not runs and finished and running:
+    if not runs and running and (finished or known is not None):
+        # When, nobody can tell if the clock was set.
+        ended = finished or now_ns
         if one.oom_killed and at("oom") < max(at("start"), started):
-            yield tell("oom", finished)
+            yield tell("oom", ended)
         code = container.exit_code
-        yield tell("die", finished, **({} if code is None else {"exitCode": code}))
+        yield tell("die", ended, **({} if code is None else {"exitCode": code}))
+    elif runs and not running and known is not None:
+        yield tell("start", now_ns)
     elif running and (container.state is State.PAUSED) != paused:
         yield tell("unpause" if paused else "pause", now_ns)
 

@@ -19,19 +19,24 @@ def missed(
 
     @param known: what is recorded of containers, C{origins}: what of them.
     """
-    happened: list[Observation] = []
+    lives: dict[str, list[Observation]] = {}
 
     def tell(action: str, seen: Seen, time_us: int = now_us, **details: object) -> None:
-        happened.append(observation(action, seen, time_us or now_us, True, **details))
+        # In order, whatever the clocks say.
+        life = lives.setdefault(seen.name, [])
+        time_us = max([time_us or now_us, *(one.time_us for one in life[-1:])])
+        life.append(observation(action, seen, time_us, True, **details))
 
     recorded = Recorded(origins)
     before = {container.name: container for container in known.containers}
+    olds: dict[str, str] = {}
     for name, seen in scanned.items():
-        olds = (recorded.names(seen.identity) & before.keys()) - scanned.keys()
-        if name not in before and olds:
-            old = olds.pop()
-            tell("rename", seen, old=old)
-            before[name] = before.pop(old)
+        gone = (recorded.names(seen.identity) & before.keys()) - scanned.keys()
+        if name not in before and gone:
+            old = olds[name] = gone.pop()
+            was = before[name] = before.pop(old)
+            stopped = was.state is State.STOPPED or recorded.is_another_run(seen, old)
+            tell("rename", seen, seen.started_us if stopped else now_us, old=old)
     for name, was in before.items():
         there = scanned.get(name)
         if there is None or recorded.is_another(there):
@@ -40,12 +45,17 @@ def missed(
         known_as = before.get(name)
         if known_as is None and (not known.newest_us or seen.made_us <= known.newest_us):
             continue
+        if seen.is_silent:
+            continue
         if known_as is None or recorded.is_another(seen):
             tell("create", seen, seen.made_us)
             known_as = Container(type=TYPE, id=name, name=name)
-        _change(known_as, seen, recorded, tell)
-    happened.sort(key=lambda one: one.time_us)
-    return happened
+        _change(known_as, seen, recorded.is_another_run(seen, olds.get(name, name)), tell)
+    return [one for life in sorted(lives.values(), key=_begin) for one in life]
+
+
+def _begin(life: list[Observation]) -> int:
+    return life[0].time_us
 
 
 def _end(was: Container, time_us: int, tell: Callable[..., None]) -> None:
@@ -58,7 +68,7 @@ def _end(was: Container, time_us: int, tell: Callable[..., None]) -> None:
     tell("destroy", gone, time_us)
 
 
-def _change(was: Container, seen: Seen, recorded: Recorded, tell: Callable[..., None]) -> None:
+def _change(was: Container, seen: Seen, runs_again: bool, tell: Callable[..., None]) -> None:
     """One that is still there."""
     state, is_now = was.state, container(seen).state
     if lost := sorted({*was.ports} - {*seen.ports}):
@@ -68,7 +78,7 @@ def _change(was: Container, seen: Seen, recorded: Recorded, tell: Callable[..., 
     elif state is State.STOPPED and is_now is not State.STOPPED:
         tell("start", seen, seen.started_us)
         state = State.RUNNING
-    elif is_now is not State.STOPPED and recorded.is_another_run(seen):
+    elif is_now is not State.STOPPED and runs_again:
         tell("restart", seen, seen.started_us)
         state = State.RUNNING
     if state is not is_now and is_now is not State.STOPPED:

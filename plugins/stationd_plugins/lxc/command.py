@@ -34,39 +34,30 @@ class Answers:
 
     @ivar state: one of L{STATES}.
     @ivar init_pid: the container's first process, 0 if it has none.
-    @ivar monitor_pid: the monitor itself; it stays the same through a reboot.
     """
 
     state: str
     init_pid: int
-    monitor_pid: int
 
 
 def ask(path: str, name: str) -> Answers | None:
     """Ask the monitor of a container.
 
     @param path: the LXC path, C{name} the container's.
-    @return: C{None} if there is none, or it does not answer: stopped.
+    @return: C{None} if there is none, or it hangs up: stopped.
+    @raise TimeoutError: it is there and does not answer.
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(TIMEOUT)
-        try:
-            connection.connect(address(path, name))
-            raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-            state = _request(connection, GET_STATE)
-        except OSError:
-            return None
     # A monitor answers one request on a connection and may close it then.
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(TIMEOUT)
-        try:
-            connection.connect(address(path, name))
-            init_pid = _request(connection, GET_INIT_PID)
-        except OSError:
-            return None
+    try:
+        state = _request(path, name, GET_STATE)
+        init_pid = _request(path, name, GET_INIT_PID)
+    except TimeoutError:
+        raise
+    except OSError:
+        return None
     if not 0 <= state < len(STATES):
         return None
-    return Answers(STATES[state], max(0, init_pid), _CREDENTIALS.unpack(raw)[0])
+    return Answers(STATES[state], max(0, init_pid))
 
 
 def address(path: str, name: str) -> bytes:
@@ -86,16 +77,23 @@ def fnv64a(data: bytes) -> int:
     return found
 
 
-def _request(connection: socket.socket, command: int) -> int:
+def _request(path: str, name: str, command: int) -> int:
     credentials = _CREDENTIALS.pack(os.getpid(), os.getuid(), os.getgid())
     ancillary = [(socket.SOL_SOCKET, socket.SCM_CREDENTIALS, credentials)]
-    connection.sendmsg([_MESSAGE.pack(command, 0, 0)], ancillary)
-    reply = b""
-    while len(reply) < _MESSAGE.size:
-        part = connection.recv(_MESSAGE.size - len(reply))
-        if not part:
-            raise ConnectionResetError
-        reply += part
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(TIMEOUT)
+        try:
+            connection.connect(address(path, name))
+        except BlockingIOError as error:
+            # Too many wait before us.
+            raise TimeoutError from error
+        connection.sendmsg([_MESSAGE.pack(command, 0, 0)], ancillary)
+        reply = b""
+        while len(reply) < _MESSAGE.size:
+            part = connection.recv(_MESSAGE.size - len(reply))
+            if not part:
+                raise ConnectionResetError
+            reply += part
     result, _, value = _MESSAGE.unpack(reply)
     if result < 0:
         raise OSError(-result, os.strerror(-result))

@@ -98,19 +98,21 @@ class Following:
         self._clients: dict[str, Client] = {}
         self._heard = Heard()
         self._connect_at = self._start_at = 0.0
+        self._rules: Monitor | None = None
         self._watcher = Watcher(source.reactor, self._happened)
         # Watches first, then the scan: what happens in between is seen twice.
         source.ports.changed()
-        try:
-            self._rules: Monitor | None = Monitor(source.reactor, self._rules_changed)
-        except OSError as error:
-            self._rules = None
-            source.ports.say(error)
-        for path in source.paths:
-            self._watcher.watch(path, _PATH)
         hierarchies = {source.layout.unified, source.layout.controllers.get("freezer", "")}
-        for root in hierarchies - {""} or set(source.layout.controllers.values()):
-            self._watcher.watch(root, _DIRECTORY)
+        self._roots = hierarchies - {""} or set(source.layout.controllers.values())
+        try:
+            self._watch({}, [])
+        except OSError:
+            self._watcher.close()
+            raise
+        try:
+            self._rules = Monitor(source.reactor, self._rules_changed)
+        except OSError as error:
+            source.ports.say(error)
         self._scan()
 
     def done(self) -> Deferred[None]:
@@ -183,15 +185,18 @@ class Following:
                 connection.close()
             else:
                 self._clients[path] = Client(
-                    self._source.reactor, connection, self._monitors_told, self._lost
+                    self._source.reactor, connection, path, self._monitors_told, self._lost
                 )
 
     def _lost(self, client: Client) -> None:
-        self._clients = {path: one for path, one in self._clients.items() if one is not client}
+        del self._clients[client.path]
+        self._heard.deafen()
 
-    def _monitors_told(self, messages: Sequence[Message]) -> None:
+    def _monitors_told(self, client: Client, messages: Sequence[Message]) -> None:
         for message in messages:
-            self._heard.hear(message, self._source.now_us())
+            # Of the same name in two paths only the first is watched.
+            if self._source.tracker.path_of(message.name) in (client.path, None):
+                self._heard.hear(message, self._source.now_us())
         self._soon_until = self._source.reactor.seconds() + SOON_FOR
         self._scan()
 
@@ -205,6 +210,10 @@ class Following:
             return
         tracker = self._source.tracker
         self._watch(found, directories)
+        if not self._begun and self._heard.is_disturbed:
+            # Something happened during the first scan: another one says what is.
+            self._again = True
+            return
         if not self._begun:
             self._begun = True
             self._recorder.connected(TYPE)
@@ -234,7 +243,9 @@ class Following:
         ]
 
     def _watch(self, found: Mapping[str, Seen], directories: Sequence[str]) -> None:
-        watches = [(path, _CONTAINER) for path in directories]
+        watches = [(path, _PATH) for path in self._source.paths]
+        watches += [(root, _DIRECTORY) for root in self._roots]
+        watches += [(path, _CONTAINER) for path in directories]
         watches += [(path, flags.MODIFY) for seen in found.values() for path in seen.watch]
         for path, mask in watches:
             # The same inode gets the same number, so this can be said at each scan.

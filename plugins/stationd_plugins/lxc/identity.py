@@ -49,17 +49,39 @@ def of_process(pid: int) -> str:
     return f"{_boot()}-{pid}-{start_ticks(pid)}"
 
 
+def lives(process: str) -> bool:
+    """Whether the process that L{of_process} named is still there."""
+    pid = process.split("-")[1] if process.count("-") == 2 else "0"
+    try:
+        return of_process(int(pid)) == process
+    except (OSError, ValueError):
+        return False
+
+
 def start_ticks(pid: int) -> int:
-    """When a process began, in ticks since the boot: field 22 of C{stat}, counted behind
-    its name, which can contain anything (proc(5)).
+    """When a process began, in ticks since the boot.
 
     @raise OSError: it is gone.
     """
+    return int(_stat(pid)[19])
+
+
+def parent(pid: int) -> int:
+    """The parent of a process: of the first of a container, its monitor.
+
+    @raise OSError: it is gone.
+    """
+    return int(_stat(pid)[1])
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of C{/proc/PID/stat} from the third on: before it is the name, which
+    can contain anything (proc(5))."""
     with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
         fields = file.read().rpartition(")")[2].split()
     if len(fields) < 20:
         raise ProcessLookupError(pid)
-    return int(fields[19])
+    return fields
 
 
 @functools.cache

@@ -16,20 +16,23 @@ import signal
 import socket
 import struct
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import attrs
 from twisted.internet.interfaces import IReactorFDSet
 
 from stationd.records import JsonValue
-from stationd_plugins.lxc.command import STATES, fnv64a
+from stationd_plugins.lxc.command import STATES, TIMEOUT, fnv64a
 from stationd_plugins.lxc.readable import Readable
-from stationd_plugins.lxc.tracker import Word
+from stationd_plugins.lxc.words import Word
 
 STATE, EXIT_STATUS = 0, 2
 """C{lxc_msg_state}, C{lxc_msg_exit_code}."""
 
 _MESSAGE = struct.Struct("=i256si")
+
+_CREDENTIALS = struct.Struct("=3i")
+"""C{struct ucred} (unix(7)): process, user, group."""
 
 PROGRAMS = tuple(f"/usr/{place}/lxc/lxc-monitord" for place in ("libexec", "lib", "lib/*"))
 """Where it may be."""
@@ -94,7 +97,12 @@ def connect(path: str, start: bool) -> socket.socket | None:
 def _connected(path: str) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
+        connection.settimeout(TIMEOUT)
         connection.connect(address(path))
+        # Anybody can bind an abstract address.
+        raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        if _CREDENTIALS.unpack(raw)[1] not in (0, os.stat(path).st_uid):
+            raise PermissionError(path)
     except OSError:
         connection.close()
         raise
@@ -112,17 +120,22 @@ def _start(path: str) -> bool:
         # It becomes a daemon of its own by a second fork: what we wait for ends at once.
         command = ["/bin/sh", "-c", '"$0" "$@" >/dev/null 2>&1 </dev/null &', programs[0], path]
         subprocess.run([*command, str(tell)], pass_fds=(tell,), start_new_session=True, check=True)
-        return bool(select.select([ready], [], [], READY_SECONDS)[0])
+        # Ours closed, the end of one that failed is seen as such.
+        os.close(tell)
+        tell = -1
+        return bool(select.select([ready], [], [], READY_SECONDS)[0] and os.read(ready, 1))
     except (OSError, subprocess.CalledProcessError):
         return False
     finally:
         os.close(ready)
-        os.close(tell)
+        if tell != -1:
+            os.close(tell)
 
 
 class Client(Readable):
     """A connection.
 
+    @param path: the LXC path that it is about.
     @param told: called with the messages that came.
     @param lost: called with itself when it has ended.
     """
@@ -131,10 +144,12 @@ class Client(Readable):
         self,
         reactor: IReactorFDSet,
         connection: socket.socket,
-        told: Callable[[list[Message]], None],
+        path: str,
+        told: Callable[[Client, list[Message]], None],
         lost: Callable[[Client], None],
     ) -> None:
         self._connection = connection
+        self.path = path
         self._told = told
         self._lost = lost
         self._rest = b""
@@ -155,7 +170,7 @@ class Client(Readable):
         data = self._rest + data
         whole = len(data) - len(data) % _MESSAGE.size
         self._rest = data[whole:]
-        self._told(list(messages(data[:whole])))
+        self._told(self, list(messages(data[:whole])))
 
 
 class Heard:
@@ -177,6 +192,11 @@ class Heard:
         if first:
             self._words.clear()
 
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether anything was said since the scan began."""
+        return bool(self._since_scan)
+
     def since_scan(self, name: str) -> bool:
         """See L{tracker.Words.since_scan}."""
         return name in self._since_scan
@@ -184,6 +204,19 @@ class Heard:
     def take(self, name: str) -> list[Word]:
         """See L{tracker.Words.take}."""
         return self._words.pop(name, [])
+
+    def forget(self, names: Collection[str]) -> None:
+        """See L{words.Words.forget}."""
+        useless = {*self._words, *self._statuses, *self._starting} - {*names} - self._since_scan
+        for name in useless:
+            self._words.pop(name, None)
+            self._statuses.pop(name, None)
+            self._starting.discard(name)
+
+    def deafen(self) -> None:
+        """A connection was lost: what is said next may be about another run."""
+        self._statuses.clear()
+        self._starting.clear()
 
     def hear(self, message: Message, now_us: int) -> None:
         """Take in a message."""

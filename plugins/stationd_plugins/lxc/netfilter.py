@@ -14,6 +14,7 @@ from typing import Any
 
 import attrs
 from twisted.internet.interfaces import IReactorFDSet
+from twisted.logger import Logger
 
 from stationd_plugins.lxc.readable import Readable
 
@@ -26,10 +27,14 @@ NFNLGRP_NFTABLES = 7
 ALL_FAMILIES = 0
 """C{NFPROTO_UNSPEC}."""
 
-ABSENT = frozenset([errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.EOPNOTSUPP, errno.EINVAL])
-"""What a kernel without nftables answers."""
+ABSENT = frozenset(
+    [errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM]
+)
+"""What a kernel without nftables answers, or one that does not let us look."""
 
 READ_BYTES = 65_536
+
+_log = Logger()
 
 
 @attrs.frozen
@@ -107,29 +112,54 @@ class Monitor(Readable):
 
 
 def translating_rules() -> list[Rule]:
-    """All rules that change where packets go, or may.
+    """All rules that change where packets go, or may: those of tables in which a chain is
+    of type C{nat}. One that makes no sense is passed over.
 
     @raise OSError: the kernel has no nftables, or we may not look.
     """
     from pyroute2.netlink.exceptions import NetlinkError
-    from pyroute2.netlink.nfnetlink.nftsocket import NFT_MSG_GETRULE, NFTSocket, nft_rule_msg
+    from pyroute2.netlink.nfnetlink.nftsocket import (
+        NFT_MSG_GETCHAIN,
+        NFT_MSG_GETRULE,
+        NFTSocket,
+        nft_chain_msg,
+        nft_rule_msg,
+    )
 
     found: list[Rule] = []
     try:
         with NFTSocket(nfgen_family=ALL_FAMILIES) as nft:
-            for message in nft.request_get(nft_rule_msg(), NFT_MSG_GETRULE):
-                raw = message.get_attr("NFTA_RULE_EXPRESSIONS") or ()
-                expressions = tuple(map(_expression, raw))
-                if not any(one.name in ("nat", "target") for one in expressions):
+            tables = {
+                (chain["nfgen_family"], chain.get_attr("NFTA_CHAIN_TABLE"))
+                for chain in nft.request_get(nft_chain_msg(), NFT_MSG_GETCHAIN)
+                if chain.get_attr("NFTA_CHAIN_TYPE") == "nat"
+            }
+        for family, table in tables:
+            asked = nft_rule_msg()
+            asked["attrs"] = [("NFTA_RULE_TABLE", table)]
+            with NFTSocket(nfgen_family=family) as nft:
+                messages: list[Any] = nft.request_get(asked, NFT_MSG_GETRULE)
+            for message in messages:
+                try:
+                    rule = _rule(message, family, table)
+                except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+                    # pyroute2 does not know every expression.
+                    _log.debug("a rule makes no sense: {error}", error=error)
                     continue
-                family, table = message["nfgen_family"], message.get_attr("NFTA_RULE_TABLE")
-                names = {str(one.values.get("SET")) for one in expressions if one.name == "lookup"}
-                found.append(
-                    Rule(expressions, {name: _elements(family, table, name) for name in names})
-                )
+                if rule is not None:
+                    found.append(rule)
     except NetlinkError as error:
         raise OSError(error.code, str(error)) from error
     return found
+
+
+def _rule(message: Any, family: int, table: str) -> Rule | None:
+    """A rule that translates, C{None} if it does something else."""
+    expressions = tuple(map(_expression, message.get_attr("NFTA_RULE_EXPRESSIONS") or ()))
+    if not any(one.name in ("nat", "target") for one in expressions):
+        return None
+    names = {str(one.values.get("SET")) for one in expressions if one.name == "lookup"}
+    return Rule(expressions, {name: _elements(family, table, name) for name in names})
 
 
 def _elements(family: int, table: str, name: str) -> tuple[Element, ...]:

@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 from twisted.logger import Logger
 
 from stationd_plugins.live import network
 from stationd_plugins.lxc.forwards import Forward, forwards
-from stationd_plugins.lxc.netfilter import translating_rules
+from stationd_plugins.lxc.netfilter import ABSENT, translating_rules
 from stationd_plugins.lxc.scan import Seen
+from stationd_plugins.lxc.xtables import Address
 
 LEAST_PAUSE = 0.1
 """Seconds from one dump of the rules to the next, whatever changes meanwhile."""
 
+FRESH = 0.4
+"""Seconds for which addresses are as they were read."""
+
 LARGEST_SHARE = 0.1
 """Of the time that dumps may take."""
+
+
+@attrs.frozen
+class _Addresses:
+    """Of a run of a container, and when they were read."""
+
+    run: str
+    at: float
+    addresses: tuple[Address, ...]
 
 
 class Ports:
@@ -35,6 +48,7 @@ class Ports:
         self._stale = True
         self._reason = ""
         self._next_dump = 0.0
+        self._addresses: dict[str, _Addresses] = {}
         self.waiting = False
 
     def changed(self) -> None:
@@ -44,6 +58,7 @@ class Ports:
     def fill_in(self, scanned: Mapping[str, Seen]) -> dict[str, Seen]:
         """The same containers with their ports."""
         found = dict(scanned)
+        self._addresses = {n: one for n, one in self._addresses.items() if n in scanned}
         running = {name: seen for name, seen in scanned.items() if seen.init_pid}
         self.waiting = False
         if not running:
@@ -52,17 +67,26 @@ class Ports:
         if not self._forwards:
             return found
         for name, seen in running.items():
-            try:
-                texts = network.addresses(seen.init_pid)
-            except OSError:
-                # It has just ended, and the next scan will tell.
-                continue
-            if not texts:
+            addresses = self._addresses_of(seen)
+            if not addresses:
                 self.waiting = True
-            addresses = [ipaddress.ip_address(text) for text in texts]
             ports = {str(f) for f in self._forwards if any(map(f.leads_to, addresses))}
             found[name] = attrs.evolve(seen, ports=tuple(sorted(ports)))
         return found
+
+    def _addresses_of(self, seen: Seen) -> Sequence[Address]:
+        now = time.monotonic()
+        known = self._addresses.get(seen.name)
+        if known is not None and known.run == seen.run and now - known.at < FRESH:
+            return known.addresses
+        try:
+            texts = network.addresses(seen.init_pid)
+        except OSError:
+            # It has just ended, and the next scan will tell.
+            return ()
+        addresses = tuple(map(ipaddress.ip_address, texts))
+        self._addresses[seen.name] = _Addresses(seen.run, now, addresses)
+        return addresses
 
     def _dump(self) -> None:
         began = time.monotonic()
@@ -76,8 +100,15 @@ class Ports:
             self._forwards = [one for rule in translating_rules() for one in forwards(rule)]
             self._reason = ""
         except OSError as error:
-            self._forwards = []
+            if error.errno in ABSENT:
+                self._forwards = []
+            else:
+                # We may look again; what was known is as good as ever.
+                self._stale = True
             self.say(error)
+        except (ImportError, AttributeError, TypeError, ValueError) as error:
+            # Ports are the least of it: what pyroute2 does not understand ends nothing.
+            self.say(OSError(0, f"{type(error).__name__}: {error}"))
         now = time.monotonic()
         self._next_dump = now + max(LEAST_PAUSE, (now - began) / LARGEST_SHARE)
 

@@ -3,14 +3,20 @@ worker's thread; 30 containers take a millisecond or two."""
 
 from __future__ import annotations
 
+import functools
 import os
 import re
+import stat
 import time
 
 import attrs
+from twisted.logger import Logger
 
 from stationd_plugins.live import cgroups
 from stationd_plugins.lxc import command, identity
+
+MAX_NAME_LENGTH = 252
+"""Characters: with C{lxc/} before it, what a record can hold."""
 
 
 @attrs.frozen
@@ -18,7 +24,7 @@ class Seen:
     """One container as a scan sees it.
 
     @ivar path: the LXC path it is under, C{identity} what tells its directory from others.
-    @ivar monitor_pid: its monitor, 0 if it has none.
+    @ivar monitor: what tells its monitor from all other processes, C{""} if it has none.
     @ivar init_pid: its first process, 0 if it does not run (yet, or any more).
     @ivar frozen: whether it is.
     @ivar unsettled: whether it is on its way from one state to another.
@@ -26,6 +32,9 @@ class Seen:
     @ivar made_us: when it was made, as far as its directory and its configuration tell;
         C{started_us}: when its first process began, by the clock of now, 0 without one.
     @ivar run: what tells that process from all others, C{""} without one.
+    @ivar is_silent: its monitor does not answer: what it does is not known.
+    @ivar is_bare: its configuration is not there, or cannot be read: it is being removed,
+        or just edited.
     @ivar ports: what the host forwards to it, as C{"0.0.0.0:8080->80/tcp"}, in order.
     """
 
@@ -33,7 +42,7 @@ class Seen:
     path: str
     identity: str
     image: str
-    monitor_pid: int = 0
+    monitor: str = ""
     init_pid: int = 0
     frozen: bool = False
     unsettled: bool = False
@@ -41,6 +50,8 @@ class Seen:
     made_us: int = 0
     started_us: int = 0
     run: str = ""
+    is_silent: bool = False
+    is_bare: bool = False
     ports: tuple[str, ...] = ()
 
 
@@ -62,6 +73,9 @@ def scan(paths: tuple[str, ...], layout: cgroups.Layout) -> tuple[dict[str, Seen
         for entry in entries:
             if not entry.is_dir():
                 continue
+            if not _is_usable(entry.name):
+                _pass_over(entry.path)
+                continue
             directories.append(entry.path)
             seen = look(path, entry.name, layout)
             if seen is not None:
@@ -72,32 +86,41 @@ def scan(paths: tuple[str, ...], layout: cgroups.Layout) -> tuple[dict[str, Seen
 
 
 def look(path: str, name: str, layout: cgroups.Layout) -> Seen | None:
-    """One container; C{None} if there is none, or it is still being created."""
+    """One container; C{None} if there is none, or it is still being created.
+
+    @raise OSError: we have no more descriptors or memory, or the disk fails.
+    """
     directory = os.path.join(path, name)
     try:
         if os.path.exists(f"{directory}/partial"):
             return None
-        with open(f"{directory}/config", encoding="utf-8", errors="replace") as file:
-            config = file.read()
-            written = os.fstat(file.fileno())
         made = os.stat(directory)
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError):
         return None
-    made_ns = identity.birth_ns(directory)
-    made_ns = made_ns or min(made.st_ctime_ns, written.st_ctime_ns, written.st_mtime_ns)
+    config, written_ns = "", made.st_ctime_ns
+    is_bare = False
+    try:
+        config, written_ns = _read(f"{directory}/config")
+    except (FileNotFoundError, PermissionError):
+        is_bare = True
+    made_ns = identity.birth_ns(directory) or min(made.st_ctime_ns, written_ns)
     unique = identity.of_directory(directory, made.st_ino)
-    seen = Seen(name, path, unique, image_of(config), made_us=made_ns // 1000)
-    answers = command.ask(path, name)
+    seen = Seen(name, path, unique, image_of(config), made_us=made_ns // 1000, is_bare=is_bare)
+    try:
+        answers = command.ask(path, name)
+    except TimeoutError:
+        return attrs.evolve(seen, is_silent=True)
     if answers is None:
         return seen
     running = answers.state in ("RUNNING", "FREEZING", "FROZEN", "THAWED")
-    seen = attrs.evolve(seen, monitor_pid=answers.monitor_pid, unsettled=not running)
+    seen = attrs.evolve(seen, unsettled=not running)
     if not running or not answers.init_pid:
         return seen
     try:
         with open(f"/proc/{answers.init_pid}/cgroup", encoding="utf-8") as file:
             member = cgroups.membership(file.read())
         run = identity.of_process(answers.init_pid)
+        monitor = identity.of_process(identity.parent(answers.init_pid))
         started = started_us(answers.init_pid)
     except OSError:
         return attrs.evolve(seen, unsettled=True)
@@ -110,10 +133,39 @@ def look(path: str, name: str, layout: cgroups.Layout) -> Seen | None:
         init_pid=answers.init_pid,
         started_us=started,
         run=run,
+        monitor=monitor,
         frozen=frozen,
         unsettled=freezing,
         watch=tuple(file for file in watch if os.path.exists(file)),
     )
+
+
+def _read(path: str) -> tuple[str, int]:
+    """A configuration, and when it was written; nothing of what is no file.
+
+    @raise OSError: it is not there, or cannot be read.
+    """
+    # Whoever owns the path may have put a FIFO there.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, encoding="utf-8", errors="replace") as file:
+        written = os.fstat(descriptor)
+        text = file.read() if stat.S_ISREG(written.st_mode) else ""
+        return text, min(written.st_ctime_ns, written.st_mtime_ns)
+
+
+def _is_usable(name: str) -> bool:
+    """Whether the journal can hold a name."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return name.isprintable() and len(name) <= MAX_NAME_LENGTH
+
+
+@functools.cache
+def _pass_over(path: str) -> None:
+    """Say once that there is something that we do not watch."""
+    Logger().warn("{path} cannot be recorded by its name and is passed over", path=repr(path))
 
 
 def image_of(config: str) -> str:

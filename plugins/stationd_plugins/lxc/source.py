@@ -17,7 +17,7 @@ from stationd.interfaces import IHostReactor, IRecorder, ISource
 from stationd.records import Container, Figures
 from stationd_plugins.live import cgroups
 from stationd_plugins.live.sampler import Sampler
-from stationd_plugins.lxc import monitord
+from stationd_plugins.lxc import identity, monitord
 from stationd_plugins.lxc.following import Following, unwatchable
 from stationd_plugins.lxc.ports import Ports
 from stationd_plugins.lxc.scan import Seen, look, scan
@@ -62,7 +62,7 @@ class LxcSource:
         self.paths = paths
         self.reactor = reactor
         self.now_us = now_us
-        self.tracker = Tracker(_alive)
+        self.tracker = Tracker(identity.lives)
         self.ports = Ports()
         self._sampler = Sampler(reactor, cgroup)
         self._threads = ThreadPool(0, 1, "lxc")
@@ -81,7 +81,7 @@ class LxcSource:
             for path in self.paths:
                 if "/" not in key and "\0" not in key and key not in ("", ".", ".."):
                     seen = look(path, key, self.layout)
-                    if seen is not None:
+                    if seen is not None and not (seen.is_bare or seen.is_silent):
                         return container(seen)
             return None
 
@@ -113,7 +113,3 @@ class LxcSource:
     def close(self) -> Deferred[None]:
         self._threads.stop()
         return self._sampler.close()
-
-
-def _alive(pid: int) -> bool:
-    return pid > 0 and os.path.exists(f"/proc/{pid}")

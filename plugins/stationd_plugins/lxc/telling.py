@@ -87,7 +87,7 @@ class Recorded:
         made = self._made.get(_short(seen.name), set())
         return bool(made) and seen.identity not in made
 
-    def is_another_run(self, seen: Seen) -> bool:
-        """Whether it has been started since."""
-        runs = self._runs.get(_short(seen.name), set())
+    def is_another_run(self, seen: Seen, name: str) -> bool:
+        """Whether it has been started since it was told of, under some name."""
+        runs = self._runs.get(_short(name), set())
         return bool(runs) and seen.run not in runs

@@ -12,67 +12,25 @@ container that ceased to run is held in suspense while its monitor is there.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Protocol
 
 import attrs
 
 from stationd.interfaces import Known
-from stationd.records import Container, JsonValue, Observation
+from stationd.records import Container, Observation, State
 from stationd_plugins.lxc.absence import missed
 from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.lxc.telling import container, observation
+from stationd_plugins.lxc.words import Silence, Word, Words
 
 HEARD = -1
 """Instead of a process: of a run that only a monitor told of."""
 
+BARE_US = 5_000_000
+"""How long a directory without a configuration is still a container: some editors put a
+new file in the place of the old one, which was moved away before."""
+
 AHEAD_US = 5_000_000
 """How long a monitor's word may be late; it takes a millisecond or two."""
-
-
-@attrs.frozen
-class Word:
-    """What a monitor said of a run.
-
-    @ivar time_us: when we heard it.
-    @ivar began: whether it began; else it ended.
-    @ivar details: how it ended.
-    @ivar reboots: whether it ended to begin again.
-    """
-
-    time_us: int
-    began: bool
-    details: Mapping[str, JsonValue] = attrs.field(factory=dict)
-    reboots: bool = False
-
-
-class Words(Protocol):
-    """What monitors said since they were last asked.
-
-    @ivar listening: whether they can be heard.
-    """
-
-    @property
-    def listening(self) -> bool: ...
-
-    def take(self, name: str) -> list[Word]:
-        """Those about a container, in order; each is given once."""
-
-    def since_scan(self, name: str) -> bool:
-        """Whether there were any since the scan began: it may be older than them."""
-
-
-class Silence:
-    """No monitor says anything."""
-
-    listening = False
-
-    def take(self, name: str) -> list[Word]:
-        """See L{Words.take}."""
-        return []
-
-    def since_scan(self, name: str) -> bool:
-        """See L{Words.since_scan}."""
-        return False
 
 
 @attrs.frozen
@@ -85,6 +43,7 @@ class _Known:
     @ivar reboots: whether a monitor has said so.
     @ivar begins: starts that were told and no monitor has spoken of yet; C{ends}: the
         same of stops. C{told_us}: when the last of them was.
+    @ivar bare_us: since when it has no configuration; 0 if it has.
     """
 
     seen: Seen
@@ -94,6 +53,7 @@ class _Known:
     begins: int = 0
     ends: int = 0
     told_us: int = 0
+    bare_us: int = 0
 
 
 Tell = Callable[..., None]
@@ -102,19 +62,33 @@ Tell = Callable[..., None]
 class Tracker:
     """The containers as they were told of, and what is new.
 
-    @param alive: whether a process exists.
+    @param alive: whether a monitor does.
     """
 
-    def __init__(self, alive: Callable[[int], bool]) -> None:
+    def __init__(self, alive: Callable[[str], bool]) -> None:
         self._alive = alive
         self._known: dict[str, _Known] = {}
 
     def begin(
         self, scanned: Mapping[str, Seen], known: Known, origins: Collection[str], now_us: int
     ) -> list[Observation]:
-        """Take a first scan as how things are; see L{missed}."""
-        self._known = {name: _Known(seen) for name, seen in scanned.items()}
-        return missed(scanned, known, origins, now_us)
+        """Take a first scan as how things are; see L{missed}. What one does that is not
+        known now is what it did."""
+        states = {container.name: container.state for container in known.containers}
+        self._known = {}
+        for name, seen in scanned.items():
+            if seen.is_bare and name not in states:
+                continue
+            state = states.get(name, State.STOPPED)
+            if not seen.is_silent:
+                self._known[name] = _Known(seen)
+            elif state is State.STOPPED:
+                self._known[name] = _Known(attrs.evolve(seen, unsettled=True))
+            else:
+                was = attrs.evolve(seen, init_pid=HEARD, frozen=state is State.PAUSED)
+                self._known[name] = _Known(attrs.evolve(was, unsettled=True))
+        found = {name: seen for name, seen in scanned.items() if name in self._known}
+        return missed(found, known, origins, now_us)
 
     @property
     def containers(self) -> list[Container]:
@@ -125,6 +99,11 @@ class Tracker:
     def pids(self) -> dict[str, int]:
         """The first process of each that runs, by name."""
         return {n: k.seen.init_pid for n, k in self._known.items() if k.seen.init_pid > 0}
+
+    def path_of(self, name: str) -> str | None:
+        """The LXC path that a container is in, C{None} if it is not known."""
+        known = self._known.get(name)
+        return None if known is None else known.seen.path
 
     @property
     def unsettled(self) -> bool:
@@ -151,15 +130,17 @@ class Tracker:
         def tell(action: str, seen: Seen, time_us: int = now_us, **details: object) -> None:
             happened.append(observation(action, seen, time_us, inferred, **details))
 
+        scanned = self._certain(scanned, now_us)
         for name, known in self._known.items():
             self._known[name] = _hear(known, words.take(name), now_us, tell)
         self._move(scanned, now_us, tell)
         for name, seen in scanned.items():
             before = self._known.get(name)
             if before is None:
-                tell("create", seen)
-                before = _Known(attrs.evolve(seen, init_pid=0, run="", frozen=False, ports=()))
-                before = _hear(before, words.take(name), now_us, tell)
+                said = words.take(name)
+                tell("create", seen, min([now_us, *(word.time_us for word in said)]))
+                before = _Known(attrs.evolve(_unseen(seen), frozen=False, ports=()))
+                before = _hear(before, said, now_us, tell)
             if words.since_scan(name):
                 # Another scan is coming, that is not older than what was said.
                 self._known[name] = before
@@ -169,7 +150,24 @@ class Tracker:
             if words.listening:
                 after = _count(before, after, [one.action for one in happened[count:]], now_us)
             self._known[name] = after
+        words.forget(self._known)
         return happened
+
+    def _certain(self, scanned: Mapping[str, Seen], now_us: int) -> dict[str, Seen]:
+        """What a scan found, and of what it could not tell what was told last."""
+        certain: dict[str, Seen] = {}
+        for name, seen in scanned.items():
+            if not (seen.is_silent or (seen.is_bare and not seen.init_pid)):
+                certain[name] = seen
+                continue
+            known = self._known.get(name)
+            if known is None or known.seen.identity != seen.identity:
+                continue
+            bare_us = (known.bare_us or now_us) if seen.is_bare else 0
+            self._known[name] = attrs.evolve(known, bare_us=bare_us)
+            if not bare_us or 0 <= now_us - bare_us < BARE_US:
+                certain[name] = attrs.evolve(known.seen, unsettled=True)
+        return certain
 
     def _move(self, scanned: Mapping[str, Seen], now_us: int, tell: Tell) -> None:
         """Those that are gone, or have another name."""
@@ -199,15 +197,17 @@ class Tracker:
     def _step(self, before: _Known, seen: Seen, now_us: int, tell: Tell) -> _Known:
         """One container that was there and still is."""
         was = before.seen
+        if was.init_pid == HEARD and seen.init_pid and not before.reboots:
+            was = attrs.evolve(was, init_pid=seen.init_pid, monitor=seen.monitor)
         ceased = was.init_pid and seen.init_pid != was.init_pid
-        if ceased and not seen.init_pid and self._alive(was.monitor_pid):
+        if ceased and not seen.init_pid and self._alive(was.monitor):
             waiting = attrs.evolve(was, unsettled=True)
             return attrs.evolve(before, seen=waiting, ceased_us=before.ceased_us or now_us)
         if lost := sorted({*was.ports} - {*seen.ports}):
             tell("port-remove", seen, ports=lost)
         began_us = before.begun_us or now_us
         if ceased:
-            if seen.init_pid and (before.reboots or seen.monitor_pid == was.monitor_pid):
+            if seen.init_pid and (before.reboots or seen.monitor == was.monitor):
                 tell("restart", seen, began_us)
                 was = attrs.evolve(seen, frozen=False, ports=was.ports)
             else:
@@ -243,7 +243,7 @@ def _hear(known: _Known, words: list[Word], now_us: int, tell: Tell) -> _Known:
         elif known.begun_us:
             # A run that is over, and no scan has seen it.
             tell("restart" if known.reboots else "start", _unseen(seen), known.begun_us)
-            seen = attrs.evolve(seen, init_pid=HEARD, monitor_pid=0)
+            seen = attrs.evolve(seen, init_pid=HEARD, monitor="")
             known = attrs.evolve(known, seen=seen, begun_us=0, reboots=word.reboots)
             if not word.reboots:
                 tell("stop", seen, word.time_us, **word.details)
