@@ -24,8 +24,9 @@ FUTURE_NS = 60_000_000_000
 
 
 def is_told_late(started_ns: int, died_ns: int) -> bool:
-    """Whether a start that is told of after an end began the run that ended so."""
-    return bool(died_ns) and 0 <= started_ns - died_ns <= INVERSION_NS
+    """Whether a start that is told of after an end began the run that ended so. One that
+    is worked out is put just before the end."""
+    return bool(died_ns) and -1 <= started_ns - died_ns <= INVERSION_NS
 
 
 @attrs.frozen
