@@ -151,6 +151,14 @@ class ScenarioTests(SynchronousTestCase):
             self.work_out(recorded, seen(STOPPED, 4000, 4001, 4600), state=RUNNING), [("die", 1000)]
         )
 
+    def test_what_was_told_since_the_listing(self) -> None:
+        origins = [origin(action, at) for action, at in (("start", 200), ("die", 201))]
+        listing = Listing(frozenset([ID]), [seen(RUNNING, 50, 200, 0)])
+        known = [container(state=RUNNING)]
+        self.assertEqual(reconcile(listing, known, origins, SINCE, NOW, {ID}), [])
+        (start,) = reconcile(listing, known, origins, SINCE, NOW)
+        self.assertEqual(start.action, "start", "who has told of nothing since is what it is")
+
     def test_one_that_was_found(self) -> None:
         for state, found, expected in (
             (RUNNING, seen(RUNNING, 50, 60, 0), []),

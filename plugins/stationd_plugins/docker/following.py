@@ -152,7 +152,8 @@ class Following:
         origins = [*self._recorder.origins(TYPE), *(one.origin for one in since)]
         known = self._recorder.known(TYPE).containers
         now_ns = time.time_ns()
-        return reconcile(listing, known, origins, self._since_ns, now_ns)
+        told_since = {one.id for one in since}
+        return reconcile(listing, known, origins, self._since_ns, now_ns, told_since)
 
     async def _record(self, seen: Sequence[Observation]) -> None:
         if not seen:

@@ -46,6 +46,7 @@ def reconcile(
     origins: Collection[str],
     since_ns: int,
     now_ns: int,
+    told_since: Collection[str] = (),
 ) -> list[Observation]:
     """What to record, in the order in which it must have happened.
 
@@ -53,13 +54,18 @@ def reconcile(
     @param origins: what is recorded, and what is about to be, in this order.
     @param since_ns: what happened before has been recorded, or was before our time.
     @param now_ns: the time for what the engine has no time of.
+    @param told_since: the ids of the containers of which the engine has told since the
+        listing: they may not be any more what they are there.
     """
     pasts = _pasts(origins)
     names = {container.id: container for container in known}
     happened: list[tuple[int, Observation]] = []
     for one in listing.containers:
         past = pasts.get(one.container.id[:SHORT], _Past())
-        happened += _of(one, names.get(one.container.id), past, since_ns, now_ns)
+        found = list(_of(one, names.get(one.container.id), past, since_ns, now_ns))
+        if one.container.id in told_since:
+            found = [pair for pair in found if pair[0] != now_ns]
+        happened += found
     for container in known:
         past = pasts.get(container.id[:SHORT], _Past())
         if container.id in listing.ids or "destroy" in past.at:
