@@ -10,6 +10,7 @@ import time
 
 from twisted.trial.unittest import TestCase
 
+from stationd_plugins.lxc import command, identity
 from tests.functional import lab
 from tests.functional.daemon import Daemon, eventually
 from tests.functional.lxc import Lxc
@@ -254,6 +255,49 @@ class LxcTests(TestCase):
                 eventually(lambda gone=gone: self.monitor_daemon() not in (0, gone), 20)
             )
         self.check("one", "found", *["start", "stop"] * 2)
+
+    def test_a_monitor_that_does_not_answer_is_no_stop(self) -> None:
+        self.lxc.create("one")
+        self.lxc.run("start", "one")
+        self.daemon.start("lxc")
+        answers = command.ask(self.lxc.path, "one")
+        assert answers is not None
+        monitor = identity.parent(answers.init_pid)
+        os.kill(monitor, signal.SIGSTOP)
+        try:
+            for index in range(3):
+                # What makes it look.
+                self.lxc.create(f"c{index}")
+                time.sleep(0.4)
+            # And at its start.
+            self.daemon.kill()
+            self.daemon.start()
+            time.sleep(1)
+        finally:
+            os.kill(monitor, signal.SIGCONT)
+        self.lxc.create("last")
+        self.check("last", "create")
+        self.check("one", "found")
+        self.lxc.run("stop", "one", "-k")
+        self.check("one", "found", "stop")
+
+    def test_a_configuration_that_is_edited(self) -> None:
+        for name in ("runs", "stopped"):
+            self.lxc.create(name)
+        self.lxc.run("start", "runs")
+        self.daemon.start("lxc")
+        for _ in range(5):
+            for name in ("runs", "stopped"):
+                config = f"{self.lxc.path}/{name}/config"
+                os.rename(config, f"{config}~")
+                time.sleep(0.05)
+                shutil.copy(f"{config}~", config)
+        self.lxc.create("last")
+        self.check("last", "create")
+        self.check("runs", "found")
+        self.check("stopped", "found")
+        self.lxc.run("destroy", "stopped")
+        self.check("stopped", "found", "destroy")
 
     def test_a_path_that_vanishes_and_comes_back(self) -> None:
         self.daemon.start("lxc")
