@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from typing import Any
 
 TWISTD = os.path.join(os.path.dirname(sys.executable), "twistd")
@@ -28,7 +29,7 @@ class Daemon:
     def __init__(
         self,
         docker: str = "unix:///nowhere",
-        lxc: str = "/nowhere/lxc",
+        lxc: str | Sequence[str] = "/nowhere/lxc",
         retain_bytes: str = "1 GiB",
     ) -> None:
         # Not under trial's directory: a Unix socket's path can have 107 bytes.
@@ -44,7 +45,7 @@ class Daemon:
                 '"tcp:0:interface=127.0.0.1"]\n'
                 f'[auth]\nusers = "{self.directory}/users"\n'
                 f'[sources.docker]\nurl = "{docker}"\n'
-                f'[sources.lxc]\npath = "{lxc}"\n'
+                f"[sources.lxc]\npath = {json.dumps(lxc)}\n"
             )
         self.process: subprocess.Popen[bytes] | None = None
         self.environment: dict[str, str] = {}

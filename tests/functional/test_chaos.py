@@ -50,7 +50,9 @@ class DockerChaosTests(TestCase):
 
     def setUp(self) -> None:
         self.seed = seed()
-        self.engine = Engine()
+        # Whether containers live on when their engine is stopped.
+        options = ("--live-restore",) if self.seed % 2 else ()
+        self.engine = Engine(*options)
         self.addCleanup(self.engine.close)
         self.engine.start()
         self.engine.make_image()

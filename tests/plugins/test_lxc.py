@@ -23,7 +23,7 @@ from stationd_plugins.live import cgroups
 from stationd_plugins.lxc.command import address, fnv64a
 from stationd_plugins.lxc.following import unwatchable
 from stationd_plugins.lxc.inotify import Watcher
-from stationd_plugins.lxc.scan import Seen, image_of, scan
+from stationd_plugins.lxc.scan import Seen, image_of, is_frozen, scan
 from stationd_plugins.lxc.source import make_source
 from stationd_plugins.lxc.telling import container, observation
 from stationd_plugins.lxc.tracker import Tracker
@@ -368,6 +368,22 @@ class ScanTests(SynchronousTestCase):
         self.assertEqual(directories, [f"{path}/one", f"{path}/two"])
         open(f"{path}/two/partial", "w").close()
         self.assertEqual(list(scan((path,), layout)[0]), ["one"])
+
+    def test_freezers(self) -> None:
+        path = os.path.abspath(self.mktemp())
+        os.makedirs(path)
+        for file, text, expected in (
+            ("freezer.state", "THAWED\n", (False, False)),
+            ("freezer.state", "FREEZING\n", (False, True)),
+            ("freezer.state", "FROZEN\n", (True, False)),
+            ("cgroup.events", "populated 1\nfrozen 0\n", (False, False)),
+            ("cgroup.events", "populated 1\nfrozen 1\n", (True, False)),
+        ):
+            with open(f"{path}/{file}", "w", encoding="ascii") as written:
+                written.write(text)
+            self.assertEqual(is_frozen(path), expected, text)
+            os.unlink(f"{path}/{file}")
+        self.assertEqual(is_frozen(path), (False, False), "it is gone")
 
     def test_names_that_cannot_be_recorded_are_passed_over(self) -> None:
         path = os.path.abspath(self.mktemp())

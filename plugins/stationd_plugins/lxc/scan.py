@@ -126,7 +126,7 @@ def look(path: str, name: str, layout: cgroups.Layout) -> Seen | None:
         return attrs.evolve(seen, unsettled=True)
     freezer = cgroups.directory(layout, member, "freezer")
     unified = layout.unified + member[cgroups.UNIFIED] if layout.unified else ""
-    frozen, freezing = _frozen(freezer)
+    frozen, freezing = is_frozen(freezer)
     watch = [f"{freezer}/freezer.state", f"{unified}/cgroup.events" if unified else ""]
     return attrs.evolve(
         seen,
@@ -189,8 +189,9 @@ def started_us(pid: int) -> int:
     return int((time.time() - age) * 1_000_000)
 
 
-def _frozen(directory: str) -> tuple[bool, bool]:
-    """Whether a cgroup is frozen, and whether it is being frozen."""
+def is_frozen(directory: str) -> tuple[bool, bool]:
+    """Whether a cgroup is frozen, and whether it is being frozen: by the freezer of v1, or
+    by v2."""
     try:
         with open(f"{directory}/freezer.state", encoding="ascii") as file:
             state = file.read().strip()
