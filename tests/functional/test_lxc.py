@@ -10,7 +10,8 @@ import time
 
 from twisted.trial.unittest import TestCase
 
-from stationd_plugins.lxc import command, identity
+from stationd_plugins.live import process
+from stationd_plugins.lxc import command
 from tests.functional import lab
 from tests.functional.daemon import Daemon, eventually
 from tests.functional.lxc import Lxc
@@ -262,7 +263,7 @@ class LxcTests(TestCase):
         self.daemon.start("lxc")
         answers = command.ask(self.lxc.path, "one")
         assert answers is not None
-        monitor = identity.parent(answers.init_pid)
+        monitor = process.parent(answers.init_pid)
         os.kill(monitor, signal.SIGSTOP)
         try:
             for index in range(3):

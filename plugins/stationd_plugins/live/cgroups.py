@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 import attrs
 
+from stationd_plugins.live import process
+
 UNIFIED = ""
 """The name under which the v2 hierarchy stands in C{/proc/PID/cgroup}."""
 
@@ -99,23 +101,18 @@ def usage(layout: Layout, membership: Mapping[str, str]) -> Usage:
     """
     cpu = directory(layout, membership, "cpuacct")
     try:
-        cpu_ns = number(_text(f"{cpu}/cpuacct.usage")) or 0
+        cpu_ns = number(process.text(f"{cpu}/cpuacct.usage")) or 0
     except FileNotFoundError:
-        cpu_ns = 1000 * keyed(_text(f"{cpu}/cpu.stat")).get("usage_usec", 0)
+        cpu_ns = 1000 * keyed(process.text(f"{cpu}/cpu.stat")).get("usage_usec", 0)
     memory = directory(layout, membership, "memory")
     try:
-        used = number(_text(f"{memory}/memory.usage_in_bytes"))
+        used = number(process.text(f"{memory}/memory.usage_in_bytes"))
     except FileNotFoundError:
-        used = number(_text(f"{memory}/memory.current"))
-    return Usage(cpu_ns, working_set(used or 0, keyed(_text(f"{memory}/memory.stat"))))
+        used = number(process.text(f"{memory}/memory.current"))
+    return Usage(cpu_ns, working_set(used or 0, keyed(process.text(f"{memory}/memory.stat"))))
 
 
 def working_set(usage: int, stat: Mapping[str, int]) -> int:
     """Memory in use without the page cache that can be dropped at once, as C{docker
     stats} counts it: v1 calls that total_inactive_file, v2 inactive_file."""
     return max(0, usage - stat.get("total_inactive_file", stat.get("inactive_file", 0)))
-
-
-def _text(path: str) -> str:
-    with open(path, encoding="ascii", errors="replace") as file:
-        return file.read()

@@ -9,6 +9,8 @@ import socket
 
 import attrs
 
+from stationd_plugins.live.process import text
+
 GLOBAL_SCOPE = "00"
 """ipv6_addr_scope of an address that means something outside its link, as
 C{/proc/net/if_inet6} writes it."""
@@ -35,7 +37,7 @@ def traffic(pid: int) -> Traffic:
     """
     if not has_own(pid):
         return Traffic()
-    return traffic_of(_text(f"/proc/{pid}/net/dev"))
+    return traffic_of(text(f"/proc/{pid}/net/dev"))
 
 
 def addresses(pid: int) -> tuple[str, ...]:
@@ -46,9 +48,9 @@ def addresses(pid: int) -> tuple[str, ...]:
     """
     if not has_own(pid):
         return ()
-    found = ipv4_addresses(_text(f"/proc/{pid}/net/fib_trie"))
+    found = ipv4_addresses(text(f"/proc/{pid}/net/fib_trie"))
     try:
-        found += ipv6_addresses(_text(f"/proc/{pid}/net/if_inet6"))
+        found += ipv6_addresses(text(f"/proc/{pid}/net/if_inet6"))
     except FileNotFoundError:
         # The kernel has no IPv6, or the process has gone.
         os.stat(f"/proc/{pid}")
@@ -96,8 +98,3 @@ def ipv6_addresses(if_inet6: str) -> list[str]:
     lines = [line.split() for line in if_inet6.splitlines()]
     raw = sorted(words[0] for words in lines if words[3] == GLOBAL_SCOPE)
     return [socket.inet_ntop(socket.AF_INET6, bytes.fromhex(address)) for address in raw]
-
-
-def _text(path: str) -> str:
-    with open(path, encoding="ascii", errors="replace") as file:
-        return file.read()

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from stationd.interfaces import IHostReactor
 from stationd.records import Figures
-from stationd_plugins.live import cgroups, network
+from stationd_plugins.live import cgroups, network, process
 
 FRESH = 1.0
 """Seconds for which figures are given again as they are."""
@@ -31,11 +31,11 @@ class Reading:
     """The counters of one container at one moment.
 
     @ivar at: on the monotonic clock, in seconds.
-    @ivar started: the start time of its process: a pid is used again.
+    @ivar started: when its process began, in ticks: a pid is used again.
     """
 
     at: float
-    started: str
+    started: int
     used: cgroups.Usage
     traffic: network.Traffic
     addresses: tuple[str, ...]
@@ -138,15 +138,15 @@ class Sampler:
         """Read the counters of a process now; C{None} if it is gone. Blocking."""
         try:
             if self._layout is None:
-                self._layout = cgroups.layout(_text("/proc/self/mounts"), self._root)
-            started = _started(pid)
-            member = cgroups.membership(_text(f"/proc/{pid}/cgroup"))
+                self._layout = cgroups.layout(process.text("/proc/self/mounts"), self._root)
+            started = process.start_ticks(pid)
+            member = cgroups.membership(process.text(f"/proc/{pid}/cgroup"))
             addresses = network.addresses(pid)
             # The counters that become rates are read at the time that is noted with them.
             at = time.monotonic()
             traffic = network.traffic(pid)
             used = cgroups.usage(self._layout, member)
-            if _started(pid) != started:
+            if process.start_ticks(pid) != started:
                 return None
         except OSError as error:
             self._log.debug("process {pid} cannot be read: {error}", pid=pid, error=error)
@@ -156,17 +156,6 @@ class Sampler:
 
 def _rate(before: int, after: int, seconds: float) -> int:
     return max(0, round((after - before) / seconds))
-
-
-def _started(pid: int) -> str:
-    """Field 22 of C{/proc/PID/stat}, counted after the name, which can contain
-    anything (proc(5))."""
-    return _text(f"/proc/{pid}/stat").rpartition(")")[2].split()[19]
-
-
-def _text(path: str) -> str:
-    with open(path, encoding="ascii", errors="replace") as file:
-        return file.read()
 
 
 def _callback(done: Deferred[dict[str, Figures]], found: dict[str, Figures]) -> None:

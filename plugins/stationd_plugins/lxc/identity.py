@@ -8,6 +8,8 @@ import functools
 import os
 import struct
 
+from stationd_plugins.live import process
+
 AT_FDCWD = -100
 STATX_BTIME = 0x800
 STATX_BYTES = 256
@@ -46,48 +48,21 @@ def of_process(pid: int) -> str:
 
     @raise OSError: it is gone.
     """
-    return f"{_boot()}-{pid}-{start_ticks(pid)}"
+    return f"{_boot()}-{pid}-{process.start_ticks(pid)}"
 
 
-def lives(process: str) -> bool:
+def lives(unique: str) -> bool:
     """Whether the process that L{of_process} named is still there."""
-    pid = process.split("-")[1] if process.count("-") == 2 else "0"
+    pid = unique.split("-")[1] if unique.count("-") == 2 else "0"
     try:
-        return of_process(int(pid)) == process
+        return of_process(int(pid)) == unique
     except (OSError, ValueError):
         return False
 
 
-def start_ticks(pid: int) -> int:
-    """When a process began, in ticks since the boot.
-
-    @raise OSError: it is gone.
-    """
-    return int(_stat(pid)[19])
-
-
-def parent(pid: int) -> int:
-    """The parent of a process: of the first of a container, its monitor.
-
-    @raise OSError: it is gone.
-    """
-    return int(_stat(pid)[1])
-
-
-def _stat(pid: int) -> list[str]:
-    """The fields of C{/proc/PID/stat} from the third on: before it is the name, which
-    can contain anything (proc(5))."""
-    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-        fields = file.read().rpartition(")")[2].split()
-    if len(fields) < 20:
-        raise ProcessLookupError(pid)
-    return fields
-
-
 @functools.cache
 def _boot() -> str:
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read()[:8]
+    return process.text("/proc/sys/kernel/random/boot_id")[:8]
 
 
 @functools.cache

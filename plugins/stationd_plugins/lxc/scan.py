@@ -12,7 +12,7 @@ import time
 import attrs
 from twisted.logger import Logger
 
-from stationd_plugins.live import cgroups
+from stationd_plugins.live import cgroups, process
 from stationd_plugins.lxc import command, identity
 
 MAX_NAME_LENGTH = 252
@@ -117,10 +117,9 @@ def look(path: str, name: str, layout: cgroups.Layout) -> Seen | None:
     if not running or not answers.init_pid:
         return seen
     try:
-        with open(f"/proc/{answers.init_pid}/cgroup", encoding="utf-8") as file:
-            member = cgroups.membership(file.read())
+        member = cgroups.membership(process.text(f"/proc/{answers.init_pid}/cgroup"))
         run = identity.of_process(answers.init_pid)
-        monitor = identity.of_process(identity.parent(answers.init_pid))
+        monitor = identity.of_process(process.parent(answers.init_pid))
         started = started_us(answers.init_pid)
     except OSError:
         return attrs.evolve(seen, unsettled=True)
@@ -184,7 +183,7 @@ def started_us(pid: int) -> int:
 
     @raise OSError: it is gone.
     """
-    ticks = identity.start_ticks(pid)
+    ticks = process.start_ticks(pid)
     age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
     return int((time.time() - age) * 1_000_000)
 
