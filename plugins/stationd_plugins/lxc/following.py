@@ -4,29 +4,24 @@ happened, a scan says what."""
 from __future__ import annotations
 
 import errno
-import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-import attrs
 from inotify_simple import flags
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from stationd.errors import JournalError, SourceAbsent, SourceLost
-from stationd.interfaces import IHostReactor, IRecorder
-from stationd.records import Observation
+from stationd.interfaces import IRecorder
 from stationd_plugins.live import cgroups
 from stationd_plugins.lxc.inotify import Watcher
-from stationd_plugins.lxc.monitord import Client, Heard, Message
+from stationd_plugins.lxc.monitors import Connectable, Monitors
 from stationd_plugins.lxc.netfilter import Monitor
 from stationd_plugins.lxc.ports import Ports
 from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.lxc.telling import TYPE
-from stationd_plugins.lxc.tracker import Tracker
 
 NET = 5.0
 """Seconds between scans that nothing has asked for, in case a signal was lost."""
@@ -46,36 +41,20 @@ _CONTAINER = _DIRECTORY | flags.CLOSE_WRITE
 _PATH = _DIRECTORY | flags.DELETE_SELF | flags.MOVE_SELF
 
 
-LATE = 0.02
-"""Seconds that lxc-monitord has to tell how a run ended that a scan has seen to be over."""
-
-AGAIN = 5.0
-"""Seconds between attempts to connect to one."""
-
-START_AGAIN = 600.0
-"""Seconds between attempts to start one, after one that failed."""
-
-
-class Containers(Protocol):
+class Containers(Connectable, Protocol):
     """What is asked of the containers while they are followed.
 
-    @ivar paths: the LXC paths, C{layout} the cgroups.
+    @ivar layout: the cgroups.
     """
 
-    paths: tuple[str, ...]
     layout: cgroups.Layout
-    reactor: IHostReactor
-    now_us: Callable[[], int]
-    tracker: Tracker
     ports: Ports
 
     def scan(self) -> Deferred[tuple[dict[str, Seen], list[str]]]:
         """All as they are now."""
 
-    def connect(
-        self, paths: Sequence[str], start: bool
-    ) -> Deferred[dict[str, socket.socket | None]]:
-        """Connect to the lxc-monitord of some LXC paths; see L{monitord.connect}."""
+    def dump_ports(self) -> Deferred[None]:
+        """See L{Ports.dump}."""
 
 
 class Following:
@@ -95,9 +74,7 @@ class Following:
         self._soon_until = 0.0
         self._timer: IDelayedCall | None = None
         self._watched: set[int] = set()
-        self._clients: dict[str, Client] = {}
-        self._heard = Heard()
-        self._connect_at = self._start_at = 0.0
+        self._monitors = Monitors(source, self._monitors_told)
         self._rules: Monitor | None = None
         self._watcher = Watcher(source.reactor, self._happened)
         # Watches first, then the scan: what happens in between is seen twice.
@@ -125,8 +102,7 @@ class Following:
         self._watcher.close()
         if self._rules is not None:
             self._rules.close()
-        for client in self._clients.values():
-            client.close()
+        self._monitors.close()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -165,52 +141,28 @@ class Following:
         self._scanning = Deferred.fromCoroutine(self._look()).addErrback(self._failed)
         self._scanning.addCallback(self._scanned)
 
-    async def _connect(self) -> None:
-        """Listen to each lxc-monitord that can be had."""
-        now = self._source.reactor.seconds()
-        missing = [path for path in self._source.paths if path not in self._clients]
-        if not missing or now < self._connect_at:
-            return
-        self._connect_at = now + AGAIN
-        start = now >= self._start_at
-        for path, connection in (await self._source.connect(missing, start)).items():
-            if connection is None:
-                if start:
-                    self._start_at = now + START_AGAIN
-                    self._log.info(
-                        "no lxc-monitord for {path}: how its containers end is not known",
-                        path=path,
-                    )
-            elif self._over:
-                connection.close()
-            else:
-                self._clients[path] = Client(
-                    self._source.reactor, connection, path, self._monitors_told, self._lost
-                )
-
-    def _lost(self, client: Client) -> None:
-        del self._clients[client.path]
-        self._heard.deafen()
-
-    def _monitors_told(self, client: Client, messages: Sequence[Message]) -> None:
-        for message in messages:
-            # Of the same name in two paths only the first is watched.
-            if self._source.tracker.path_of(message.name) in (client.path, None):
-                self._heard.hear(message, self._source.now_us())
+    def _monitors_told(self) -> None:
         self._soon_until = self._source.reactor.seconds() + SOON_FOR
         self._scan()
 
     async def _look(self) -> None:
-        await self._connect()
+        await self._monitors.connect()
         inferred, self._missed = self._missed, False
-        self._heard.listening = bool(self._clients)
-        self._heard.scanning(first=not self._begun)
+        heard = self._monitors.heard
+        heard.scanning(first=not self._begun)
         found, directories = await self._source.scan()
         if self._over:
             return
         tracker = self._source.tracker
         self._watch(found, directories)
-        if not self._begun and self._heard.is_disturbed:
+        if self._source.ports.is_due(found):
+            dumped = self._source.dump_ports()
+            if not self._begun:
+                await dumped
+                self._again = True
+                return
+            dumped.addCallback(lambda _: self._scan())
+        if not self._begun and heard.is_disturbed:
             # Something happened during the first scan: another one says what is.
             self._again = True
             return
@@ -224,23 +176,9 @@ class Following:
             await self._recorder.listing(TYPE, tracker.containers)
             self._recorder.live(TYPE)
             return
-        happened = tracker.update(
-            found, self._source.now_us(), inferred=inferred, words=self._heard
-        )
+        happened = tracker.update(found, self._source.now_us(), inferred=inferred, words=heard)
         if happened:
-            await self._recorder.observe(await self._explained(happened))
-
-    async def _explained(self, happened: Sequence[Observation]) -> list[Observation]:
-        """The same; of a stop how it ended, if somebody tells."""
-        untold = [one for one in happened if one.action == "stop" and not one.details]
-        if not self._clients or not untold:
-            return list(happened)
-        if not all(self._heard.end(one.name) for one in untold):
-            await deferLater(self._source.reactor, LATE)
-        return [
-            attrs.evolve(one, details=self._heard.end(one.name)) if one in untold else one
-            for one in happened
-        ]
+            await self._recorder.observe(await self._monitors.explained(happened))
 
     def _watch(self, found: Mapping[str, Seen], directories: Sequence[str]) -> None:
         watches = [(path, _PATH) for path in self._source.paths]

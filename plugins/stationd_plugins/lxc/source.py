@@ -65,7 +65,7 @@ class LxcSource:
         self.tracker = Tracker(identity.lives)
         self.ports = Ports()
         self._sampler = Sampler(reactor, cgroup)
-        self._threads = ThreadPool(0, 1, "lxc")
+        self._threads = ThreadPool(0, 2, "lxc")
         self._threads.start()
         with open("/proc/self/mounts", encoding="utf-8", errors="replace") as file:
             self.layout = cgroups.layout(file.read(), cgroup)
@@ -99,6 +99,11 @@ class LxcSource:
             return self.ports.fill_in(found), directories
 
         return deferToThreadPool(self.reactor, self._threads, look_at_all)
+
+    def dump_ports(self) -> Deferred[None]:
+        """See L{Ports.dump}."""
+        self.ports.dumping = True
+        return deferToThreadPool(self.reactor, self._threads, self.ports.dump)
 
     def connect(
         self, paths: Sequence[str], start: bool

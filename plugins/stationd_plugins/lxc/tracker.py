@@ -222,14 +222,14 @@ class Tracker:
         if seen.unsettled and seen.init_pid:
             seen = attrs.evolve(seen, frozen=was.frozen)
         # A run that began and is not seen may be over, and its end be told in a moment.
-        late = not seen.init_pid and now_us - before.begun_us < AHEAD_US
+        late = not seen.init_pid and abs(now_us - before.begun_us) < AHEAD_US
         begun_us = before.begun_us if late else 0
         return attrs.evolve(before, seen=seen, ceased_us=0, begun_us=begun_us, reboots=False)
 
 
 def _hear(known: _Known, words: list[Word], now_us: int, tell: Tell) -> _Known:
     """What monitors told and no scan has."""
-    if now_us - known.told_us > AHEAD_US:
+    if abs(now_us - known.told_us) > AHEAD_US:
         known = attrs.evolve(known, begins=0, ends=0)
     for word in words:
         seen = known.seen

@@ -1,0 +1,115 @@
+"""Connections to the lxc-monitord of each LXC path, and what is heard over them."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from stationd.interfaces import IHostReactor
+from stationd.records import Observation
+from stationd_plugins.lxc.monitord import Client, Heard, Message
+from stationd_plugins.lxc.tracker import Tracker
+
+LATE = 0.02
+"""Seconds that lxc-monitord has to tell how a run ended that a scan has seen to be over."""
+
+AGAIN = 5.0
+"""Seconds between attempts to connect to one."""
+
+START_AGAIN = 600.0
+"""Seconds between attempts to start one, after one that failed."""
+
+
+class Connectable(Protocol):
+    """What has LXC paths.
+
+    @ivar paths: these. C{now_us}: the time.
+    """
+
+    paths: tuple[str, ...]
+    reactor: IHostReactor
+    now_us: Callable[[], int]
+    tracker: Tracker
+
+    def connect(
+        self, paths: Sequence[str], start: bool
+    ) -> Deferred[dict[str, socket.socket | None]]:
+        """Connect to the lxc-monitord of some LXC paths; see L{monitord.connect}."""
+
+
+class Monitors:
+    """All connections.
+
+    @param told: called when something was heard.
+    @ivar heard: it.
+    """
+
+    _log = Logger()
+
+    def __init__(self, source: Connectable, told: Callable[[], None]) -> None:
+        self.heard = Heard()
+        self._source = source
+        self._told = told
+        self._clients: dict[str, Client] = {}
+        self._connect_at = self._start_at = 0.0
+        self._closed = False
+
+    async def connect(self) -> None:
+        """Listen to each that can be had, if it is time to try."""
+        now = self._source.reactor.seconds()
+        missing = [path for path in self._source.paths if path not in self._clients]
+        if not missing or now < self._connect_at:
+            return
+        self._connect_at = now + AGAIN
+        start = now >= self._start_at
+        for path, connection in (await self._source.connect(missing, start)).items():
+            if connection is None:
+                if start:
+                    self._start_at = now + START_AGAIN
+                    self._log.info(
+                        "no lxc-monitord for {path}: how its containers end is not known",
+                        path=path,
+                    )
+            elif self._closed:
+                connection.close()
+            else:
+                self._clients[path] = Client(
+                    self._source.reactor, connection, path, self._hear, self._lost
+                )
+        self.heard.listening = bool(self._clients)
+
+    def _hear(self, client: Client, messages: Sequence[Message]) -> None:
+        for message in messages:
+            # Of the same name in two paths only the first is watched.
+            if self._source.tracker.path_of(message.name) in (client.path, None):
+                self.heard.hear(message, self._source.now_us())
+        self._told()
+
+    def _lost(self, client: Client) -> None:
+        del self._clients[client.path]
+        self.heard.listening = bool(self._clients)
+        self.heard.deafen()
+
+    async def explained(self, happened: Sequence[Observation]) -> list[Observation]:
+        """The same; of a stop how it ended, if somebody tells."""
+        untold = [one for one in happened if one.action == "stop" and not one.details]
+        if not self._clients or not untold:
+            return list(happened)
+        if not all(self.heard.end(one.name) for one in untold):
+            await deferLater(self._source.reactor, LATE)
+        return [
+            attrs.evolve(one, details=self.heard.end(one.name)) if one in untold else one
+            for one in happened
+        ]
+
+    def close(self) -> None:
+        """Give all back."""
+        self._closed = True
+        for client in self._clients.values():
+            client.close()
