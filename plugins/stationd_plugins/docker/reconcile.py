@@ -72,7 +72,8 @@ def reconcile(
             continue
         if container.state is not State.STOPPED:
             happened.append((now_ns, _inferred(container, "die", now_ns)))
-        happened.append((now_ns, _inferred(container, "destroy", now_ns)))
+        # Later, by the times too.
+        happened.append((now_ns + 1, _inferred(container, "destroy", now_ns + 1)))
     happened.sort(key=lambda pair: pair[0])
     return [observation for _, observation in happened]
 
