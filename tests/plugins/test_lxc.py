@@ -107,6 +107,12 @@ class TrackerTests(SynchronousTestCase):
         before = Known(containers=known, newest_us=100, complete=True)
         return self.tracker.begin(scanned, before, origins, 1000)
 
+    def test_a_monitor_that_lives_on_for_ever_holds_nothing_up(self) -> None:
+        self.after([RUNNING], [ONE])
+        self.assertEqual(self.tracker.update({"one": ONE}, 20_000_000, inferred=False), [])
+        (stop,) = self.tracker.update({"one": ONE}, 40_000_000, inferred=False)
+        self.assertEqual((stop.action, stop.time_us), ("stop", 1))
+
     def test_what_happened_while_nobody_looked(self) -> None:
         def seen(like: Seen, made_us: int = 50, started_us: int = 0) -> Seen:
             return attrs.evolve(like, made_us=made_us, started_us=started_us)
@@ -310,6 +316,11 @@ class TrackerTests(SynchronousTestCase):
         for now_us, expected in ((1, []), (2_000_000, []), (6_000_000, ["destroy"])):
             told = self.tracker.update({"one": bare}, now_us, inferred=False)
             self.assertEqual([one.action for one in told], expected)
+        # Each time anew.
+        self.after([ONE])
+        for now_us in range(1, 60_000_000, 2_000_000):
+            seen = bare if now_us % 4_000_000 == 1 else ONE
+            self.assertEqual(self.tracker.update({"one": seen}, now_us, inferred=False), [])
         self.after([ONE], [bare])
         self.assertEqual(
             [one.action for one in self.tracker.update({}, 5, inferred=False)], ["destroy"]

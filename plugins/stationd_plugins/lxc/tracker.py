@@ -25,6 +25,9 @@ from stationd_plugins.lxc.words import Silence, Word, Words
 HEARD = -1
 """Instead of a process: of a run that only a monitor told of."""
 
+SUSPENSE_US = 30_000_000
+"""How long a monitor that lives on may still begin another run."""
+
 BARE_US = 5_000_000
 """How long a directory without a configuration is still a container: some editors put a
 new file in the place of the old one, which was moved away before."""
@@ -157,10 +160,12 @@ class Tracker:
         """What a scan found, and of what it could not tell what was told last."""
         certain: dict[str, Seen] = {}
         for name, seen in scanned.items():
+            known = self._known.get(name)
             if not (seen.is_silent or (seen.is_bare and not seen.init_pid)):
                 certain[name] = seen
+                if known is not None:
+                    self._known[name] = attrs.evolve(known, bare_us=0)
                 continue
-            known = self._known.get(name)
             if known is None or known.seen.identity != seen.identity:
                 continue
             bare_us = (known.bare_us or now_us) if seen.is_bare else 0
@@ -200,9 +205,11 @@ class Tracker:
         if was.init_pid == HEARD and seen.init_pid and not before.reboots:
             was = attrs.evolve(was, init_pid=seen.init_pid, monitor=seen.monitor)
         ceased = was.init_pid and seen.init_pid != was.init_pid
-        if ceased and not seen.init_pid and self._alive(was.monitor):
+        ceased_us = before.ceased_us or now_us
+        waits = now_us - ceased_us < SUSPENSE_US and self._alive(was.monitor)
+        if ceased and not seen.init_pid and waits:
             waiting = attrs.evolve(was, unsettled=True)
-            return attrs.evolve(before, seen=waiting, ceased_us=before.ceased_us or now_us)
+            return attrs.evolve(before, seen=waiting, ceased_us=ceased_us)
         if lost := sorted({*was.ports} - {*seen.ports}):
             tell("port-remove", seen, ports=lost)
         began_us = before.begun_us or now_us
@@ -211,7 +218,7 @@ class Tracker:
                 tell("restart", seen, began_us)
                 was = attrs.evolve(seen, frozen=False, ports=was.ports)
             else:
-                tell("stop", seen, before.ceased_us or now_us)
+                tell("stop", seen, ceased_us)
                 was = attrs.evolve(was, init_pid=0, frozen=False)
         if seen.init_pid and not was.init_pid:
             tell("start", seen, began_us)
