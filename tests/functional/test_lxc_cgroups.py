@@ -10,6 +10,13 @@ from tests.functional.lxc import Lxc
 
 EMPTY = "lxc.net.0.type = empty"
 
+HUNGRY = """#!/bin/sh
+trap 'exit 0' TERM
+tail /dev/zero
+while :; do sleep 0.05; done
+"""
+"""A first process that goes on when another one was killed."""
+
 CGROUPS = {
     "plain": EMPTY,
     "nested": f"{EMPTY}\nlxc.cgroup.dir = stationd-test/nested",
@@ -32,6 +39,21 @@ class CgroupTests(TestCase):
             self.addCleanup(lxc.close)
         self.daemon = Daemon(lxc=[lxc.path for lxc in self.paths])
         self.addCleanup(self.daemon.close)
+
+    def test_out_of_memory(self) -> None:
+        lxc = self.paths[0]
+        limits = "lxc.cgroup.memory.limit_in_bytes = 16M\nlxc.cgroup2.memory.max = 16M"
+        lxc.create("hungry", f"{EMPTY}\n{limits}")
+        lxc.replace_init("hungry", HUNGRY)
+        self.daemon.start("lxc")
+        lxc.run("start", "hungry")
+
+        def seen() -> list[str]:
+            return [e["state"] for e in self.daemon.events() if e["container"] == "hungry"]
+
+        self.assertTrue(eventually(lambda: seen() == ["found", "start", "oom"], 20), seen())
+        said = [(level, text) for level, _, text in self.daemon.sentences()]
+        self.assertIn(("ERROR", "Container ran out of memory (lxc, hungry)"), said)
 
     def test_the_life_of_each(self) -> None:
         self.daemon.start("lxc")

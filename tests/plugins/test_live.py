@@ -134,6 +134,25 @@ class LayoutTests(SynchronousTestCase):
             self.assertRaises(FileNotFoundError, cgroups.usage, layout, gone)
 
 
+class OomTests(SynchronousTestCase):
+    """Counters of what the kernel has killed."""
+
+    def test_all(self) -> None:
+        root = tempfile.mkdtemp(prefix="stationd-cgroups-")
+        self.addCleanup(shutil.rmtree, root)
+        for file, text, expected in (
+            ("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n", 3),
+            ("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\n", 0),
+            ("memory.events", "low 0\nmax 7\noom 4\noom_kill 2\n", 2),
+        ):
+            path = os.path.join(root, file)
+            with open(path, "w", encoding="ascii") as written:
+                written.write(text)
+            self.assertEqual(cgroups.oom_kills(root), expected)
+            os.unlink(path)
+        self.assertEqual(cgroups.oom_kills(root), 0)
+
+
 class SamplerTests(TestCase):
     """Of a process, ours."""
 

@@ -107,6 +107,14 @@ class TrackerTests(SynchronousTestCase):
         before = Known(containers=known, newest_us=100, complete=True)
         return self.tracker.begin(scanned, before, origins, 1000)
 
+    def test_out_of_memory(self) -> None:
+        def after(ooms: int, run: str = "1") -> Seen:
+            return attrs.evolve(RUNNING, ooms=ooms, run=run)
+
+        self.assertEqual(self.actions([after(0)], [after(2)], [after(2)]), ["oom"])
+        self.assertEqual(self.actions([after(0)], [after(1)], [after(2)]), ["oom", "oom"])
+        self.assertEqual(self.actions([after(5)], [after(1, run="2")]), [], "another run")
+
     def test_a_monitor_that_lives_on_for_ever_holds_nothing_up(self) -> None:
         self.after([RUNNING], [ONE])
         self.assertEqual(self.tracker.update({"one": ONE}, 20_000_000, inferred=False), [])

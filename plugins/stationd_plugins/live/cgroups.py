@@ -94,6 +94,20 @@ class Usage:
     memory_bytes: int
 
 
+def oom_kills(directory: str) -> int:
+    """How many processes of a cgroup the kernel has killed for want of memory, 0 if it does
+    not count them (v1 before Linux 4.13) or the cgroup is gone.
+
+    @param directory: that of the memory controller.
+    """
+    for file in ("memory.oom_control", "memory.events"):
+        try:
+            return keyed(process.text(f"{directory}/{file}")).get("oom_kill", 0)
+        except OSError:
+            continue
+    return 0
+
+
 def usage(layout: Layout, membership: Mapping[str, str]) -> Usage:
     """What the cgroup of a process uses. Blocking: three small files.
 

@@ -28,6 +28,7 @@ class Seen:
     @ivar init_pid: its first process, 0 if it does not run (yet, or any more).
     @ivar frozen: whether it is.
     @ivar unsettled: whether it is on its way from one state to another.
+    @ivar ooms: how many of its processes the kernel has killed for want of memory.
     @ivar watch: cgroup files that change when it stops, freezes or thaws.
     @ivar made_us: when it was made, as far as its directory and its configuration tell;
         C{started_us}: when its first process began, by the clock of now, 0 without one.
@@ -46,6 +47,7 @@ class Seen:
     init_pid: int = 0
     frozen: bool = False
     unsettled: bool = False
+    ooms: int = 0
     watch: tuple[str, ...] = ()
     made_us: int = 0
     started_us: int = 0
@@ -126,7 +128,9 @@ def look(path: str, name: str, layout: cgroups.Layout) -> Seen | None:
     freezer = cgroups.directory(layout, member, "freezer")
     unified = layout.unified + member[cgroups.UNIFIED] if layout.unified else ""
     frozen, freezing = is_frozen(freezer)
+    memory = cgroups.directory(layout, member, "memory")
     watch = [f"{freezer}/freezer.state", f"{unified}/cgroup.events" if unified else ""]
+    watch.append(f"{memory}/memory.events")
     return attrs.evolve(
         seen,
         init_pid=answers.init_pid,
@@ -135,6 +139,7 @@ def look(path: str, name: str, layout: cgroups.Layout) -> Seen | None:
         monitor=monitor,
         frozen=frozen,
         unsettled=freezing,
+        ooms=cgroups.oom_kills(memory),
         watch=tuple(file for file in watch if os.path.exists(file)),
     )
 

@@ -222,6 +222,8 @@ class Tracker:
                 was = attrs.evolve(was, init_pid=0, frozen=False)
         if seen.init_pid and not was.init_pid:
             tell("start", seen, began_us)
+        if seen.run == was.run and seen.ooms > was.ooms:
+            tell("oom", seen)
         if seen.init_pid and seen.frozen != was.frozen and not seen.unsettled:
             tell("pause" if seen.frozen else "unpause", seen)
         if new := sorted({*seen.ports} - {*was.ports}):
