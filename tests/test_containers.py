@@ -67,6 +67,12 @@ class ContainersTests(SynchronousTestCase):
             gone = happened(action, details={"ports": [one]})
             self.assertIsNone(self.containers.apply(gone), "it is gone")
 
+    def test_what_is_told_late_brings_nothing_back(self) -> None:
+        self.after("create", "start", "die", "destroy")
+        for action in ("start", "stop", "kill", "restart", "port-add"):
+            self.assertIsNone(self.containers.apply(happened(action)))
+        self.assertEqual(self.containers.all(), [])
+
     def test_found_by_id_prefix_and_name(self) -> None:
         made = self.after("create")
         for key in (ID, ID[:12], ID[:40], "DockerTestAPI"):

@@ -13,8 +13,12 @@ REMEMBERED = 4096
 """Containers that are kept after their removal, for whoever still asks what became
 of them: at most some 4 MB, and at a container a second more than an hour."""
 
-BEGINNINGS = frozenset(["create", "start", "restart", "found", "rename"])
-"""What can happen to one that was removed: to another of its name, or to one that is back."""
+BEGINNINGS = {
+    False: frozenset(["create", "start", "restart", "found", "rename"]),
+    True: frozenset(["create", "found"]),
+}
+"""What can happen to one that was removed: to another of its name, or to one that is back. By
+whether it is Docker's, whose ids are used once."""
 
 PREFIX_LENGTH = 12
 """Characters of a Docker id that are enough to name it."""
@@ -89,7 +93,7 @@ class Containers:
         known = self._existing.get(before) or self._removed.get(reference)
         if known is None:
             known = Container(type=observation.type, id=observation.id, name=observation.name)
-        if known.removed and observation.action not in BEGINNINGS:
+        if known.removed and observation.action not in BEGINNINGS[observation.type == "docker"]:
             # Told late: it is gone all the same.
             return None
         fields = _after(observation, known)

@@ -61,6 +61,11 @@ class LivesTests(SynchronousTestCase):
         lives.take(happened("start", 2 * S + 16_000))
         self.assertEqual(lives.missing(happened("destroy", 9 * S)), [])
 
+    def test_a_quick_restart(self) -> None:
+        lives = self.lives([("create", 1), ("start", 2), ("die", 3)])
+        lives.take(happened("start", 3 * S + 40_000))
+        self.assertEqual(lives.missing(happened("die", 9 * S)), [])
+
     def test_a_clock_that_is_set_back(self) -> None:
         lives = self.lives([("create", 3600), ("start", 3601), ("die", 5)])
         self.assertEqual(lives.missing(happened("destroy", 9 * S)), [])

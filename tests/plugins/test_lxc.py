@@ -313,8 +313,38 @@ class TrackerTests(SynchronousTestCase):
             self.assertEqual(self.begin({"one": silent}, known(name, state)), [])
             (container,) = self.tracker.containers
             self.assertEqual(container.state, state)
-            self.assertTrue(self.tracker.unsettled)
+            self.assertTrue(self.tracker.silent)
+            self.assertEqual(self.tracker.update({"one": silent}, 8, inferred=False), [])
             self.assertEqual(self.tracker.update({"one": later}, 9, inferred=False), [])
+            self.assertFalse(self.tracker.silent)
+        # Then it turns out what happened before.
+        made = observation("create", ONE, 40, False)
+        was = attrs.evolve(RUNNING, run="boot-11-5", ports=("p",))
+        started = observation("start", was, 50, False)
+        runs = attrs.evolve(known("one", State.RUNNING), ports=("p",))
+        for now, expected in (
+            (attrs.evolve(was, run="boot-12-9", started_us=700), ["restart"]),
+            (was, []),
+            (ONE, ["port-remove", "stop"]),
+        ):
+            self.assertEqual(self.begin({"one": silent}, runs, told=[made, started]), [])
+            self.assertEqual(self.tracker.containers, [runs])
+            told = self.tracker.update({"one": now}, 9, inferred=False)
+            self.assertEqual([one.action for one in told], expected)
+            self.assertTrue(all(one.inferred for one in told))
+        self.begin({"one": silent}, runs)
+        told = self.tracker.update({}, 9, inferred=False)
+        self.assertEqual([one.action for one in told], ["port-remove", "stop", "destroy"])
+        # Another of its name.
+        other = attrs.evolve(silent, identity="2", made_us=600)
+        told = self.begin({"one": other}, runs, told=[made, started])
+        self.assertEqual([one.action for one in told][-1], "destroy")
+
+    def test_a_word_about_what_a_scan_could_not_tell(self) -> None:
+        for doubtful in (attrs.evolve(ONE, is_bare=True), attrs.evolve(ONE, is_silent=True)):
+            self.after([RUNNING])
+            self.assertEqual(self.hear(doubtful, Word(5, False)), [("stop", 5)])
+            self.assertEqual(self.hear(doubtful), [])
 
     def test_a_configuration_that_is_away_for_a_moment(self) -> None:
         bare = attrs.evolve(ONE, is_bare=True)
@@ -403,6 +433,29 @@ class ScanTests(SynchronousTestCase):
             self.assertEqual(is_frozen(path), expected, text)
             os.unlink(f"{path}/{file}")
         self.assertEqual(is_frozen(path), (False, False), "it is gone")
+
+    def test_odd_entries_end_nothing(self) -> None:
+        path = os.path.abspath(self.mktemp())
+        os.makedirs(f"{path}/directory/config")
+        for name in ("loop", "fine"):
+            os.makedirs(f"{path}/{name}")
+        os.symlink("config", f"{path}/loop/config")
+        os.symlink("itself", f"{path}/itself")
+        open(f"{path}/fine/config", "w").close()
+        descriptors = len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            found, _directories = scan((path,), cgroups.Layout("", {}))
+            certain = [seen.name for seen in found.values() if not seen.is_bare]
+            self.assertIn("fine", certain)
+        self.assertEqual(len(os.listdir("/proc/self/fd")), descriptors)
+
+    def test_a_directory_hides_no_container_in_another_path(self) -> None:
+        paths = [os.path.abspath(self.mktemp()) for _ in range(2)]
+        for path in paths:
+            os.makedirs(f"{path}/web")
+        open(f"{paths[1]}/web/config", "w").close()
+        found, _ = scan(tuple(paths), cgroups.Layout("", {}))
+        self.assertEqual((found["web"].path, found["web"].is_bare), (paths[1], False))
 
     def test_names_that_cannot_be_recorded_are_passed_over(self) -> None:
         path = os.path.abspath(self.mktemp())

@@ -4,7 +4,7 @@ stream and does nothing but queue, one asks the engine questions."""
 from __future__ import annotations
 
 import collections
-import contextlib
+import json
 import queue
 import threading
 import time
@@ -171,9 +171,14 @@ def remembered(client: Any) -> list[object]:
     except (KeyError, TypeError, ValueError):
         # One that does not tell its time is taken to have ours.
         now = time.time()
-    told = client.events(since="0", until=f"{now:.6f}", decode=True)
-    with contextlib.closing(told):
-        return list(told)
+    # The SDK's own events() has no time limit, and an engine may hang.
+    answer = client.get(
+        f"{client.base_url}/v{client.api_version}/events",
+        params={"since": "0", "until": f"{now:.6f}"},
+        timeout=TIMEOUT,
+    )
+    answer.raise_for_status()
+    return [json.loads(line) for line in answer.content.splitlines() if line]
 
 
 def inspect(client: Any, key: str) -> object:

@@ -34,6 +34,10 @@ SETTLED = 1.0
 """Seconds after a listing in which the engine must have told of all that is in it."""
 
 
+CHANGES = frozenset(["create", "start", "die", "pause", "unpause", "rename", "restart", "destroy"])
+"""What makes a container another than a listing shows."""
+
+
 class Engine(Protocol):
     """What is asked of the engine while it is followed.
 
@@ -152,7 +156,7 @@ class Following:
         origins = [*self._recorder.origins(TYPE), *(one.origin for one in since)]
         known = self._recorder.known(TYPE).containers
         now_ns = time.time_ns()
-        told_since = {one.id for one in since}
+        told_since = {one.id for one in since if one.action in CHANGES}
         return reconcile(listing, known, origins, self._since_ns, now_ns, told_since)
 
     async def _record(self, seen: Sequence[Observation]) -> None:

@@ -34,12 +34,13 @@ class _Life:
 
     @ivar began_ns: when it was made or last exited, in nanoseconds, 0 if neither was told;
         C{died_ns}: if it exited.
-    @ivar runs: whether it has been started since.
+    @ivar runs: whether it has been started since; C{ran}: whether it ran before it exited.
     """
 
     began_ns: int = 0
     died_ns: int = 0
     runs: bool = False
+    ran: bool = False
 
 
 class Lives:
@@ -134,8 +135,8 @@ class Lives:
             return
         life = self._lives.setdefault(short, _Life())
         if action in ("create", "die"):
-            life.began_ns, life.runs = time_ns, False
+            life.began_ns, life.ran, life.runs = time_ns, life.runs, False
             life.died_ns = time_ns if action == "die" else 0
         elif action == "start":
             # Of one that lives for milliseconds the start may be told after the end.
-            life.runs = not is_told_late(time_ns, life.died_ns)
+            life.runs = life.ran or not is_told_late(time_ns, life.died_ns)

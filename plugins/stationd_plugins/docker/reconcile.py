@@ -83,12 +83,13 @@ class _Past:
     """What is recorded of a container.
 
     @ivar at: when each action was recorded last.
-    @ivar runs: whether it runs, C{paused}: whether it is; by the order in which things
-        were recorded, as the clock may have been set back.
+    @ivar runs: whether it runs, C{ran}: whether it ran before it exited, C{paused}: whether
+        it is; by the order in which things were recorded: the clock may have been set back.
     """
 
     at: dict[str, int] = attrs.field(factory=dict)
     runs: bool = False
+    ran: bool = False
     paused: bool = False
 
 
@@ -97,8 +98,10 @@ def _pasts(origins: Collection[str]) -> dict[str, _Past]:
     for time_ns, action, short in filter(None, map(container_event, origins)):
         past = found.setdefault(short, _Past())
         past.at[action] = time_ns
-        if action in ("start", "die"):
-            past.runs = action == "start" and not is_told_late(time_ns, past.at.get("die", 0))
+        if action == "die":
+            past.ran, past.runs, past.paused = past.runs, False, False
+        elif action == "start":
+            past.runs = past.ran or not is_told_late(time_ns, past.at.get("die", 0))
             past.paused = False
         elif action in ("pause", "unpause"):
             past.paused = action == "pause"

@@ -30,8 +30,12 @@ SOON = 0.01
 """Seconds between scans while a container starts, stops or freezes: nothing tells
 when it has."""
 
-ADDRESS = 0.5
-"""Seconds between scans while a container has no address that ports may lead to."""
+MAX_DISTURBED = 5
+"""First scans that are made again because something happened meanwhile."""
+
+WAITING = 0.5
+"""Seconds between scans while a container has no address that ports may lead to, or a
+monitor does not answer."""
 
 SOON_FOR = 30.0
 """Seconds after the last signal for which we look so often."""
@@ -70,6 +74,7 @@ class Following:
         self._again = False
         self._missed = False
         self._begun = False
+        self._disturbed = 0
         self._over = False
         self._soon_until = 0.0
         self._timer: IDelayedCall | None = None
@@ -162,8 +167,9 @@ class Following:
                 self._again = True
                 return
             dumped.addCallback(lambda _: self._scan())
-        if not self._begun and heard.is_disturbed:
+        if not self._begun and heard.is_disturbed and self._disturbed < MAX_DISTURBED:
             # Something happened during the first scan: another one says what is.
+            self._disturbed += 1
             self._again = True
             return
         if not self._begun:
@@ -202,9 +208,10 @@ class Following:
             return
         now = self._source.reactor.seconds()
         delay = NET
-        if now < self._soon_until and self._source.ports.waiting:
-            delay = ADDRESS
-        if now < self._soon_until and self._source.tracker.unsettled:
+        tracker = self._source.tracker
+        if now < self._soon_until and (self._source.ports.waiting or tracker.silent):
+            delay = WAITING
+        if now < self._soon_until and tracker.unsettled:
             delay = SOON
         self._timer = self._source.reactor.callLater(delay, self._tick)
 

@@ -4,6 +4,7 @@ that what nobody saw can be worked out without comparing clocks. Blocking."""
 from __future__ import annotations
 
 import ctypes
+import errno
 import functools
 import os
 import struct
@@ -23,23 +24,23 @@ BIRTH_OFFSET = 80
 
 def birth_ns(path: str) -> int:
     """When a file was made, in nanoseconds since the epoch; 0 if the file system or the C
-    library does not tell. Python does not ask."""
+    library does not tell. Python does not ask. It is the time of the last tick of the
+    kernel, which other files may share.
+
+    @raise FileNotFoundError: there is none.
+    """
     buffer = ctypes.create_string_buffer(STATX_BYTES)
     try:
         failed = _libc().statx(AT_FDCWD, os.fsencode(path), 0, STATX_BTIME, buffer)
     except AttributeError:
         return 0
+    if failed and ctypes.get_errno() == errno.ENOENT:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
     if failed or not _MASK.unpack_from(buffer)[0] & STATX_BTIME:
         return 0
     seconds, nanoseconds = _BIRTH.unpack_from(buffer, BIRTH_OFFSET)
     born: int = seconds * 1_000_000_000 + nanoseconds
     return max(0, born)
-
-
-def of_directory(path: str, inode: int) -> str:
-    """What tells a directory from others that are or were. Numbers of inodes are used
-    again; times of birth are those of the last tick of the kernel, which others share."""
-    return f"{birth_ns(path)}-{inode}"
 
 
 def of_process(pid: int) -> str:

@@ -38,7 +38,7 @@ class Connectable(Protocol):
     tracker: Tracker
 
     def connect(
-        self, paths: Sequence[str], start: bool
+        self, paths: Sequence[str], start: Sequence[str]
     ) -> Deferred[dict[str, socket.socket | None]]:
         """Connect to the lxc-monitord of some LXC paths; see L{monitord.connect}."""
 
@@ -57,7 +57,8 @@ class Monitors:
         self._source = source
         self._told = told
         self._clients: dict[str, Client] = {}
-        self._connect_at = self._start_at = 0.0
+        self._connect_at = 0.0
+        self._start_at: dict[str, float] = {}
         self._closed = False
 
     async def connect(self) -> None:
@@ -67,11 +68,11 @@ class Monitors:
         if not missing or now < self._connect_at:
             return
         self._connect_at = now + AGAIN
-        start = now >= self._start_at
+        start = [path for path in missing if now >= self._start_at.get(path, 0.0)]
         for path, connection in (await self._source.connect(missing, start)).items():
             if connection is None:
-                if start:
-                    self._start_at = now + START_AGAIN
+                if path in start:
+                    self._start_at[path] = now + START_AGAIN
                     self._log.info(
                         "no lxc-monitord for {path}: how its containers end is not known",
                         path=path,

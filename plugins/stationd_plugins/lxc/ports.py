@@ -108,7 +108,7 @@ class Ports:
                 # We may look again; what was known is as good as ever.
                 self._stale = True
             self.say(error)
-        except (ImportError, AttributeError, TypeError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - pyroute2 raises what it likes
             # Ports are the least of it: what pyroute2 does not understand ends nothing.
             self.say(OSError(0, f"{type(error).__name__}: {error}"))
         finally:

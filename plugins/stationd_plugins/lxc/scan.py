@@ -3,6 +3,7 @@ worker's thread; 30 containers take a millisecond or two."""
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import re
@@ -17,6 +18,19 @@ from stationd_plugins.lxc import command, identity
 
 MAX_NAME_LENGTH = 252
 """Characters: with C{lxc/} before it, what a record can hold."""
+
+
+MAX_CONFIG_BYTES = 1 << 20
+"""What is read of a configuration."""
+
+EXHAUSTED = frozenset([errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+"""Errors that are about us, and not about a container."""
+
+ASK_AGAIN = 1.0
+"""Seconds after which a monitor is asked again that did not answer."""
+
+Silent = dict[str, float]
+"""By the directories of containers whose monitors do not answer: when to ask again."""
 
 
 @attrs.frozen
@@ -57,9 +71,13 @@ class Seen:
     ports: tuple[str, ...] = ()
 
 
-def scan(paths: tuple[str, ...], layout: cgroups.Layout) -> tuple[dict[str, Seen], list[str]]:
+def scan(
+    paths: tuple[str, ...], layout: cgroups.Layout, silent: Silent | None = None
+) -> tuple[dict[str, Seen], list[str]]:
     """All containers of some LXC paths, by name, and all directories there: one
     that is no container may become one.
+
+    @param silent: kept from scan to scan.
 
     @raise FileNotFoundError: none of the paths exists.
     """
@@ -73,21 +91,26 @@ def scan(paths: tuple[str, ...], layout: cgroups.Layout) -> tuple[dict[str, Seen
             missing.append(error)
             continue
         for entry in entries:
-            if not entry.is_dir():
+            try:
+                if not entry.is_dir():
+                    continue
+            except OSError:
+                # A link to itself.
                 continue
             if not _is_usable(entry.name):
                 _pass_over(entry.path)
                 continue
             directories.append(entry.path)
-            seen = look(path, entry.name, layout)
-            if seen is not None:
-                found.setdefault(entry.name, seen)
+            seen = look(path, entry.name, layout, silent)
+            before = found.get(entry.name)
+            if seen is not None and (before is None or (before.is_bare and not seen.is_bare)):
+                found[entry.name] = seen
     if len(missing) == len(paths):
         raise missing[0]
     return found, directories
 
 
-def look(path: str, name: str, layout: cgroups.Layout) -> Seen | None:
+def look(path: str, name: str, layout: cgroups.Layout, silent: Silent | None = None) -> Seen | None:
     """One container; C{None} if there is none, or it is still being created.
 
     @raise OSError: we have no more descriptors or memory, or the disk fails.
@@ -103,14 +126,25 @@ def look(path: str, name: str, layout: cgroups.Layout) -> Seen | None:
     is_bare = False
     try:
         config, written_ns = _read(f"{directory}/config")
-    except (FileNotFoundError, PermissionError):
+    except OSError as error:
+        if error.errno in EXHAUSTED:
+            raise
         is_bare = True
-    made_ns = identity.birth_ns(directory) or min(made.st_ctime_ns, written_ns)
-    unique = identity.of_directory(directory, made.st_ino)
+    try:
+        born_ns = identity.birth_ns(directory)
+    except FileNotFoundError:
+        return None
+    made_ns = born_ns or min(made.st_ctime_ns, written_ns)
+    unique = f"{born_ns}-{made.st_ino}"
     seen = Seen(name, path, unique, image_of(config), made_us=made_ns // 1000, is_bare=is_bare)
+    asked = silent if silent is not None else {}
+    if time.monotonic() < asked.get(directory, 0.0):
+        return attrs.evolve(seen, is_silent=True)
     try:
         answers = command.ask(path, name)
+        asked.pop(directory, None)
     except TimeoutError:
+        asked[directory] = time.monotonic() + ASK_AGAIN
         return attrs.evolve(seen, is_silent=True)
     if answers is None:
         return seen
@@ -149,12 +183,14 @@ def _read(path: str) -> tuple[str, int]:
 
     @raise OSError: it is not there, or cannot be read.
     """
-    # Whoever owns the path may have put a FIFO there.
+    # Whoever owns the path may have put anything there: a FIFO, a directory.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, encoding="utf-8", errors="replace") as file:
+    try:
         written = os.fstat(descriptor)
-        text = file.read() if stat.S_ISREG(written.st_mode) else ""
-        return text, min(written.st_ctime_ns, written.st_mtime_ns)
+        data = os.read(descriptor, MAX_CONFIG_BYTES) if stat.S_ISREG(written.st_mode) else b""
+    finally:
+        os.close(descriptor)
+    return data.decode("utf-8", "replace"), min(written.st_ctime_ns, written.st_mtime_ns)
 
 
 def _is_usable(name: str) -> bool:

@@ -20,7 +20,7 @@ from stationd_plugins.live.sampler import Sampler
 from stationd_plugins.lxc import identity, monitord
 from stationd_plugins.lxc.following import Following, unwatchable
 from stationd_plugins.lxc.ports import Ports
-from stationd_plugins.lxc.scan import Seen, look, scan
+from stationd_plugins.lxc.scan import Seen, Silent, look, scan
 from stationd_plugins.lxc.telling import TYPE, container
 from stationd_plugins.lxc.tracker import Tracker
 
@@ -64,6 +64,7 @@ class LxcSource:
         self.now_us = now_us
         self.tracker = Tracker(identity.lives)
         self.ports = Ports()
+        self._silent: Silent = {}
         self._sampler = Sampler(reactor, cgroup)
         self._threads = ThreadPool(0, 2, "lxc")
         self._threads.start()
@@ -95,7 +96,7 @@ class LxcSource:
         """See L{scan}; with the ports of the containers."""
 
         def look_at_all() -> tuple[dict[str, Seen], list[str]]:
-            found, directories = scan(self.paths, self.layout)
+            found, directories = scan(self.paths, self.layout, self._silent)
             return self.ports.fill_in(found), directories
 
         return deferToThreadPool(self.reactor, self._threads, look_at_all)
@@ -106,12 +107,13 @@ class LxcSource:
         return deferToThreadPool(self.reactor, self._threads, self.ports.dump)
 
     def connect(
-        self, paths: Sequence[str], start: bool
+        self, paths: Sequence[str], start: Sequence[str]
     ) -> Deferred[dict[str, socket.socket | None]]:
-        """Connect to the lxc-monitord of some LXC paths; see L{monitord.connect}."""
+        """Connect to the lxc-monitord of some LXC paths, and start those of some of them
+        if there is none; see L{monitord.connect}."""
 
         def connect() -> dict[str, socket.socket | None]:
-            return {path: monitord.connect(path, start) for path in paths}
+            return {path: monitord.connect(path, path in start) for path in paths}
 
         return deferToThreadPool(self.reactor, self._threads, connect)
 

@@ -16,14 +16,12 @@ from collections.abc import Callable, Collection, Mapping
 import attrs
 
 from stationd.interfaces import Known
-from stationd.records import Container, Observation, State
+from stationd.records import Container, Observation
 from stationd_plugins.lxc.absence import missed
+from stationd_plugins.lxc.hearing import AHEAD_US, HEARD, Tell, Told, count, hear, unseen
 from stationd_plugins.lxc.scan import Seen
-from stationd_plugins.lxc.telling import container, observation
-from stationd_plugins.lxc.words import Silence, Word, Words
-
-HEARD = -1
-"""Instead of a process: of a run that only a monitor told of."""
+from stationd_plugins.lxc.telling import Recorded, container, observation
+from stationd_plugins.lxc.words import Silence, Words
 
 SUSPENSE_US = 30_000_000
 """How long a monitor that lives on may still begin another run."""
@@ -32,71 +30,60 @@ BARE_US = 5_000_000
 """How long a directory without a configuration is still a container: some editors put a
 new file in the place of the old one, which was moved away before."""
 
-AHEAD_US = 5_000_000
-"""How long a monitor's word may be late; it takes a millisecond or two."""
-
-
-@attrs.frozen
-class _Known:
-    """A container as it was last told of.
-
-    @ivar ceased_us: since when it has not run, while it is not clear whether it
-        reboots; 0 if it is clear what it does.
-    @ivar begun_us: when a run began that a monitor told of and no scan has seen; else 0.
-    @ivar reboots: whether a monitor has said so.
-    @ivar begins: starts that were told and no monitor has spoken of yet; C{ends}: the
-        same of stops. C{told_us}: when the last of them was.
-    @ivar bare_us: since when it has no configuration; 0 if it has.
-    """
-
-    seen: Seen
-    ceased_us: int = 0
-    begun_us: int = 0
-    reboots: bool = False
-    begins: int = 0
-    ends: int = 0
-    told_us: int = 0
-    bare_us: int = 0
-
-
-Tell = Callable[..., None]
-
 
 class Tracker:
     """The containers as they were told of, and what is new.
 
-    @param alive: whether a monitor does.
+    @param alive: whether a monitor lives.
+    @ivar silent: whether one did not answer when the last scan asked it.
     """
 
     def __init__(self, alive: Callable[[str], bool]) -> None:
         self._alive = alive
-        self._known: dict[str, _Known] = {}
+        self.silent = False
+        self._known: dict[str, Told] = {}
+        # What was recorded of those that have not answered yet; and of all.
+        self._silent: dict[str, Container] = {}
+        nothing = Known(containers=(), newest_us=0, complete=False)
+        self._since: tuple[Known, Collection[str]] = nothing, ()
 
     def begin(
         self, scanned: Mapping[str, Seen], known: Known, origins: Collection[str], now_us: int
     ) -> list[Observation]:
-        """Take a first scan as how things are; see L{missed}. What one does that is not
-        known now is what it did."""
-        states = {container.name: container.state for container in known.containers}
-        self._known = {}
+        """Take a first scan as how things are; see L{missed}. One that does not answer is
+        what it was until it does."""
+        self.silent = any(seen.is_silent for seen in scanned.values())
+        before = {container.name: container for container in known.containers}
+        recorded = Recorded(origins)
+        self._known, self._silent, self._since = {}, {}, (known, origins)
         for name, seen in scanned.items():
-            if seen.is_bare and name not in states:
+            if seen.is_silent and not recorded.is_another(seen):
+                self._silent[name] = before.get(name, container(seen))
+            elif not seen.is_bare or name in before:
+                self._known[name] = Told(seen)
+        there = {name: scanned[name] for name in self._known}
+        rest = tuple(one for one in known.containers if one.name not in self._silent)
+        return missed(there, attrs.evolve(known, containers=rest), origins, now_us)
+
+    def _answered(self, scanned: Mapping[str, Seen], now_us: int) -> list[Observation]:
+        """What must have happened to those that were silent at the first scan."""
+        happened: list[Observation] = []
+        for name, was in list(self._silent.items()):
+            seen = scanned.get(name)
+            if seen is not None and seen.is_silent:
                 continue
-            state = states.get(name, State.STOPPED)
-            if not seen.is_silent:
-                self._known[name] = _Known(seen)
-            elif state is State.STOPPED:
-                self._known[name] = _Known(attrs.evolve(seen, unsettled=True))
-            else:
-                was = attrs.evolve(seen, init_pid=HEARD, frozen=state is State.PAUSED)
-                self._known[name] = _Known(attrs.evolve(was, unsettled=True))
-        found = {name: seen for name, seen in scanned.items() if name in self._known}
-        return missed(found, known, origins, now_us)
+            del self._silent[name]
+            there = {} if seen is None else {name: seen}
+            known, origins = self._since
+            happened += missed(there, attrs.evolve(known, containers=(was,)), origins, now_us)
+            if seen is not None:
+                self._known[name] = Told(seen)
+        return happened
 
     @property
     def containers(self) -> list[Container]:
         """All as they are now."""
-        return [container(known.seen) for known in self._known.values()]
+        return [*self._silent.values(), *(container(known.seen) for known in self._known.values())]
 
     @property
     def pids(self) -> dict[str, int]:
@@ -133,27 +120,31 @@ class Tracker:
         def tell(action: str, seen: Seen, time_us: int = now_us, **details: object) -> None:
             happened.append(observation(action, seen, time_us, inferred, **details))
 
-        scanned = self._certain(scanned, now_us)
+        names = {*scanned}
+        self.silent = any(seen.is_silent for seen in scanned.values())
+        happened += self._answered(scanned, now_us)
+        # Words first: what a scan could not tell is then as they say.
         for name, known in self._known.items():
-            self._known[name] = _hear(known, words.take(name), now_us, tell)
+            self._known[name] = hear(known, words.take(name), now_us, tell)
+        scanned = self._certain(scanned, now_us)
         self._move(scanned, now_us, tell)
         for name, seen in scanned.items():
             before = self._known.get(name)
             if before is None:
                 said = words.take(name)
                 tell("create", seen, min([now_us, *(word.time_us for word in said)]))
-                before = _Known(attrs.evolve(_unseen(seen), frozen=False, ports=()))
-                before = _hear(before, said, now_us, tell)
+                before = Told(attrs.evolve(unseen(seen), frozen=False, ports=()))
+                before = hear(before, said, now_us, tell)
             if words.since_scan(name):
                 # Another scan is coming, that is not older than what was said.
                 self._known[name] = before
                 continue
-            count = len(happened)
+            told = len(happened)
             after = self._step(before, seen, now_us, tell)
             if words.listening:
-                after = _count(before, after, [one.action for one in happened[count:]], now_us)
+                after = count(before, after, [one.action for one in happened[told:]], now_us)
             self._known[name] = after
-        words.forget(self._known)
+        words.forget(names | self._known.keys())
         return happened
 
     def _certain(self, scanned: Mapping[str, Seen], now_us: int) -> dict[str, Seen]:
@@ -171,7 +162,7 @@ class Tracker:
             bare_us = (known.bare_us or now_us) if seen.is_bare else 0
             self._known[name] = attrs.evolve(known, bare_us=bare_us)
             if not bare_us or 0 <= now_us - bare_us < BARE_US:
-                certain[name] = attrs.evolve(known.seen, unsettled=True)
+                certain[name] = attrs.evolve(known.seen, unsettled=seen.is_bare)
         return certain
 
     def _move(self, scanned: Mapping[str, Seen], now_us: int, tell: Tell) -> None:
@@ -199,7 +190,7 @@ class Tracker:
                 was = attrs.evolve(known.seen, name=moved.name)
                 self._known[moved.name] = attrs.evolve(known, seen=was)
 
-    def _step(self, before: _Known, seen: Seen, now_us: int, tell: Tell) -> _Known:
+    def _step(self, before: Told, seen: Seen, now_us: int, tell: Tell) -> Told:
         """One container that was there and still is."""
         was = before.seen
         if was.init_pid == HEARD and seen.init_pid and not before.reboots:
@@ -234,58 +225,3 @@ class Tracker:
         late = not seen.init_pid and abs(now_us - before.begun_us) < AHEAD_US
         begun_us = before.begun_us if late else 0
         return attrs.evolve(before, seen=seen, ceased_us=0, begun_us=begun_us, reboots=False)
-
-
-def _hear(known: _Known, words: list[Word], now_us: int, tell: Tell) -> _Known:
-    """What monitors told and no scan has."""
-    if abs(now_us - known.told_us) > AHEAD_US:
-        known = attrs.evolve(known, begins=0, ends=0)
-    for word in words:
-        seen = known.seen
-        if word.began and known.begins:
-            known = attrs.evolve(known, begins=known.begins - 1)
-        elif word.began and seen.init_pid and not known.reboots:
-            # How the run before ended nobody told: the next scan says what is.
-            pass
-        elif word.began:
-            known = attrs.evolve(known, begun_us=word.time_us)
-        elif known.begun_us:
-            # A run that is over, and no scan has seen it.
-            tell("restart" if known.reboots else "start", _unseen(seen), known.begun_us)
-            seen = attrs.evolve(seen, init_pid=HEARD, monitor="")
-            known = attrs.evolve(known, seen=seen, begun_us=0, reboots=word.reboots)
-            if not word.reboots:
-                tell("stop", seen, word.time_us, **word.details)
-                known = _stopped(known)
-        elif known.ends:
-            known = attrs.evolve(known, ends=known.ends - 1)
-        elif word.reboots:
-            known = attrs.evolve(known, reboots=True)
-        elif seen.init_pid:
-            if seen.ports:
-                tell("port-remove", seen, word.time_us, ports=list(seen.ports))
-            tell("stop", seen, known.ceased_us or word.time_us, **word.details)
-            known = _stopped(known)
-    return known
-
-
-def _unseen(seen: Seen) -> Seen:
-    """A run whose process nobody knows."""
-    return attrs.evolve(seen, init_pid=0, run="")
-
-
-def _stopped(known: _Known) -> _Known:
-    seen = attrs.evolve(_unseen(known.seen), frozen=False, unsettled=False, ports=())
-    return attrs.evolve(known, seen=seen, ceased_us=0, reboots=False)
-
-
-def _count(before: _Known, after: _Known, told: list[str], now_us: int) -> _Known:
-    """What was told and no monitor has spoken of."""
-    begins = any(one in ("start", "restart") for one in told) and not before.begun_us
-    ends = any(one in ("stop", "restart") for one in told) and not before.reboots
-    return attrs.evolve(
-        after,
-        begins=after.begins + begins,
-        ends=after.ends + ends,
-        told_us=now_us if begins or ends else after.told_us,
-    )
