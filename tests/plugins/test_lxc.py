@@ -114,6 +114,9 @@ class TrackerTests(SynchronousTestCase):
         self.assertEqual(self.actions([after(0)], [after(2)], [after(2)]), ["oom"])
         self.assertEqual(self.actions([after(0)], [after(1)], [after(2)]), ["oom", "oom"])
         self.assertEqual(self.actions([after(5)], [after(1, run="2")]), [], "another run")
+        self.assertEqual(self.actions([ONE], [after(1)], [after(1)]), ["start", "oom"])
+        again = attrs.evolve(after(1, run="2"), init_pid=12)
+        self.assertEqual(self.actions([after(5)], [again]), ["restart", "oom"])
 
     def test_a_monitor_that_lives_on_for_ever_holds_nothing_up(self) -> None:
         self.after([RUNNING], [ONE])

@@ -204,16 +204,20 @@ class Tracker:
         if lost := sorted({*was.ports} - {*seen.ports}):
             tell("port-remove", seen, ports=lost)
         began_us = before.begun_us or now_us
+        # A run begins with a cgroup of its own.
+        ooms = was.ooms if seen.run == was.run else seen.ooms
         if ceased:
             if seen.init_pid and (before.reboots or seen.monitor == was.monitor):
                 tell("restart", seen, began_us)
+                ooms = 0
                 was = attrs.evolve(seen, frozen=False, ports=was.ports)
             else:
                 tell("stop", seen, ceased_us)
                 was = attrs.evolve(was, init_pid=0, frozen=False)
         if seen.init_pid and not was.init_pid:
             tell("start", seen, began_us)
-        if seen.run == was.run and seen.ooms > was.ooms:
+            ooms = 0
+        if seen.ooms > ooms:
             tell("oom", seen)
         if seen.init_pid and seen.frozen != was.frozen and not seen.unsettled:
             tell("pause" if seen.frozen else "unpause", seen)
