@@ -151,8 +151,8 @@ class Observation:
     @ivar details: what else is known: C{exitCode} (int), C{signal} (str), of
         an exit C{asked} and C{oom} (bool), C{limit} (int, bytes of memory), C{exits}
         (int, in a row, of a container that does not stay up), C{old} (str, a former
-        name), C{ports} (list of C{"0.0.0.0:8080->80/tcp"}), C{now} (str, the state in
-        which something was found).
+        name), C{ports} (list of C{"0.0.0.0:8080->80/tcp"}), C{restarts} (int), C{now}
+        (str, the state in which something was found).
     @ivar inferred: not seen as it happened but worked out later.
     @ivar origin: see L{Draft.origin}.
     """

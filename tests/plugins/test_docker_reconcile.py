@@ -108,6 +108,11 @@ class ScenarioTests(SynchronousTestCase):
         found = seen(STOPPED, 90, 301, 302)
         self.assertEqual(self.work_out(recorded, found), [("start", 301), ("die", 302)])
 
+    def test_how_often_it_was_started_again_is_said(self) -> None:
+        found = seen(RUNNING, 90, 301, 300, restarts=7)
+        self.work_out([("create", 90), ("start", 91), ("die", 92)], found)
+        self.assertEqual([one.details for one in self.told], [{}, {}, {"restarts": 7}])
+
     def test_a_start_that_was_told_after_the_end(self) -> None:
         # The engine's event of the start is a millisecond later than the end.
         recorded = [("create", 200), ("start", 201)]

@@ -100,6 +100,7 @@ class RecordedTests(SynchronousTestCase):
         self.assertEqual(states["named"].container.exit_code, 137)
         self.assertRegex(" ".join(states["web"].container.ports), r"->53/udp 127.*->80/tcp$")
         self.assertIsNone(states["idle"].started_ns)
+        self.assertEqual((states["loop"].restarts, states["web"].restarts), (2, 0))
 
 
 def places(value: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

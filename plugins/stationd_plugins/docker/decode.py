@@ -48,6 +48,7 @@ class Inspected:
     @ivar created_ns: when it was made, in nanoseconds since the epoch, C{None} if not
         known; so C{started_ns}, when it last started, and C{finished_ns}, when it last
         exited, which a container that runs again still has.
+    @ivar restarts: how often its restart policy has started it again.
     @ivar memory_bytes: how much memory it may use, 0 if there is no limit.
     @ivar oom_killed: whether the kernel killed it for memory when it last exited.
     """
@@ -58,6 +59,7 @@ class Inspected:
     started_ns: int | None = None
     finished_ns: int | None = None
     oom_killed: bool = False
+    restarts: int = 0
     memory_bytes: int = 0
 
 
@@ -200,6 +202,7 @@ def inspected(document: object) -> Inspected:
         started_ns=time_ns(state.get("StartedAt")),
         finished_ns=time_ns(state.get("FinishedAt")),
         oom_killed=state.get("OOMKilled") is True,
+        restarts=max(0, _whole(whole.get("RestartCount")) or 0),
         memory_bytes=limit if isinstance(limit, int) and limit > 0 else 0,
     )
 

@@ -158,7 +158,7 @@ def _of(
     if started:
         if running:
             yield tell("die", started - 1)
-        yield tell("start", started)
+        yield tell("start", started, **({"restarts": one.restarts} if one.restarts else {}))
         running, paused = True, False
     if not runs and running and (finished or known is not None):
         # When, nobody can tell if the clock was set.
