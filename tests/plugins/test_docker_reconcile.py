@@ -108,6 +108,15 @@ class ScenarioTests(SynchronousTestCase):
         found = seen(STOPPED, 90, 301, 302)
         self.assertEqual(self.work_out(recorded, found), [("start", 301), ("die", 302)])
 
+    def test_one_that_was_made_long_before_it_was_told_of(self) -> None:
+        # An engine that was killed while it made it.
+        listing = Listing(frozenset([ID]), [seen(STOPPED, 50, 200, 201)])
+        for complete, expected in ((True, ["create", "start", "die"]), (False, ["start", "die"])):
+            told = reconcile(listing, [], [], SINCE, NOW, complete=complete)
+            self.assertEqual([one.action for one in told], expected)
+        told = reconcile(listing, [container()], [], SINCE, NOW, complete=True)
+        self.assertEqual([one.action for one in told], ["start", "die"], "it is known")
+
     def test_how_often_it_was_started_again_is_said(self) -> None:
         found = seen(RUNNING, 90, 301, 300, restarts=7)
         self.work_out([("create", 90), ("start", 91), ("die", 92)], found)

@@ -154,10 +154,18 @@ class Following:
         if not self._since_ns:
             return []
         origins = [*self._recorder.origins(TYPE), *(one.origin for one in since)]
-        known = self._recorder.known(TYPE).containers
+        known = self._recorder.known(TYPE)
         now_ns = time.time_ns()
         told_since = {one.id for one in since if one.action in CHANGES}
-        return reconcile(listing, known, origins, self._since_ns, now_ns, told_since)
+        return reconcile(
+            listing,
+            known.containers,
+            origins,
+            self._since_ns,
+            now_ns,
+            told_since=told_since,
+            complete=known.complete,
+        )
 
     async def _record(self, seen: Sequence[Observation]) -> None:
         if not seen:

@@ -47,6 +47,7 @@ def reconcile(
     since_ns: int,
     now_ns: int,
     told_since: Collection[str] = (),
+    complete: bool = False,
 ) -> list[Observation]:
     """What to record, in the order in which it must have happened.
 
@@ -56,13 +57,17 @@ def reconcile(
     @param now_ns: the time for what the engine has no time of.
     @param told_since: the ids of the containers of which the engine has told since the
         listing: they may not be any more what they are there.
+    @param complete: whether C{known} are all that existed: of another nothing is recorded,
+        whenever it was made.
     """
     pasts = _pasts(origins)
     names = {container.id: container for container in known}
     happened: list[tuple[int, Observation]] = []
     for one in listing.containers:
         past = pasts.get(one.container.id[:SHORT], _Past())
-        found = list(_of(one, names.get(one.container.id), past, since_ns, now_ns))
+        known_as = names.get(one.container.id)
+        begin_ns = 0 if complete and known_as is None else since_ns
+        found = list(_of(one, known_as, past, begin_ns, now_ns))
         if one.container.id in told_since:
             found = [pair for pair in found if pair[0] != now_ns]
         happened += found
