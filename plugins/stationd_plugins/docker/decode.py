@@ -4,13 +4,13 @@ out. Pure, and total: nothing the engine can send raises anything but L{Malforme
 from __future__ import annotations
 
 import re
-import signal
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import attrs
 
 from stationd.records import Container, JsonValue, Observation, State
+from stationd_plugins.live.process import signal_name
 
 TYPE = "docker"
 
@@ -244,14 +244,6 @@ def time_ns(text: object) -> int | None:
         return None
     seconds = int(moment.timestamp())
     return max(0, seconds * 1_000_000_000 + int((match[2] or "0").ljust(9, "0")))
-
-
-def signal_name(number: int) -> str:
-    """C{SIGTERM} for 15; the number itself where it has no name."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return str(number)
 
 
 def _health(status: object) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+
+import attrs
+
 
 def text(path: str) -> str:
     """A file of the kernel's.
@@ -12,26 +16,34 @@ def text(path: str) -> str:
         return file.read()
 
 
-def start_ticks(pid: int) -> int:
-    """When a process began, in ticks since the boot.
+@attrs.frozen
+class Stat:
+    """What C{/proc/PID/stat} says (proc(5)).
+
+    @ivar parent: its parent: of the first process of an LXC container, the monitor.
+    @ivar start_ticks: when it began, in ticks since the boot.
+    """
+
+    pid: int
+    parent: int
+    start_ticks: int
+
+
+def stat(pid: int) -> Stat:
+    """Read it.
 
     @raise OSError: it is gone.
     """
-    return int(_stat(pid)[19])
-
-
-def parent(pid: int) -> int:
-    """The parent of a process: of the first of an LXC container, its monitor.
-
-    @raise OSError: it is gone.
-    """
-    return int(_stat(pid)[1])
-
-
-def _stat(pid: int) -> list[str]:
-    """The fields of C{/proc/PID/stat} from the third on: before it is the name, which
-    can contain anything (proc(5))."""
+    # Before the third field is the name, which can contain anything.
     fields = text(f"/proc/{pid}/stat").rpartition(")")[2].split()
     if len(fields) < 20:
         raise ProcessLookupError(pid)
-    return fields
+    return Stat(pid, int(fields[1]), int(fields[19]))
+
+
+def signal_name(number: int) -> str:
+    """C{SIGTERM} for 15; the number itself where it has no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)

@@ -139,14 +139,14 @@ class Sampler:
         try:
             if self._layout is None:
                 self._layout = cgroups.layout(process.text("/proc/self/mounts"), self._root)
-            started = process.start_ticks(pid)
+            started = process.stat(pid).start_ticks
             member = cgroups.membership(process.text(f"/proc/{pid}/cgroup"))
             addresses = network.addresses(pid)
             # The counters that become rates are read at the time that is noted with them.
             at = time.monotonic()
             traffic = network.traffic(pid)
             used = cgroups.usage(self._layout, member)
-            if process.start_ticks(pid) != started:
+            if process.stat(pid).start_ticks != started:
                 return None
         except OSError as error:
             self._log.debug("process {pid} cannot be read: {error}", pid=pid, error=error)

@@ -79,7 +79,7 @@ class Following:
         self._soon_until = 0.0
         self._timer: IDelayedCall | None = None
         self._watched: set[int] = set()
-        self._monitors = Monitors(source, self._monitors_told)
+        self._monitors = Monitors(source, self._wake)
         self._rules: Monitor | None = None
         self._watcher = Watcher(source.reactor, self._happened)
         # Watches first, then the scan: what happens in between is seen twice.
@@ -124,11 +124,14 @@ class Following:
             if mask & flags.Q_OVERFLOW:
                 self._log.warn("inotify's queue overflowed; scanning all containers")
                 self._missed = True
-        self._soon_until = self._source.reactor.seconds() + SOON_FOR
-        self._scan()
+        self._wake()
 
     def _rules_changed(self) -> None:
         self._source.ports.changed()
+        self._wake()
+
+    def _wake(self) -> None:
+        """Somebody says that something happens: look now, and often for a while."""
         self._soon_until = self._source.reactor.seconds() + SOON_FOR
         self._scan()
 
@@ -145,10 +148,6 @@ class Following:
         self._again = False
         self._scanning = Deferred.fromCoroutine(self._look()).addErrback(self._failed)
         self._scanning.addCallback(self._scanned)
-
-    def _monitors_told(self) -> None:
-        self._soon_until = self._source.reactor.seconds() + SOON_FOR
-        self._scan()
 
     async def _look(self) -> None:
         await self._monitors.connect()

@@ -43,20 +43,18 @@ def birth_ns(path: str) -> int:
     return max(0, born)
 
 
-def of_process(pid: int) -> str:
+def of_process(stat: process.Stat) -> str:
     """What tells a process from all others of this host, in the past too: the boot, the
     number, and the start in ticks since that boot (proc(5)).
-
-    @raise OSError: it is gone.
     """
-    return f"{_boot()}-{pid}-{process.start_ticks(pid)}"
+    return f"{_boot()}-{stat.pid}-{stat.start_ticks}"
 
 
 def lives(unique: str) -> bool:
     """Whether the process that L{of_process} named is still there."""
     pid = unique.split("-")[1] if unique.count("-") == 2 else "0"
     try:
-        return of_process(int(pid)) == unique
+        return of_process(process.stat(int(pid))) == unique
     except (OSError, ValueError):
         return False
 

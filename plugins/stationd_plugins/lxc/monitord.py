@@ -22,6 +22,7 @@ import attrs
 from twisted.internet.interfaces import IReactorFDSet
 
 from stationd.records import JsonValue
+from stationd_plugins.live.process import signal_name
 from stationd_plugins.lxc.command import STATES, TIMEOUT, fnv64a
 from stationd_plugins.lxc.readable import Readable
 from stationd_plugins.lxc.words import Word
@@ -251,9 +252,5 @@ class Heard:
             return {}
         if os.WIFSIGNALED(status):
             number = os.WTERMSIG(status)
-            try:
-                name_of_signal = signal.Signals(number).name
-            except ValueError:
-                name_of_signal = str(number)
-            return {"exitCode": 128 + number, "signal": name_of_signal}
+            return {"exitCode": 128 + number, "signal": signal_name(number)}
         return {"exitCode": os.WEXITSTATUS(status)} if os.WIFEXITED(status) else {}

@@ -154,9 +154,8 @@ def look(path: str, name: str, layout: cgroups.Layout, silent: Silent | None = N
         return seen
     try:
         member = cgroups.membership(process.text(f"/proc/{answers.init_pid}/cgroup"))
-        run = identity.of_process(answers.init_pid)
-        monitor = identity.of_process(process.parent(answers.init_pid))
-        started = started_us(answers.init_pid)
+        init = process.stat(answers.init_pid)
+        monitor = identity.of_process(process.stat(init.parent))
     except OSError:
         return attrs.evolve(seen, unsettled=True)
     freezer = cgroups.directory(layout, member, "freezer")
@@ -168,8 +167,8 @@ def look(path: str, name: str, layout: cgroups.Layout, silent: Silent | None = N
     return attrs.evolve(
         seen,
         init_pid=answers.init_pid,
-        started_us=started,
-        run=run,
+        started_us=started_us(init),
+        run=identity.of_process(init),
         monitor=monitor,
         frozen=frozen,
         unsettled=freezing,
@@ -219,13 +218,10 @@ def image_of(config: str) -> str:
     return os.path.basename(template[1]).removeprefix("lxc-") if template else ""
 
 
-def started_us(pid: int) -> int:
-    """When a process began, by the clock of now.
-
-    @raise OSError: it is gone.
-    """
-    ticks = process.start_ticks(pid)
-    age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+def started_us(of: process.Stat) -> int:
+    """When a process began, by the clock of now."""
+    began = of.start_ticks / os.sysconf("SC_CLK_TCK")
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - began
     return int((time.time() - age) * 1_000_000)
 
 
@@ -233,13 +229,12 @@ def is_frozen(directory: str) -> tuple[bool, bool]:
     """Whether a cgroup is frozen, and whether it is being frozen: by the freezer of v1, or
     by v2."""
     try:
-        with open(f"{directory}/freezer.state", encoding="ascii") as file:
-            state = file.read().strip()
+        state = process.text(f"{directory}/freezer.state").strip()
         return state == "FROZEN", state == "FREEZING"
     except OSError:
         pass
     try:
-        with open(f"{directory}/cgroup.events", encoding="ascii") as file:
-            return cgroups.keyed(file.read()).get("frozen") == 1, False
+        events = cgroups.keyed(process.text(f"{directory}/cgroup.events"))
+        return events.get("frozen") == 1, False
     except OSError:
         return False, False

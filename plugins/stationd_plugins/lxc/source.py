@@ -15,7 +15,7 @@ from zope.interface import implementer
 from stationd.errors import BadValue
 from stationd.interfaces import IHostReactor, IRecorder, ISource
 from stationd.records import Container, Figures
-from stationd_plugins.live import cgroups
+from stationd_plugins.live import cgroups, process
 from stationd_plugins.live.sampler import Sampler
 from stationd_plugins.lxc import identity, monitord
 from stationd_plugins.lxc.following import Following, unwatchable
@@ -68,8 +68,7 @@ class LxcSource:
         self._sampler = Sampler(reactor, cgroup)
         self._threads = ThreadPool(0, 2, "lxc")
         self._threads.start()
-        with open("/proc/self/mounts", encoding="utf-8", errors="replace") as file:
-            self.layout = cgroups.layout(file.read(), cgroup)
+        self.layout = cgroups.layout(process.text("/proc/self/mounts"), cgroup)
 
     def follow(self, recorder: IRecorder) -> Deferred[None]:
         try:
