@@ -21,26 +21,10 @@ from stationd_plugins.docker.decode import (
     origin_of,
     time_ns_of,
 )
-from stationd_plugins.docker.reconcile import is_told_late
+from stationd_plugins.docker.past import Past
 
 REMEMBERED = 4096
 """Containers that are known to be gone."""
-
-
-@attrs.define
-class _Life:
-    """What a container did last, in the order in which it was told: the clock may have
-    been set back meanwhile.
-
-    @ivar began_ns: when it was made or last exited, in nanoseconds, 0 if neither was told;
-        C{died_ns}: if it exited.
-    @ivar runs: whether it has been started since; C{ran}: whether it ran before it exited.
-    """
-
-    began_ns: int = 0
-    died_ns: int = 0
-    runs: bool = False
-    ran: bool = False
 
 
 class Lives:
@@ -52,20 +36,20 @@ class Lives:
 
     def __init__(self, origins: Collection[str], known: Known) -> None:
         self._recorded = origins
-        self._lives: dict[str, _Life] = {}
+        self._lives: dict[str, Past] = {}
         self._gone: collections.OrderedDict[str, None] = collections.OrderedDict()
         self._complete = known.complete
         for time_ns, action, short in filter(None, map(container_event, origins)):
             self._take(short, action, time_ns)
         for container in known.containers:
-            life = self._lives.setdefault(container.id[:SHORT], _Life())
+            life = self._lives.setdefault(container.id[:SHORT], Past())
             life.runs = life.runs or container.state is not State.STOPPED
 
     def listed(self, ids: Collection[str]) -> None:
         """These exist and no other: whoever comes later must have been made."""
         self._complete = True
         for id in ids:
-            self._lives.setdefault(id[:SHORT], _Life())
+            self._lives.setdefault(id[:SHORT], Past())
 
     def missing(self, seen: Observation) -> list[str]:
         """The actions that must have come before, and were not told."""
@@ -79,7 +63,7 @@ class Lives:
             gone = seen.id[:SHORT] in self._gone
             if gone or not self._complete or seen.action not in ("start", "die", "destroy"):
                 return []
-            missing, life = ["create"], _Life(began_ns=1)
+            missing, life = ["create"], Past(at={"create": 1})
         if seen.action == "die" and life.began_ns and not life.runs:
             missing.append("start")
         elif seen.action == "destroy" and life.runs:
@@ -94,7 +78,7 @@ class Lives:
 
         @param now: what the engine says of the container, C{None} if it is gone.
         """
-        life = self._lives.get(seen.id[:SHORT], _Life())
+        life = self._lives.get(seen.id[:SHORT], Past())
         end_ns = time_ns_of(seen.origin)
         begin_ns = life.began_ns
         found: list[Observation] = []
@@ -133,10 +117,4 @@ class Lives:
             return
         if action not in ("create", "start", "die"):
             return
-        life = self._lives.setdefault(short, _Life())
-        if action in ("create", "die"):
-            life.began_ns, life.ran, life.runs = time_ns, life.runs, False
-            life.died_ns = time_ns if action == "die" else 0
-        elif action == "start":
-            # Of one that lives for milliseconds the start may be told after the end.
-            life.runs = life.ran or not is_told_late(time_ns, life.died_ns)
+        self._lives.setdefault(short, Past()).take(action, time_ns)

@@ -13,20 +13,11 @@ from collections.abc import Collection, Iterator, Sequence
 import attrs
 
 from stationd.records import Container, Observation, State
-from stationd_plugins.docker.decode import SHORT, TYPE, Inspected, container_event, origin_of
-
-INVERSION_NS = 50_000_000
-"""How much later than the end of a container that lives for milliseconds the engine's
-time of its start can be: the one is the kernel's, the other that of the next lock."""
+from stationd_plugins.docker.decode import SHORT, TYPE, Inspected, origin_of
+from stationd_plugins.docker.past import INVERSION_NS, Past, pasts
 
 FUTURE_NS = 60_000_000_000
 """What is dated so much later than now is of the time before the clock was set back."""
-
-
-def is_told_late(started_ns: int, died_ns: int) -> bool:
-    """Whether a start that is told of after an end began the run that ended so. One that
-    is worked out is put just before the end."""
-    return bool(died_ns) and -1 <= started_ns - died_ns <= INVERSION_NS
 
 
 @attrs.frozen
@@ -60,11 +51,11 @@ def reconcile(
     @param complete: whether C{known} are all that existed: of another nothing is recorded,
         whenever it was made.
     """
-    pasts = _pasts(origins)
+    recorded = pasts(origins)
     names = {container.id: container for container in known}
     happened: list[tuple[int, Observation]] = []
     for one in listing.containers:
-        past = pasts.get(one.container.id[:SHORT], _Past())
+        past = recorded.get(one.container.id[:SHORT], Past())
         known_as = names.get(one.container.id)
         begin_ns = 0 if complete and known_as is None else since_ns
         found = list(_of(one, known_as, past, begin_ns, now_ns))
@@ -72,7 +63,7 @@ def reconcile(
             found = [pair for pair in found if pair[0] != now_ns]
         happened += found
     for container in known:
-        past = pasts.get(container.id[:SHORT], _Past())
+        past = recorded.get(container.id[:SHORT], Past())
         if container.id in listing.ids or "destroy" in past.at:
             continue
         if container.state is not State.STOPPED:
@@ -83,38 +74,8 @@ def reconcile(
     return [observation for _, observation in happened]
 
 
-@attrs.define
-class _Past:
-    """What is recorded of a container.
-
-    @ivar at: when each action was recorded last.
-    @ivar runs: whether it runs, C{ran}: whether it ran before it exited, C{paused}: whether
-        it is; by the order in which things were recorded: the clock may have been set back.
-    """
-
-    at: dict[str, int] = attrs.field(factory=dict)
-    runs: bool = False
-    ran: bool = False
-    paused: bool = False
-
-
-def _pasts(origins: Collection[str]) -> dict[str, _Past]:
-    found: dict[str, _Past] = {}
-    for time_ns, action, short in filter(None, map(container_event, origins)):
-        past = found.setdefault(short, _Past())
-        past.at[action] = time_ns
-        if action == "die":
-            past.ran, past.runs, past.paused = past.runs, False, False
-        elif action == "start":
-            past.runs = past.ran or not is_told_late(time_ns, past.at.get("die", 0))
-            past.paused = False
-        elif action in ("pause", "unpause"):
-            past.paused = action == "pause"
-    return found
-
-
 def _of(
-    one: Inspected, known: Container | None, past: _Past, since_ns: int, now_ns: int
+    one: Inspected, known: Container | None, past: Past, since_ns: int, now_ns: int
 ) -> Iterator[tuple[int, Observation]]:
     """What of one container is not recorded."""
     container = one.container

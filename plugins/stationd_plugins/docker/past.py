@@ -1,0 +1,60 @@
+"""What is recorded of a container, by the order in which it was recorded: the clock may have
+been set back meanwhile. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import attrs
+
+from stationd_plugins.docker.decode import container_event
+
+INVERSION_NS = 50_000_000
+"""How much later than the end of a container that lives for milliseconds the engine's
+time of its start can be: the one is the kernel's, the other that of the next lock."""
+
+
+@attrs.define
+class Past:
+    """One container's.
+
+    @ivar at: when each action was told last, in nanoseconds.
+    @ivar runs: whether it runs, C{ran}: whether it ran before it exited, C{paused}: whether
+        it is.
+    """
+
+    at: dict[str, int] = attrs.field(factory=dict)
+    runs: bool = False
+    ran: bool = False
+    paused: bool = False
+
+    @property
+    def began_ns(self) -> int:
+        """When it last exited, or else was made; 0 if neither was told."""
+        return self.at.get("die") or self.at.get("create", 0)
+
+    def take(self, action: str, time_ns: int) -> None:
+        """Something was told."""
+        self.at[action] = time_ns
+        if action == "die":
+            self.ran, self.runs, self.paused = self.runs, False, False
+        elif action == "start":
+            # Of one that lives for milliseconds the start may be told after the end.
+            self.runs = self.ran or not _is_told_late(time_ns, self.at.get("die", 0))
+            self.paused = False
+        elif action in ("pause", "unpause"):
+            self.paused = action == "pause"
+
+
+def pasts(origins: Collection[str]) -> dict[str, Past]:
+    """Those of all containers, by their short ids."""
+    found: dict[str, Past] = {}
+    for time_ns, action, short in filter(None, map(container_event, origins)):
+        found.setdefault(short, Past()).take(action, time_ns)
+    return found
+
+
+def _is_told_late(started_ns: int, died_ns: int) -> bool:
+    """Whether a start that is told of after an end began the run that ended so. One that
+    is worked out is put just before the end."""
+    return bool(died_ns) and -1 <= started_ns - died_ns <= INVERSION_NS
