@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -100,6 +100,31 @@ class RecorderTests(SynchronousTestCase):
         self.log.commit()
         self.assertEqual(len(self.changes), 1)
         self.successResultOf(done)
+
+    def test_what_is_on_its_way_is_recorded_and_told_whoever_goes_away(self) -> None:
+        told = self.feed.after(0)
+        self.log.slow, self.event.slow = [], []
+        done = self.recorder.observe([happened("start", origin="docker:1")])
+        done.cancel()
+        self.failureResultOf(done, CancelledError)
+        self.event.commit()
+        self.log.commit()
+        self.successResultOf(told)
+        self.assertEqual(len(self.changes), 1)
+        # It is recorded: a replay records it no second time.
+        self.event.slow = self.log.slow = None
+        self.successResultOf(self.recorder.observe([happened("start", origin="docker:1")]))
+        self.assertEqual(len(self.records(self.event)), 1)
+
+    def test_a_posted_event_is_told_though_its_producer_has_gone(self) -> None:
+        told = self.feed.after(0)
+        self.event.slow = []
+        done = self.recorder.post_events([draft("{}")])
+        done.cancel()
+        self.failureResultOf(done, CancelledError)
+        self.assertNoResult(told)
+        self.event.commit()
+        self.successResultOf(told)
 
     def test_the_registry_changes_in_the_order_of_the_calls(self) -> None:
         self.log.slow = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Callable, KeysView, Sequence
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 from twisted.logger import Logger
@@ -21,6 +22,17 @@ from stationd.records import Container, Draft, Level, Observation, Record, State
 
 REMEMBERED_ORIGINS = 16_384
 """Origins that are known to be recorded: 64 times what a Docker engine can replay."""
+
+
+T = TypeVar("T")
+
+
+def _regardless(done: Deferred[T]) -> Deferred[T]:
+    """The same; but cancelling it only ends the waiting. What is on its way to the disk gets
+    there, and whoever went away, the registry and the feed must hear of it."""
+    result: Deferred[T] = Deferred()
+    done.addBoth(result.callback)
+    return result
 
 
 class _Once:
@@ -149,7 +161,7 @@ class Recorder:
                 if change is not None:
                     self._told(change)
 
-        return Deferred.fromCoroutine(self._in_turn(stores, take_in))
+        return _regardless(Deferred.fromCoroutine(self._in_turn(stores, take_in)))
 
     def listing(self, type: str, containers: Sequence[Container]) -> Deferred[None]:
         """See L{IRecorder.listing}."""
@@ -165,13 +177,14 @@ class Recorder:
                 self._told(change)
 
         if not unheard_of:
-            return Deferred.fromCoroutine(self._in_turn([], replace))
+            return _regardless(Deferred.fromCoroutine(self._in_turn([], replace)))
         running = sum(container.state is not State.STOPPED for container in unheard_of)
         words = f"Found {len(unheard_of)} {type} containers, {running} of them running"
         self.note(Level.INFO, words)
         recorded = self.observe([found(one, self._now_us()) for one in unheard_of])
         replaced = Deferred.fromCoroutine(self._in_turn([], replace))
-        return recorded.addBoth(lambda result: replaced.addCallback(lambda _: result))
+        recorded.addBoth(lambda result: replaced.addCallback(lambda _: result))
+        return _regardless(recorded)
 
     def _is_recalled(self, container: Container) -> bool:
         recalled = self._recalled.get(container.reference)
@@ -206,11 +219,11 @@ class Recorder:
 
     def post_log(self, drafts: Sequence[Draft]) -> Deferred[Appended]:
         """Store what a producer wants in the log. Errors as L{IJournal.append}."""
-        return self._logs.append(drafts)
+        return _regardless(self._logs.append(drafts))
 
     def post_events(self, drafts: Sequence[Draft]) -> Deferred[Appended]:
         """Store what a producer wants among the events. Errors as L{IJournal.append}."""
-        return self._append_events(drafts)
+        return _regardless(self._append_events(drafts))
 
     def note(self, level: Level, text: str) -> Deferred[None]:
         """Put a word of the daemon's own into the log. A disk that refuses it is
@@ -232,7 +245,7 @@ class Recorder:
             )
             return records
 
-        return self._logs.journal.clear(self._now_us()).addCallback(cleared)
+        return _regardless(self._logs.journal.clear(self._now_us()).addCallback(cleared))
 
     def _append_events(self, drafts: Sequence[Draft]) -> Deferred[Appended]:
         def committed(appended: Appended) -> Appended:
