@@ -167,9 +167,15 @@ def _death(details: Mapping[str, JsonValue]) -> tuple[Level, str]:
         words = f"Container keeps ending: {exits} exits, each soon after the last, this one"
         return Level.WARN, words + (with_code or " without a code")
     if details.get("oom"):
-        limit = details.get("limit")
         words = "Container was killed by the kernel, out of memory"
-        return Level.ERROR, words + (f", limit {_size(limit)}" if isinstance(limit, int) else "")
+        limit = details.get("limit")
+        if details.get("hostMemory"):
+            words = "Container was killed by the kernel, the host was out of memory"
+        elif isinstance(limit, int):
+            words += f", limit {_size(limit)}"
+        return Level.ERROR, words
+    if details.get("engineStops"):
+        return Level.INFO, f"Container exited as its engine was stopped{with_code}"
     if details.get("asked"):
         return Level.INFO, f"Container exited as asked{with_code}"
     if "asked" not in details:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import os
 import socket
 import subprocess
 import time
 from typing import Any
 
+import attrs
 from twisted.trial.unittest import TestCase
 
+from stationd.records import Observation
+from stationd_plugins.docker import engine
+from stationd_plugins.docker.inquest import inquire
 from tests.functional import lab
 from tests.functional.daemon import Daemon, eventually
 from tests.functional.proxy import Proxy
@@ -157,15 +162,43 @@ class RecordTests(DockerCase):
             states = [event["state"] for event in events]
             self.assertEqual(states, [action for action in told if action != "attach"])
             self.assertEqual(events[-2]["exitCode"], 137)
+            # On a busy host the engine does not always tell of it, as its shim looks
+            # after the cgroup has gone. The kernel does.
+            self.assertEqual((events[-2]["oom"], events[-2]["asked"]), (True, False))
+            self.assertEqual(events[-2]["limit"], 16 << 20)
+            words = "Container was killed by the kernel, out of memory, limit 16 MiB ("
+            self.assertIn(f"ERROR container {words}", log[-2])
             if "oom" in states:
                 break
-            # On a busy host the engine does not always tell of it: its shim looks
-            # after the cgroup has gone. What it does not tell, we cannot record.
         self.assertEqual(states, ["create", "start", "oom", "die", "destroy"])
         self.assertIn("ERROR container Container ran out of memory (docker, ", log[2])
-        words = "ERROR container Container was killed by the kernel, out of memory, limit 16 MiB ("
-        self.assertIn(words, log[3])
-        self.assertEqual((events[-2]["oom"], events[-2]["asked"]), (True, False))
+
+    def test_out_of_memory_that_the_engine_does_not_tell(self) -> None:
+        command = ("run", "--rm", "-m", "16m", "--memory-swap", "16m", "--cidfile")
+        path = os.path.join(self.mktemp(), "id")
+        os.makedirs(os.path.dirname(path))
+        with contextlib.suppress(subprocess.CalledProcessError):
+            self.docker(*command, path, lab.IMAGE, "tail", "/dev/zero")
+        with open(path, encoding="ascii") as file:
+            id = file.read()
+        details = {"exitCode": 137, "oom": False, "asked": False}
+        died = Observation(
+            time_us=time.time_ns() // 1000,
+            type="docker",
+            subject="container",
+            action="die",
+            id=id,
+            name="",
+            details=details,
+        )
+        client = engine.connect(self.url)
+        self.addCleanup(client.close)
+        self.assertEqual(inquire(client, self.url, died), {"oom": True, "limit": 16 << 20})
+        other = attrs.evolve(died, id="f" * 64)
+        self.assertEqual(inquire(client, self.url, other), {})
+        asked = attrs.evolve(died, details=details | {"asked": True})
+        self.assertEqual(inquire(client, self.url, asked), {})
+        self.assertEqual(inquire(client, "unix:///nowhere", asked), {"engineStops": True})
 
     def test_exit_code(self) -> None:
         events, log = self.after(

@@ -78,6 +78,27 @@ class GapTests(TestCase):
         self.assertEqual(shown["state"], "stopped")
         self.assertEqual(shown["finishedAt"][:19], finished[:19].replace("T", " "))
 
+    def test_an_engine_that_is_stopped_stops_its_containers(self) -> None:
+        self.begin()
+        self.run_one("one")
+        self.run_one("two")
+        eventually(lambda: self.states("two") == ["create", "start"])
+        self.engine.docker("stop", "-t", "0", "one")
+        self.engine.stop()
+        self.assertTrue(eventually(lambda: "stop" in self.states("two")), self.daemon.said())
+        self.assertEqual(self.states("two"), ["create", "start", "die", "stop"])
+        said = [text.partition(" (")[0] for _, _, text in self.daemon.sentences()]
+        ends = [text for text in said if text.startswith("Container exited")]
+        self.assertEqual(
+            ends,
+            [
+                "Container exited as asked with code 137",
+                "Container exited as its engine was stopped with code 137",
+            ],
+        )
+        died = [event for event in self.daemon.events() if event.get("state") == "die"]
+        self.assertEqual([event.get("engineStops") for event in died], [None, True])
+
     def test_an_engine_that_is_restarted_while_nobody_looks(self) -> None:
         for options in ((), ("--live-restore",)):
             self.begin(*options)

@@ -57,7 +57,8 @@ class Deaths:
 
     def explain(self, seen: Observation) -> Observation:
         """An observation with what is known about why: of an exit C{signal}, C{oom}
-        and C{asked}; of exits and starts in a loop C{exits}, how many there were."""
+        and, if it was seen, C{asked}; of exits and starts in a loop C{exits}, how many there
+        were."""
         if seen.subject != "container":
             return seen
         short = seen.id[:SHORT]
@@ -69,10 +70,11 @@ class Deaths:
         if past is None or seen.action not in ("start", "die"):
             return seen
         details = dict(seen.details)
-        if seen.action == "die" and not seen.inferred:
+        if seen.action == "die":
             if isinstance(code, int) and 128 < code < 128 + 65:
                 details["signal"] = signal_name(code - 128)
             details["oom"] = code == 137 and past.oom
+        if seen.action == "die" and not seen.inferred:
             details["asked"] = self._was_asked(past, seen.time_us)
         if past.exits >= LOOP_EXITS:
             details["exits"] = past.exits

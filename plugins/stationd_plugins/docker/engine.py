@@ -26,6 +26,10 @@ from the last recorded position."""
 TIMEOUT = 10.0
 """Seconds for an answer of the engine."""
 
+PING_TIMEOUT = 2.0
+"""Seconds in which an engine that is not about to stop says that it is there; it takes a
+millisecond."""
+
 STOP_TIMEOUT = 0.5
 """Seconds that a stop waits for a thread that waits for the engine. The threads are
 daemons: one that hangs with its engine does not keep the process."""
@@ -109,13 +113,14 @@ class Stream:
         self._thread = threading.Thread(target=self._run, name="docker-events", daemon=True)
         self._thread.start()
 
-    def take(self) -> list[object]:
-        """Everything that was read since the last call."""
+    def take(self, limit: int) -> list[object]:
+        """What was read and not taken yet, the oldest first.
+
+        @param limit: how many at most. Call it until there is nothing: only then is
+            C{wake} sure to be called again.
+        """
         self._told = False
-        taken: list[object] = []
-        while self._events:
-            taken.append(self._events.popleft())
-        return taken
+        return [self._events.popleft() for _ in range(min(limit, len(self._events)))]
 
     def close(self) -> None:
         """End it; L{ended} fires soon after."""
@@ -192,6 +197,25 @@ def inspect(client: Any, key: str) -> object:
         return client.inspect_container(key)
     except docker.errors.NotFound:
         return None
+
+
+def answers(client: Any, url: str) -> bool:
+    """Whether an engine takes new connections. One that is being stopped does not, long
+    before it ends its streams: first it stops its containers. Where systemd holds its
+    socket, nobody answers.
+
+    @param client: one that is connected to it.
+    """
+    import docker.errors
+    import requests.exceptions
+
+    other = docker.APIClient(base_url=url, version=client.api_version, timeout=PING_TIMEOUT)
+    try:
+        return bool(other.ping())
+    except (docker.errors.DockerException, requests.exceptions.RequestException):
+        return False
+    finally:
+        other.close()
 
 
 def connect(url: str) -> Any:

@@ -4,12 +4,12 @@ what nobody told, and goes on."""
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
 import attrs
-from twisted.internet.defer import CancelledError, Deferred, DeferredLock, TimeoutError
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -19,7 +19,7 @@ from stationd.interfaces import IHostReactor, IRecorder
 from stationd.records import Level, Observation
 from stationd_plugins.docker.deaths import Deaths
 from stationd_plugins.docker.decode import TYPE, Inspected, time_ns_of
-from stationd_plugins.docker.engine import STOP_TIMEOUT, Stream
+from stationd_plugins.docker.engine import QUEUE_LIMIT, STOP_TIMEOUT
 from stationd_plugins.docker.lives import Lives
 from stationd_plugins.docker.reconcile import FUTURE_NS, Listing, reconcile
 
@@ -33,19 +33,34 @@ REMEMBERED = 256
 SETTLED = 1.0
 """Seconds after a listing in which the engine must have told of all that is in it."""
 
+BATCH = 128
+"""Events that are recorded together: some 5 ms of work. Only when they are on disk are the
+next taken from the stream, which counts what waits there."""
 
 CHANGES = frozenset(["create", "start", "die", "pause", "unpause", "rename", "restart", "destroy"])
 """What makes a container another than a listing shows."""
 
 
+class Events(Protocol):
+    """A subscription, as L{Stream} is one."""
+
+    opened: Deferred[None]
+    ended: Deferred[str]
+
+    def take(self, limit: int) -> list[object]:
+        """Some of what was read, the oldest."""
+
+    def close(self) -> None:
+        """End it."""
+
+
 class Engine(Protocol):
-    """What is asked of the engine while it is followed.
+    """What is asked of the engine while it is followed."""
 
-    @ivar url: where it listens.
-    """
-
-    url: str
     reactor: IHostReactor
+
+    def stream(self, wake: Callable[[], None]) -> Events:
+        """Subscribe to its events; see L{Stream}."""
 
     async def list_all(self) -> Listing:
         """All containers as the engine has them now."""
@@ -59,8 +74,8 @@ class Engine(Protocol):
     async def inspect(self, key: str) -> Inspected | None:
         """A container as the engine has it now, C{None} if it does not say."""
 
-    async def with_limit(self, died: Observation) -> Observation:
-        """An exit for want of memory, with how much of it there was."""
+    async def looked_into(self, died: Observation) -> Observation:
+        """An exit with what only the kernel or the engine can tell of it."""
 
     async def published(self, id: str) -> tuple[str, ...]:
         """The ports that a container has published; none if it does not run."""
@@ -88,8 +103,8 @@ class Following:
         self._lives = Lives(self._origins, known)
         # The origins of what was told while catching up: the stream tells of it again.
         self._told: set[str] = set()
-        self._turn = DeferredLock()
-        self._stream = Stream(source.url, source.reactor, self._arrived)
+        self._recording: Deferred[None] | None = None
+        self._stream = source.stream(self._arrived)
         self._stream.ended.addCallback(self._ended)
         self._catching_up = Deferred.fromCoroutine(self._catch_up())
         self._catching_up.addErrback(self._failed)
@@ -115,7 +130,7 @@ class Following:
             # What looks like missed may be told in a moment.
             await deferLater(self._source.reactor, SETTLED)
             since = self._news(await self._source.remembered())
-        since += self._news(self._stream.take())
+        since += self._news(self._stream.take(QUEUE_LIMIT))
         missed = missed and self._missed(listing, since)
         overlaps = any(one.origin in self._origins for one in seen)
         if self._since_ns and not overlaps and (missed or len(remembered) >= REMEMBERED):
@@ -132,12 +147,18 @@ class Following:
 
     def _arrived(self) -> None:
         """Events were read."""
-        if not self._live or self._error is not None:
-            return
-        seen = self._news(self._stream.take())
-        if seen:
-            observing = Deferred.fromCoroutine(self._record(seen))
-            observing.addErrback(self._failed)
+        if self._live and self._error is None and self._recording is None:
+            recording = self._recording = Deferred.fromCoroutine(self._record_all())
+            recording.addErrback(self._failed)
+            recording.addCallback(self._recorded)
+
+    async def _record_all(self) -> None:
+        """Record what waits, until nothing does."""
+        while events := self._stream.take(BATCH):
+            await self._record(self._news(events))
+
+    def _recorded(self, _: None) -> None:
+        self._recording = None
 
     def _news(self, events: Sequence[object]) -> list[Observation]:
         """What events mean that were not told while catching up."""
@@ -170,16 +191,11 @@ class Following:
     async def _record(self, seen: Sequence[Observation]) -> None:
         if not seen:
             return
-        # What is asked of the engine here must not let what came later overtake it.
-        await self._turn.acquire()
-        try:
-            explained: list[Observation] = []
-            for one in seen:
-                for told in await self._explained(one):
-                    explained += [told, *self._ports_gone(told)]
-            recorded = self._recorder.observe(explained)
-        finally:
-            self._turn.release()
+        explained: list[Observation] = []
+        for one in seen:
+            for told in await self._explained(one):
+                explained += [told, *self._ports_gone(told)]
+        recorded = self._recorder.observe(explained)
         for started in explained:
             if started.origin == self._starts.get(started.id):
                 adding = Deferred.fromCoroutine(self._add_ports(started))
@@ -196,8 +212,8 @@ class Following:
         for told in (*found, seen):
             self._lives.take(told)
         explained = self._deaths.explain(seen)
-        if explained.details.get("oom") and explained.origin not in self._origins:
-            explained = await self._source.with_limit(explained)
+        if (seen.subject, seen.action) == ("container", "die") and seen.origin not in self._origins:
+            explained = await self._source.looked_into(explained)
         return [*found, explained]
 
     def _ports_gone(self, told: Observation) -> list[Observation]:
@@ -230,18 +246,27 @@ class Following:
         self._stream.close()
 
     def _ended(self, reason: str) -> None:
-        """The stream is over and its thread has ended."""
-        if self._error is None:
-            self._error = SourceLost(reason)
-        if not self._gone.called:
-            self._gone.callback(None)
-        if not self._done.called:
-            self._done.errback(self._error)
+        """The stream is over and its thread has ended. What was read is recorded first:
+        the engine may not remember it any more."""
+        self._gone.callback(None)
+
+        def finish(_: object) -> None:
+            self._error = self._error or SourceLost(reason)
+            if not self._done.called:
+                self._done.errback(self._error)
+
+        self._arrived()
+        if self._recording is None:
+            finish(None)
+        else:
+            self._recording.addBoth(finish)
 
     async def _release(self, failure: Failure) -> None:
         """Hold a failure back until everything is released."""
         self._error = self._error or CancelledError()
         self._catching_up.cancel()
+        if self._recording is not None:
+            self._recording.cancel()
         self._stream.close()
         try:
             await self._gone.addTimeout(STOP_TIMEOUT, self._source.reactor)

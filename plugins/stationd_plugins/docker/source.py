@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 from twisted.internet.defer import Deferred, DeferredList
@@ -20,8 +20,9 @@ from stationd_plugins.docker.decode import (
     inspected,
     observation,
 )
-from stationd_plugins.docker.engine import Questions, inspect, remembered
+from stationd_plugins.docker.engine import Questions, Stream, inspect, remembered
 from stationd_plugins.docker.following import Following
+from stationd_plugins.docker.inquest import inquire, is_open
 from stationd_plugins.docker.reconcile import Listing
 from stationd_plugins.live.sampler import Sampler
 
@@ -65,11 +66,21 @@ class DockerSource:
         self._exec_events = exec_events
         self.reactor = reactor
         self._questions = Questions(url, reactor)
+        # For itself: a question about a container that is being started is answered late,
+        # and what is recorded must not wait for it.
+        self._inquests = Questions(url, reactor)
         self._sampler = Sampler(reactor, cgroup)
         self._pids: dict[str, int] = {}
+        # Whether the engine that is followed is being stopped.
+        self._stops = False
 
     def follow(self, recorder: IRecorder) -> Deferred[None]:
         return Following(self, recorder).done()
+
+    def stream(self, wake: Callable[[], None]) -> Stream:
+        """Subscribe to the engine's events; see L{Stream}."""
+        self._stops = False
+        return Stream(self.url, self.reactor, wake)
 
     def find(self, key: str) -> Deferred[Container | None]:
         async def find() -> Container | None:
@@ -99,6 +110,7 @@ class DockerSource:
     def close(self) -> Deferred[None]:
         async def close() -> None:
             self._questions.close()
+            self._inquests.close()
             await self._sampler.close()
 
         return Deferred.fromCoroutine(close())
@@ -166,13 +178,19 @@ class DockerSource:
                 self._pids.pop(seen.id, None)
         return found
 
-    async def with_limit(self, died: Observation) -> Observation:
-        """An exit for want of memory, with how much of it there was, if the engine
-        still knows."""
-        found = await self.inspect(died.id)
-        if found is None or not found.memory_bytes:
+    async def looked_into(self, died: Observation) -> Observation:
+        """An exit with what only the kernel or the engine can tell of it, if they do."""
+        if not is_open(died):
             return died
-        return attrs.evolve(died, details={**died.details, "limit": found.memory_bytes})
+        if self._stops and died.details.get("asked"):
+            return attrs.evolve(died, details={**died.details, "engineStops": True})
+        try:
+            found = await self._inquests.ask(lambda client: inquire(client, self.url, died))
+        except Exception as error:  # noqa: BLE001 - gone, down: they do not
+            self._log.debug("the exit of {id}: {error}", id=died.id, error=error)
+            return died
+        self._stops = self._stops or "engineStops" in found
+        return attrs.evolve(died, details={**died.details, **found})
 
     async def published(self, id: str) -> tuple[str, ...]:
         """The ports that a container has published; none if it does not run."""

@@ -1,0 +1,57 @@
+"""What only the kernel and the engine can tell of an exit. Blocking, for the thread that asks
+the engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from stationd.records import JsonValue, Observation
+from stationd_plugins.docker import engine
+from stationd_plugins.docker.decode import Malformed, inspected
+from stationd_plugins.live.kernel import Kill, kills_near
+
+KILLED = 137
+"""The exit code of who was ended by SIGKILL, or whose child was and who says so."""
+
+
+def is_open(died: Observation) -> bool:
+    """Whether there is anything to ask: of most exits there is not."""
+    return bool(died.details.get("asked")) or died.details.get("exitCode") == KILLED
+
+
+def inquire(client: Any, url: str, died: Observation) -> Mapping[str, JsonValue]:
+    """Details of an exit that L{is_open}, besides those that are known: of one for want of
+    memory C{oom}, and C{limit} or C{hostMemory}; C{engineStops} of what an engine ends because
+    it is stopped.
+
+    @param client: the SDK's low-level client.
+    @raise Exception: whatever the SDK raises.
+    """
+    known = died.details
+    if known.get("asked") and not known.get("oom"):
+        return {} if engine.answers(client, url) else {"engineStops": True}
+    kill = _kill(died)
+    if kill is None and not known.get("oom"):
+        return {}
+    if kill is not None and kill.of_host:
+        return {"oom": True, "hostMemory": True}
+    # An engine that starts it again already answers late.
+    limit_bytes = (kill.limit_bytes if kill else 0) or _limit_bytes(client, died.id)
+    return {"oom": True} | ({"limit": limit_bytes} if limit_bytes else {})
+
+
+def _kill(died: Observation) -> Kill | None:
+    """The kernel's, if there was one at the time."""
+    age = time.time() - died.time_us / 1e6
+    # In /docker/ID, /system.slice/docker-ID.scope and the like.
+    return next((one for one in kills_near(age) if died.id in one.cgroup), None)
+
+
+def _limit_bytes(client: Any, id: str) -> int:
+    try:
+        return inspected(engine.inspect(client, id)).memory_bytes
+    except Malformed:
+        # It is gone, or makes no sense.
+        return 0

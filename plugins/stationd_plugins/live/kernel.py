@@ -1,0 +1,117 @@
+"""Whom the kernel has killed for want of memory, as its own log tells. An engine tells of it
+late or never, and a cgroup that counts it is gone with the container."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator
+
+import attrs
+
+LOG = "/dev/kmsg"
+"""Documentation/ABI/testing/dev-kmsg: each read gives one record, from the oldest on."""
+
+RECORD_BYTES = 8192
+"""C{CONSOLE_EXT_LOG_MAX}: no record is longer."""
+
+NEAR = 10.0
+"""Seconds between a kill and the exit that it caused, and what two clocks may differ by."""
+
+_RECORD = re.compile(r"\d+,\d+,(\d+),[^;]*;(.*)")
+_LIMIT = re.compile(r"memory: usage \d+kB, limit (\d+)kB, failcnt \d+")
+_VICTIM = re.compile(r"oom-kill:constraint=.*,task_memcg=(/.*),task=.*,pid=(\d+),uid=\d+")
+_CGROUP = re.compile(r"Task in (/.*) killed as a result of limit of /.*")
+_KILLED = re.compile(
+    r"(?:(Out of memory|Memory cgroup out of memory)[^:]*: )?(Kill|Killed) process (\d+)\b"
+)
+
+
+@attrs.frozen
+class Kill:
+    """A process that was killed.
+
+    @ivar at: when, in seconds on the kernel's clock (C{CLOCK_MONOTONIC_RAW}, nearly).
+    @ivar cgroup: its memory cgroup, from the root of the hierarchy; C{""} if it is not said:
+        of so many kills in a short time the kernel says no more than that they were.
+    @ivar limit_bytes: the limit that was reached, 0 if it is not said.
+    @ivar of_host: whether the host had no memory left, and not the cgroup.
+    """
+
+    at: float
+    pid: int
+    cgroup: str = ""
+    limit_bytes: int = 0
+    of_host: bool = False
+
+    def is_in(self, cgroup: str) -> bool:
+        """Whether it was in a cgroup or one below it."""
+        return bool(cgroup) and f"{self.cgroup}/".startswith(f"{cgroup}/")
+
+
+def kills(log: str = LOG) -> list[Kill]:
+    """All that the kernel remembers, the oldest first; none if we may not look
+    (C{CAP_SYSLOG}). Blocking: two milliseconds for a log of two thousand lines."""
+    try:
+        return list(read_kills(_records(log)))
+    except OSError:
+        return []
+
+
+def kills_near(age: float, log: str = LOG) -> list[Kill]:
+    """Those about so many seconds ago, the newest first."""
+    then = time.clock_gettime(time.CLOCK_MONOTONIC_RAW) - age
+    return [kill for kill in reversed(kills(log)) if abs(kill.at - then) < NEAR]
+
+
+def read_kills(records: Iterable[str]) -> Iterator[Kill]:
+    """Find them in the kernel's records. Pure.
+
+    The lines are those of C{mm/oom_kill.c} and C{mm/memcontrol.c}: the limit of the cgroup,
+    its victim (in one line since Linux 4.20), and that it was killed, which until 5.0 was
+    said twice, before and after.
+    """
+    limit_bytes, cgroup, victim, of_host = 0, "", 0, False
+    for record in records:
+        found = _RECORD.match(record)
+        if found is None:
+            continue
+        text = found[2]
+        if " invoked oom-killer: " in text:
+            limit_bytes, cgroup, victim, of_host = 0, "", 0, False
+        elif match := _LIMIT.match(text):
+            limit_bytes = 1024 * int(match[1])
+        elif match := _VICTIM.match(text):
+            cgroup, victim = match[1], int(match[2])
+        elif match := _CGROUP.match(text):
+            cgroup, victim = match[1], 0
+        elif match := _KILLED.match(text):
+            pid = int(match[3])
+            of_host = match[1] == "Out of memory" or (of_host and not match[1])
+            if match[2] == "Kill":
+                # That it was killed is still to come.
+                continue
+            known = victim in (0, pid)
+            yield Kill(
+                at=int(found[1]) / 1e6,
+                pid=pid,
+                cgroup=cgroup if known else "",
+                limit_bytes=0 if of_host or not known else limit_bytes,
+                of_host=of_host,
+            )
+
+
+def _records(log: str) -> Iterator[str]:
+    descriptor = os.open(log, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        while True:
+            try:
+                yield os.read(descriptor, RECORD_BYTES).decode("utf-8", "replace")
+            except BrokenPipeError:
+                # It was overwritten before we read it; the next read goes on behind it.
+                continue
+            except BlockingIOError:
+                return
+    finally:
+        os.close(descriptor)
