@@ -336,3 +336,50 @@ class LxcTests(TestCase):
             return bool(states["lxc"]["state"] == "live")
 
         self.assertTrue(eventually(live))
+
+
+class PathsTests(TestCase):
+    """A daemon that watches two LXC paths, one of which goes away."""
+
+    timeout = 120
+
+    def setUp(self) -> None:
+        lab.need_lxc()
+        self.here, self.there = Lxc(), Lxc()
+        for lxc in (self.here, self.there):
+            self.addCleanup(lxc.close)
+        self.daemon = Daemon(lxc=[self.here.path, self.there.path])
+        self.addCleanup(self.daemon.close)
+        self.there.create("runs")
+        self.there.run("start", "runs")
+        self.daemon.start("lxc")
+
+    def states(self, name: str) -> list[str]:
+        return [e["state"] for e in self.daemon.events() if e["container"] == name]
+
+    def check(self, name: str, *states: str) -> None:
+        eventually(lambda: len(self.states(name)) >= len(states))
+        self.assertEqual(self.states(name), list(states), self.daemon.said())
+
+    def test_its_containers_are_as_they_were(self) -> None:
+        away = f"{self.there.path}-away"
+        os.rename(self.there.path, away)
+        try:
+            self.here.create("seen")
+            self.check("seen", "create")
+            self.daemon.kill()
+            self.daemon.start("lxc")
+            self.here.run("start", "seen")
+            self.check("seen", "create", "start")
+            self.check("runs", "found")
+            self.assertEqual(self.daemon.get("/api/v1/container/lxc/runs")["state"], "running")
+        finally:
+            os.rename(away, self.there.path)
+        self.there.create("new")
+        self.check("new", "create")
+        self.there.run("freeze", "runs")
+        self.check("runs", "found", "pause")
+        self.there.run("unfreeze", "runs")
+        self.there.run("stop", "runs", "-k")
+        self.check("runs", "found", "pause", "unpause", "stop")
+        self.assertEqual(self.daemon.said().count(f"{self.there.path} cannot be looked at"), 2)

@@ -23,7 +23,8 @@ from stationd_plugins.live import cgroups
 from stationd_plugins.lxc.command import address, fnv64a
 from stationd_plugins.lxc.following import unwatchable
 from stationd_plugins.lxc.inotify import Watcher
-from stationd_plugins.lxc.scan import Seen, image_of, is_frozen, scan
+from stationd_plugins.lxc.paths import Paths, Scan
+from stationd_plugins.lxc.scan import Seen, image_of, is_frozen
 from stationd_plugins.lxc.source import make_source
 from stationd_plugins.lxc.telling import container, observation
 from stationd_plugins.lxc.tracker import Tracker
@@ -406,6 +407,10 @@ class TrackerTests(SynchronousTestCase):
         self.assertEqual(self.tracker.pids, {"a": 11, "b": 11})
 
 
+def scan(*paths: str) -> Scan:
+    return Paths(paths, cgroups.Layout("", {})).scan()
+
+
 class ScanTests(SynchronousTestCase):
     """Directories."""
 
@@ -414,12 +419,12 @@ class ScanTests(SynchronousTestCase):
         os.makedirs(f"{path}/one")
         os.makedirs(f"{path}/two")
         open(f"{path}/two/config", "w").close()
-        layout = cgroups.Layout("", {})
-        found, directories = scan((path,), layout)
-        self.assertEqual([seen.name for seen in found.values() if not seen.is_bare], ["two"])
-        self.assertEqual(directories, [f"{path}/one", f"{path}/two"])
+        found = scan(path)
+        complete = [seen.name for seen in found.containers.values() if not seen.is_bare]
+        self.assertEqual(complete, ["two"])
+        self.assertEqual(found.directories, [f"{path}/one", f"{path}/two"])
         open(f"{path}/two/partial", "w").close()
-        self.assertEqual(list(scan((path,), layout)[0]), ["one"])
+        self.assertEqual(list(scan(path).containers), ["one"])
 
     def test_freezers(self) -> None:
         path = os.path.abspath(self.mktemp())
@@ -447,8 +452,8 @@ class ScanTests(SynchronousTestCase):
         open(f"{path}/fine/config", "w").close()
         descriptors = len(os.listdir("/proc/self/fd"))
         for _ in range(3):
-            found, _directories = scan((path,), cgroups.Layout("", {}))
-            certain = [seen.name for seen in found.values() if not seen.is_bare]
+            found = scan(path)
+            certain = [seen.name for seen in found.containers.values() if not seen.is_bare]
             self.assertIn("fine", certain)
         self.assertEqual(len(os.listdir("/proc/self/fd")), descriptors)
 
@@ -457,28 +462,20 @@ class ScanTests(SynchronousTestCase):
         for path in paths:
             os.makedirs(f"{path}/web")
         open(f"{paths[1]}/web/config", "w").close()
-        found, _ = scan(tuple(paths), cgroups.Layout("", {}))
+        found = scan(*paths).containers
         self.assertEqual((found["web"].path, found["web"].is_bare), (paths[1], False))
 
     def test_names_that_cannot_be_recorded_are_passed_over(self) -> None:
         path = os.path.abspath(self.mktemp())
         for name in (b"w\xff", b"a\nb", b"x" * 253):
             os.makedirs(os.path.join(os.fsencode(path), name))
-        self.assertEqual(scan((path,), cgroups.Layout("", {})), ({}, []))
+        self.assertEqual(scan(path), Scan({}, []))
 
     def test_a_configuration_that_is_no_file_is_not_waited_for(self) -> None:
         path = os.path.abspath(self.mktemp())
         os.makedirs(f"{path}/one")
         os.mkfifo(f"{path}/one/config")
-        found, _ = scan((path,), cgroups.Layout("", {}))
-        self.assertEqual(found["one"].image, "")
-
-    def test_one_of_several_paths_is_enough(self) -> None:
-        path = os.path.abspath(self.mktemp())
-        os.makedirs(path)
-        layout = cgroups.Layout("", {})
-        self.assertEqual(scan(("/nowhere", path), layout), ({}, []))
-        self.assertRaises(FileNotFoundError, scan, ("/nowhere",), layout)
+        self.assertEqual(scan(path).containers["one"].image, "")
 
     def test_images(self) -> None:
         created = "# Template used to create this container: /usr/share/lxc/templates/lxc-"
@@ -534,6 +531,13 @@ class WatcherTests(SynchronousTestCase):
         self.assertTrue(masks[-1] & flags.IGNORED)
         watcher.close()
         self.assertEqual(reactor.getReaders(), [])
+
+    def test_what_cannot_be_watched_ends_nothing(self) -> None:
+        path = self.mktemp()
+        os.symlink(os.path.basename(path), path)
+        watcher = Watcher(_Reactor(), lambda _: None)
+        self.addCleanup(watcher.close)
+        self.assertIsNone(watcher.watch(path, flags.CREATE))
 
 
 class SettingsTests(SynchronousTestCase):

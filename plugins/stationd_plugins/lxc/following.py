@@ -4,7 +4,7 @@ happened, a scan says what."""
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from inotify_simple import flags
@@ -19,8 +19,8 @@ from stationd_plugins.live import cgroups
 from stationd_plugins.lxc.inotify import Watcher
 from stationd_plugins.lxc.monitors import Connectable, Monitors
 from stationd_plugins.lxc.netfilter import Monitor
+from stationd_plugins.lxc.paths import Scan
 from stationd_plugins.lxc.ports import Ports
-from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.lxc.telling import TYPE
 
 NET = 5.0
@@ -54,7 +54,7 @@ class Containers(Connectable, Protocol):
     layout: cgroups.Layout
     ports: Ports
 
-    def scan(self) -> Deferred[tuple[dict[str, Seen], list[str]]]:
+    def scan(self) -> Deferred[Scan]:
         """All as they are now."""
 
     def dump_ports(self) -> Deferred[None]:
@@ -87,7 +87,7 @@ class Following:
         hierarchies = {source.layout.unified, source.layout.controllers.get("freezer", "")}
         self._roots = hierarchies - {""} or set(source.layout.controllers.values())
         try:
-            self._watch({}, [])
+            self._watch(Scan({}, []))
         except OSError:
             self._watcher.close()
             raise
@@ -154,12 +154,12 @@ class Following:
         inferred, self._missed = self._missed, False
         heard = self._monitors.heard
         heard.scanning(first=not self._begun)
-        found, directories = await self._source.scan()
+        scan = await self._source.scan()
         if self._over:
             return
         tracker = self._source.tracker
-        self._watch(found, directories)
-        if self._source.ports.is_due(found):
+        self._watch(scan)
+        if self._source.ports.is_due(scan.containers):
             dumped = self._source.dump_ports()
             if not self._begun:
                 await dumped
@@ -175,21 +175,30 @@ class Following:
             self._begun = True
             self._recorder.connected(TYPE)
             known, origins = self._recorder.known(TYPE), self._recorder.origins(TYPE)
-            happened = tracker.begin(found, known, origins, self._source.now_us())
+            now_us = self._source.now_us()
+            happened = tracker.begin(scan.containers, known, origins, now_us, scan.away)
             if happened:
                 await self._recorder.observe(happened)
             await self._recorder.listing(TYPE, tracker.containers)
             self._recorder.live(TYPE)
             return
-        happened = tracker.update(found, self._source.now_us(), inferred=inferred, words=heard)
+        happened = tracker.update(
+            scan.containers,
+            self._source.now_us(),
+            inferred=inferred,
+            words=heard,
+            away=scan.away,
+        )
         if happened:
             await self._recorder.observe(await self._monitors.explained(happened))
 
-    def _watch(self, found: Mapping[str, Seen], directories: Sequence[str]) -> None:
+    def _watch(self, scan: Scan) -> None:
         watches = [(path, _PATH) for path in self._source.paths]
         watches += [(root, _DIRECTORY) for root in self._roots]
-        watches += [(path, _CONTAINER) for path in directories]
-        watches += [(path, flags.MODIFY) for seen in found.values() for path in seen.watch]
+        watches += [(path, _CONTAINER) for path in scan.directories]
+        watches += [
+            (path, flags.MODIFY) for seen in scan.containers.values() for path in seen.watch
+        ]
         for path, mask in watches:
             # The same inode gets the same number, so this can be said at each scan.
             number = self._watcher.watch(path, mask)

@@ -21,21 +21,24 @@ _BIRTH = struct.Struct("=qI")
 BIRTH_OFFSET = 80
 """Of C{stx_btime} in C{struct statx} (statx(2)): seconds and nanoseconds."""
 
+_NOT_ASKED = frozenset([errno.ENOSYS, errno.EPERM, errno.EINVAL])
+"""What a kernel before 4.11 says to statx, and a sandbox that does not know it."""
+
 
 def birth_ns(path: str) -> int:
     """When a file was made, in nanoseconds since the epoch; 0 if the file system or the C
     library does not tell. Python does not ask. It is the time of the last tick of the
     kernel, which other files may share.
 
-    @raise FileNotFoundError: there is none.
+    @raise OSError: there is none, or its disk does not tell.
     """
     buffer = ctypes.create_string_buffer(STATX_BYTES)
     try:
         failed = _libc().statx(AT_FDCWD, os.fsencode(path), 0, STATX_BTIME, buffer)
     except AttributeError:
         return 0
-    if failed and ctypes.get_errno() == errno.ENOENT:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    if failed and (error := ctypes.get_errno()) not in _NOT_ASKED:
+        raise OSError(error, os.strerror(error), path)
     if failed or not _MASK.unpack_from(buffer)[0] & STATX_BTIME:
         return 0
     seconds, nanoseconds = _BIRTH.unpack_from(buffer, BIRTH_OFFSET)

@@ -7,6 +7,7 @@ kernel says arrives.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Sequence
 
@@ -14,6 +15,9 @@ from inotify_simple import INotify
 from twisted.internet.interfaces import IReactorFDSet
 
 from stationd_plugins.lxc.readable import Readable
+
+_NO_MORE = frozenset([errno.ENOSPC, errno.EMFILE, errno.ENOMEM])
+"""What ends them all; everything else is about one."""
 
 
 class Watcher(Readable):
@@ -31,11 +35,16 @@ class Watcher(Readable):
         super().__init__(reactor, self._inotify)
 
     def watch(self, path: str, mask: int) -> int | None:
-        """Watch a file or directory; C{None} if it is not there. The same one gets
-        the same number again."""
+        """Watch a file or directory; C{None} if it is not there, or we may not. The same
+        one gets the same number again.
+
+        @raise OSError: there are no more watches, or no memory.
+        """
         try:
             return int(self._inotify.add_watch(os.fsencode(path), mask))
-        except (FileNotFoundError, NotADirectoryError):
+        except OSError as error:
+            if error.errno in _NO_MORE:
+                raise
             return None
 
     def doRead(self) -> None:

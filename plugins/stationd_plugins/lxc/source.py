@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+import attrs
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
@@ -19,8 +20,8 @@ from stationd_plugins.live import cgroups, process
 from stationd_plugins.live.sampler import Sampler
 from stationd_plugins.lxc import identity, monitord
 from stationd_plugins.lxc.following import Following, unwatchable
+from stationd_plugins.lxc.paths import Paths, Scan
 from stationd_plugins.lxc.ports import Ports
-from stationd_plugins.lxc.scan import Seen, Silent, look, scan
 from stationd_plugins.lxc.telling import TYPE, container
 from stationd_plugins.lxc.tracker import Tracker
 
@@ -64,11 +65,11 @@ class LxcSource:
         self.now_us = now_us
         self.tracker = Tracker(identity.lives)
         self.ports = Ports()
-        self._silent: Silent = {}
         self._sampler = Sampler(reactor, cgroup)
         self._threads = ThreadPool(0, 2, "lxc")
         self._threads.start()
         self.layout = cgroups.layout(process.text("/proc/self/mounts"), cgroup)
+        self._paths = Paths(paths, self.layout)
 
     def follow(self, recorder: IRecorder) -> Deferred[None]:
         try:
@@ -78,12 +79,8 @@ class LxcSource:
 
     def find(self, key: str) -> Deferred[Container | None]:
         def find() -> Container | None:
-            for path in self.paths:
-                if "/" not in key and "\0" not in key and key not in ("", ".", ".."):
-                    seen = look(path, key, self.layout)
-                    if seen is not None and not (seen.is_bare or seen.is_silent):
-                        return container(seen)
-            return None
+            seen = self._paths.find(key)
+            return None if seen is None else container(seen)
 
         return deferToThreadPool(self.reactor, self._threads, find)
 
@@ -91,12 +88,12 @@ class LxcSource:
         pids = self.tracker.pids
         return self._sampler.sample({c.id: pids[c.id] for c in containers if c.id in pids})
 
-    def scan(self) -> Deferred[tuple[dict[str, Seen], list[str]]]:
-        """See L{scan}; with the ports of the containers."""
+    def scan(self) -> Deferred[Scan]:
+        """See L{Paths.scan}; with the ports of the containers."""
 
-        def look_at_all() -> tuple[dict[str, Seen], list[str]]:
-            found, directories = scan(self.paths, self.layout, self._silent)
-            return self.ports.fill_in(found), directories
+        def look_at_all() -> Scan:
+            found = self._paths.scan()
+            return attrs.evolve(found, containers=self.ports.fill_in(found.containers))
 
         return deferToThreadPool(self.reactor, self._threads, look_at_all)
 

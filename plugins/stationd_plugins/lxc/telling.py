@@ -59,6 +59,13 @@ def container(seen: Seen) -> Container:
     )
 
 
+def found(seen: Seen, time_us: int) -> Observation:
+    """A container that is there, of which nobody knows how it came."""
+    ports = {"ports": list(seen.ports)} if seen.ports else {}
+    now = container(seen).state.value
+    return observation("found", seen, time_us, False, now=now, **ports)
+
+
 class Recorded:
     """What origins tell of containers: under which names one has been known, which
     containers have had a name, which runs.
@@ -85,7 +92,7 @@ class Recorded:
     def is_another(self, seen: Seen) -> bool:
         """Whether it is not the container that had its name."""
         made = self._made.get(_short(seen.name), set())
-        return bool(made) and seen.identity not in made
+        return bool(made) and bool(seen.identity) and seen.identity not in made
 
     def is_another_run(self, seen: Seen, name: str) -> bool:
         """Whether it has been started since it was told of, under some name."""

@@ -19,8 +19,9 @@ from stationd.interfaces import Known
 from stationd.records import Container, Observation
 from stationd_plugins.lxc.absence import missed
 from stationd_plugins.lxc.hearing import AHEAD_US, HEARD, Tell, Told, count, hear, unseen
+from stationd_plugins.lxc.held import Held
 from stationd_plugins.lxc.scan import Seen
-from stationd_plugins.lxc.telling import Recorded, container, observation
+from stationd_plugins.lxc.telling import container, observation
 from stationd_plugins.lxc.words import Silence, Words
 
 SUSPENSE_US = 30_000_000
@@ -42,48 +43,39 @@ class Tracker:
         self._alive = alive
         self.silent = False
         self._known: dict[str, Told] = {}
-        # What was recorded of those that have not answered yet; and of all.
-        self._silent: dict[str, Container] = {}
-        nothing = Known(containers=(), newest_us=0, complete=False)
-        self._since: tuple[Known, Collection[str]] = nothing, ()
+        self._away: frozenset[str] = frozenset()
+        self._held = Held(Known(containers=(), newest_us=0, complete=False), (), {}, ())
 
     def begin(
-        self, scanned: Mapping[str, Seen], known: Known, origins: Collection[str], now_us: int
+        self,
+        scanned: Mapping[str, Seen],
+        known: Known,
+        origins: Collection[str],
+        now_us: int,
+        away: frozenset[str] = frozenset(),
     ) -> list[Observation]:
-        """Take a first scan as how things are; see L{missed}. One that does not answer is
-        what it was until it does."""
-        self.silent = any(seen.is_silent for seen in scanned.values())
-        before = {container.name: container for container in known.containers}
-        recorded = Recorded(origins)
-        self._known, self._silent, self._since = {}, {}, (known, origins)
-        for name, seen in scanned.items():
-            if seen.is_silent and not recorded.is_another(seen):
-                self._silent[name] = before.get(name, container(seen))
-            elif not seen.is_bare or name in before:
-                self._known[name] = Told(seen)
-        there = {name: scanned[name] for name in self._known}
-        rest = tuple(one for one in known.containers if one.name not in self._silent)
-        return missed(there, attrs.evolve(known, containers=rest), origins, now_us)
+        """Take a first scan as how things are; see L{missed}. One that does not answer, or
+        may be in a path that is away, is what it was until it is clear: see L{Held}.
 
-    def _answered(self, scanned: Mapping[str, Seen], now_us: int) -> list[Observation]:
-        """What must have happened to those that were silent at the first scan."""
-        happened: list[Observation] = []
-        for name, was in list(self._silent.items()):
-            seen = scanned.get(name)
-            if seen is not None and seen.is_silent:
-                continue
-            del self._silent[name]
-            there = {} if seen is None else {name: seen}
-            known, origins = self._since
-            happened += missed(there, attrs.evolve(known, containers=(was,)), origins, now_us)
-            if seen is not None:
-                self._known[name] = Told(seen)
-        return happened
+        @param away: paths that could not be looked at.
+        """
+        self.silent = any(seen.is_silent for seen in scanned.values())
+        self._away = away
+        self._held = Held(known, origins, scanned, away)
+        before = {container.name for container in known.containers}
+        there = {
+            name: seen
+            for name, seen in scanned.items()
+            if name not in self._held.containers and (not seen.is_bare or name in before)
+        }
+        self._known = {name: Told(seen) for name, seen in there.items()}
+        return missed(there, self._held.recorded, origins, now_us)
 
     @property
     def containers(self) -> list[Container]:
         """All as they are now."""
-        return [*self._silent.values(), *(container(known.seen) for known in self._known.values())]
+        known = [container(known.seen) for known in self._known.values()]
+        return [*self._held.containers.values(), *known]
 
     @property
     def pids(self) -> dict[str, int]:
@@ -110,23 +102,29 @@ class Tracker:
         *,
         inferred: bool,
         words: Words = Silence(),  # noqa: B008 - it has no state
+        away: frozenset[str] = frozenset(),
     ) -> list[Observation]:
         """What has happened since the last scan.
 
         @param inferred: whether we might have missed something in between.
+        @param away: paths that could not be looked at: what is in them is as it was.
         """
-        happened: list[Observation] = []
+        back, self._away = self._away - away, away
 
         def tell(action: str, seen: Seen, time_us: int = now_us, **details: object) -> None:
-            happened.append(observation(action, seen, time_us, inferred, **details))
+            missed_it = inferred or seen.path in back
+            happened.append(observation(action, seen, time_us, missed_it, **details))
 
         names = {*scanned}
         self.silent = any(seen.is_silent for seen in scanned.values())
-        happened += self._answered(scanned, now_us)
+        strange = {name: seen for name, seen in scanned.items() if name not in self._known}
+        happened, answered = self._held.answered(strange, away, now_us)
+        self._known |= {name: Told(seen) for name, seen in answered.items()}
+        scanned = {n: seen for n, seen in scanned.items() if n not in self._held.containers}
         # Words first: what a scan could not tell is then as they say.
         for name, known in self._known.items():
             self._known[name] = hear(known, words.take(name), now_us, tell)
-        scanned = self._certain(scanned, now_us)
+        scanned = self._certain(scanned | self._out_of_sight(scanned), now_us)
         self._move(scanned, now_us, tell)
         for name, seen in scanned.items():
             before = self._known.get(name)
@@ -147,6 +145,15 @@ class Tracker:
         words.forget(names | self._known.keys())
         return happened
 
+    def _out_of_sight(self, scanned: Mapping[str, Seen]) -> dict[str, Seen]:
+        """Those in paths that are away, as they were told of last."""
+        return {
+            name: attrs.evolve(known.seen, is_silent=True)
+            for name, known in self._known.items()
+            if known.seen.path in self._away
+            if name not in scanned or scanned[name].identity != known.seen.identity
+        }
+
     def _certain(self, scanned: Mapping[str, Seen], now_us: int) -> dict[str, Seen]:
         """What a scan found, and of what it could not tell what was told last."""
         certain: dict[str, Seen] = {}
@@ -157,12 +164,12 @@ class Tracker:
                 if known is not None:
                     self._known[name] = attrs.evolve(known, bare_us=0)
                 continue
-            if known is None or known.seen.identity != seen.identity:
+            if known is None or seen.identity not in ("", known.seen.identity):
                 continue
-            bare_us = (known.bare_us or now_us) if seen.is_bare else 0
+            bare_us = (known.bare_us or now_us) if seen.is_bare and not seen.is_silent else 0
             self._known[name] = attrs.evolve(known, bare_us=bare_us)
             if not bare_us or 0 <= now_us - bare_us < BARE_US:
-                certain[name] = attrs.evolve(known.seen, unsettled=seen.is_bare)
+                certain[name] = attrs.evolve(known.seen, unsettled=bool(bare_us))
         return certain
 
     def _move(self, scanned: Mapping[str, Seen], now_us: int, tell: Tell) -> None:

@@ -1,0 +1,154 @@
+"""LXC paths: which containers are in them, and which of them cannot be looked at. Blocking,
+for a worker's thread."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Collection, Iterable, Mapping
+
+import attrs
+from twisted.logger import Logger
+
+from stationd_plugins.live import cgroups
+from stationd_plugins.lxc.scan import EXHAUSTED, Seen, Silent, look
+
+MAX_NAME_LENGTH = 252
+"""Characters: with C{lxc/} before it, what a record can hold."""
+
+
+@attrs.frozen
+class Scan:
+    """What was found at one moment.
+
+    @ivar containers: by name.
+    @ivar directories: all there are: one that is no container may become one.
+    @ivar away: paths that could not be looked at: what is in them is not known.
+    """
+
+    containers: Mapping[str, Seen]
+    directories: list[str]
+    away: frozenset[str] = frozenset()
+
+
+class Paths:
+    """Some LXC paths, and what is remembered of them from scan to scan.
+
+    @param paths: these, C{layout}: the cgroups.
+    """
+
+    _log = Logger()
+
+    def __init__(self, paths: tuple[str, ...], layout: cgroups.Layout) -> None:
+        self._paths = paths
+        self._layout = layout
+        self._silent: Silent = {}
+        self._away: dict[str, str] = {}
+        self._odd: set[str] = set()
+
+    def scan(self) -> Scan:
+        """All containers.
+
+        @raise FileNotFoundError: none of the paths exists.
+        @raise OSError: none can be looked at; or we have no more descriptors or memory.
+        """
+        found: dict[str, Seen] = {}
+        directories: list[str] = []
+        away: dict[str, OSError] = {}
+        odd: list[str] = []
+        for path in self._paths:
+            try:
+                names = _directories(path)
+                there = self._look(path, filter(_is_usable, names))
+            except OSError as error:
+                if error.errno in EXHAUSTED:
+                    raise
+                away[path] = error
+                continue
+            odd += [os.path.join(path, name) for name in names if not _is_usable(name)]
+            directories += [os.path.join(path, name) for name in names if _is_usable(name)]
+            for name, seen in there.items():
+                before = found.get(name)
+                if before is None or (before.is_bare and not seen.is_bare):
+                    found[name] = seen
+        if len(away) == len(self._paths):
+            raise _worst(away.values())
+        self._say(away, odd)
+        return Scan(found, directories, frozenset(away))
+
+    def _look(self, path: str, names: Iterable[str]) -> dict[str, Seen]:
+        """The containers of a path."""
+        which = _which(path)
+        looks = ((name, look(path, name, self._layout, self._silent)) for name in names)
+        found = {name: seen for name, seen in looks if seen is not None}
+        if _which(path) != which:
+            # It went while we looked, so that we saw nothing in it.
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return found
+
+    def find(self, name: str) -> Seen | None:
+        """One container; C{None} if it is not there, or does not answer."""
+        if not _is_usable(name) or "/" in name or name in ("", ".", ".."):
+            return None
+        for path in self._paths:
+            seen = look(path, name, self._layout)
+            if seen is not None and not (seen.is_bare or seen.is_silent):
+                return seen
+        return None
+
+    def _say(self, away: Mapping[str, OSError], odd: Collection[str]) -> None:
+        """What an operator has to know, once."""
+        reasons = {path: error.strerror or str(error) for path, error in away.items()}
+        for path, reason in reasons.items():
+            if self._away.get(path) != reason:
+                self._log.warn(
+                    "{path} cannot be looked at, its containers are taken to be as they were: "
+                    "{reason}",
+                    path=path,
+                    reason=reason,
+                )
+        for path in self._away.keys() - reasons.keys():
+            self._log.info("{path} can be looked at again", path=path)
+        for path in {*odd} - self._odd:
+            self._log.warn(
+                "{path} cannot be recorded by its name and is passed over", path=repr(path)
+            )
+        self._away, self._odd = reasons, {*odd}
+
+
+def _worst(errors: Iterable[OSError]) -> OSError:
+    """What to say if no path can be looked at: that they are not there is the least."""
+    return min(errors, key=lambda error: isinstance(error, FileNotFoundError))
+
+
+def _which(path: str) -> tuple[int, int]:
+    """What tells a directory from another."""
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
+def _directories(path: str) -> list[str]:
+    """The names of those in a path, in order.
+
+    @raise OSError: it is not there, or cannot be read.
+    """
+    names: list[str] = []
+    with os.scandir(path) as entries:
+        for entry in entries:
+            try:
+                if entry.is_dir():
+                    names.append(entry.name)
+            except OSError as error:
+                # A link to itself. Of anything else a look will say why.
+                if error.errno != errno.ELOOP:
+                    names.append(entry.name)
+    return sorted(names)
+
+
+def _is_usable(name: str) -> bool:
+    """Whether the journal can hold a name."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return name.isprintable() and len(name) <= MAX_NAME_LENGTH

@@ -1,0 +1,200 @@
+"""LXC paths of which some are away, or hold what cannot be read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import attrs
+from twisted.logger import capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+
+from stationd.interfaces import Known
+from stationd.records import Container, Observation, State
+from stationd_plugins.live import cgroups
+from stationd_plugins.lxc.paths import Paths
+from stationd_plugins.lxc.scan import Seen
+from stationd_plugins.lxc.telling import observation
+from stationd_plugins.lxc.tracker import Tracker
+
+A = Seen("a", "/here", "1", "", made_us=10)
+B = Seen("b", "/there", "2", "", made_us=10, monitor="m", init_pid=7, run="boot-7-1")
+AWAY = frozenset(["/there"])
+NOTHING = Known(containers=(), newest_us=0, complete=False)
+
+
+def make(path: str, *names: str) -> None:
+    for name in names:
+        os.makedirs(f"{path}/{name}")
+        open(f"{path}/{name}/config", "w").close()
+
+
+class PathsTests(SynchronousTestCase):
+    """Directories."""
+
+    def setUp(self) -> None:
+        self.here, self.there = (os.path.abspath(self.mktemp()) for _ in range(2))
+        make(self.here, "a")
+        self.paths = Paths((self.here, self.there), cgroups.Layout("", {}))
+
+    def said(self, times: int = 1) -> list[str]:
+        """What some scans say."""
+        with capturedLogs() as logs:
+            for _ in range(times):
+                self.paths.scan()
+        return [formatEvent(event) for event in logs]
+
+    def test_a_path_that_is_not_there_is_away(self) -> None:
+        found = self.paths.scan()
+        self.assertEqual(([*found.containers], found.away), (["a"], {self.there}))
+
+    def test_a_path_that_is_no_directory_is_away(self) -> None:
+        open(self.there, "w").close()
+        self.assertEqual(self.paths.scan().away, {self.there})
+
+    def test_what_is_away_is_said_once(self) -> None:
+        reason = "its containers are taken to be as they were: No such file or directory"
+        self.assertEqual(self.said(3), [f"{self.there} cannot be looked at, {reason}"])
+        make(self.there, "b")
+        self.assertEqual(self.said(3), [f"{self.there} can be looked at again"])
+
+    def test_without_any_there_is_nothing_to_look_at(self) -> None:
+        os.rename(self.here, f"{self.here}-away")
+        self.assertRaises(FileNotFoundError, self.paths.scan)
+        open(self.there, "w").close()
+        self.assertRaises(NotADirectoryError, self.paths.scan)
+
+    def test_a_configuration_that_cannot_be_read_leaves_it_unknown(self) -> None:
+        os.unlink(f"{self.here}/a/config")
+        # To read where nothing is mapped is EIO.
+        os.symlink("/proc/self/mem", f"{self.here}/a/config")
+        seen = self.paths.scan().containers["a"]
+        self.assertTrue(seen.is_silent and seen.is_bare)
+
+
+class AwayTests(SynchronousTestCase):
+    """What is told while a path is away."""
+
+    def setUp(self) -> None:
+        self.tracker = Tracker(lambda monitor: monitor == "m")
+
+    def look(self, *seen: Seen, away: frozenset[str] = frozenset()) -> list[tuple[str, str]]:
+        found = {one.name: one for one in seen}
+        told = self.tracker.update(found, 200, inferred=False, away=away)
+        return [(one.action, one.name) for one in told]
+
+    def begin(
+        self,
+        *seen: Seen,
+        known: Known,
+        told: Sequence[Observation] = (),
+        away: frozenset[str] = AWAY,
+    ) -> list[tuple[str, str]]:
+        found = {one.name: one for one in seen}
+        origins = [one.origin for one in told]
+        happened = self.tracker.begin(found, known, origins, 150, away)
+        return [(one.action, one.name) for one in happened]
+
+    def recorded(self, complete: bool = True) -> tuple[Known, list[Observation]]:
+        """Both of them, and how they were made."""
+        running = Container(type="lxc", id="b", name="b", state=State.RUNNING)
+        stopped = Container(type="lxc", id="a", name="a")
+        told = [observation("create", one, 10, False) for one in (A, B)]
+        return Known(containers=(stopped, running), newest_us=100, complete=complete), told
+
+    def test_containers_of_a_path_that_goes_are_as_they_were(self) -> None:
+        self.begin(A, B, known=NOTHING, away=frozenset())
+        self.assertEqual(self.look(A, away=AWAY), [])
+        self.assertEqual(self.tracker.pids, {"b": 7})
+        self.assertEqual(self.look(A, B), [])
+        self.assertEqual(self.look(A), [("stop", "b"), ("destroy", "b")])
+
+    def test_what_happened_in_a_path_meanwhile_is_inferred(self) -> None:
+        self.begin(A, B, known=NOTHING, away=frozenset())
+        self.look(A, away=AWAY)
+        renamed = attrs.evolve(A, name="c")
+        told = self.tracker.update({"c": renamed}, 300, inferred=False)
+        found = [(one.action, one.name, one.inferred) for one in told]
+        self.assertEqual(
+            found, [("stop", "b", True), ("destroy", "b", True), ("rename", "c", False)]
+        )
+
+    def test_another_of_the_same_name_is_not_looked_at_meanwhile(self) -> None:
+        self.begin(A, B, known=NOTHING, away=frozenset())
+        other = attrs.evolve(A, name="b", identity="3")
+        self.assertEqual(self.look(A, other, away=AWAY), [])
+
+    def test_one_that_is_there_by_another_path_is_looked_at(self) -> None:
+        self.begin(B, known=NOTHING, away=frozenset())
+        self.assertEqual(
+            self.look(attrs.evolve(B, path="/here", frozen=True), away=AWAY), [("pause", "b")]
+        )
+
+    def test_no_end_is_concluded_at_a_first_scan(self) -> None:
+        known, told = self.recorded()
+        self.assertEqual(self.begin(A, known=known, told=told), [])
+        self.assertEqual(self.look(A, away=AWAY), [])
+        listed = {one.name: one.state for one in self.tracker.containers}
+        self.assertEqual(listed, {"a": State.STOPPED, "b": State.RUNNING})
+        self.assertEqual(self.look(A), [("stop", "b"), ("destroy", "b")])
+
+    def test_one_that_is_there_again_is_what_it_is_then(self) -> None:
+        known, told = self.recorded()
+        self.begin(A, known=known, told=told)
+        self.assertEqual(self.look(A, attrs.evolve(B, frozen=True)), [("pause", "b")])
+        self.assertEqual(self.look(A, attrs.evolve(B, frozen=True)), [])
+
+    def test_another_of_the_same_name_at_a_first_scan(self) -> None:
+        known, told = self.recorded()
+        other = attrs.evolve(A, name="b", identity="3")
+        self.assertEqual(self.begin(A, other, known=known, told=told), [])
+        self.assertEqual(self.look(A, other, away=AWAY), [])
+        self.assertEqual(self.look(A, B), [])
+
+    def test_what_has_another_name_when_its_path_is_there(self) -> None:
+        known, told = self.recorded()
+        self.begin(A, known=known, told=told)
+        self.assertEqual(self.look(A, attrs.evolve(B, name="c")), [("rename", "c")])
+
+    def test_what_is_in_a_path_that_was_never_looked_at(self) -> None:
+        new = attrs.evolve(B, name="new", identity="4")
+        for complete, made_us, expected in (
+            (True, 120, [("create", "new"), ("start", "new")]),
+            (False, 120, [("create", "new"), ("start", "new")]),
+            (False, 10, [("found", "new")]),
+        ):
+            known, told = self.recorded(complete)
+            self.begin(A, known=known, told=told)
+            seen = attrs.evolve(new, made_us=made_us, started_us=130)
+            self.assertEqual(self.look(A, B, seen), expected)
+            self.assertEqual(self.look(A, B, seen), [])
+        # At the very first start.
+        self.begin(A, known=NOTHING)
+        self.assertEqual(self.look(A, B), [("found", "b")])
+
+
+class UnreadableTests(SynchronousTestCase):
+    """A directory that cannot be read is as it was."""
+
+    def test_it_is_as_it_was(self) -> None:
+        unknown = Seen("b", "/there", "", "", is_silent=True, is_bare=True)
+        tracker = Tracker(lambda _: True)
+        tracker.begin({"b": B}, NOTHING, [], 1)
+        for now_us in (2, 60_000_000):
+            self.assertEqual(tracker.update({"b": unknown}, now_us, inferred=False), [])
+        self.assertEqual(tracker.pids, {"b": 7})
+
+    def test_it_is_as_it_was_at_a_first_scan(self) -> None:
+        unknown = Seen("b", "/there", "", "", is_silent=True, is_bare=True)
+        tracker = Tracker(lambda _: True)
+        was = Container(type="lxc", id="b", name="b", state=State.RUNNING)
+        known = Known(containers=(was,), newest_us=5, complete=True)
+        made = observation("create", B, 1, False)
+        self.assertEqual(tracker.begin({"b": unknown}, known, [made.origin], 9), [])
+        self.assertEqual(tracker.containers, [was])
+
+    def test_it_may_be_no_container_at_all(self) -> None:
+        unknown = Seen("b", "/there", "", "", is_silent=True, is_bare=True)
+        tracker = Tracker(lambda _: True)
+        self.assertEqual(tracker.begin({"b": unknown}, NOTHING, [], 9), [])
+        self.assertEqual(tracker.containers, [])
