@@ -281,9 +281,6 @@ class TrackerTests(SynchronousTestCase):
         self.assertEqual(self.hear(ONE, *said, since_scan=True), [("restart", 6)])
         self.assertEqual(self.tracker.pids, {})
         self.assertEqual(self.hear(RUNNING), [("restart", 8)])
-        self.after([ONE])
-        self.assertEqual(self.hear(ONE, Word(4, True), end, since_scan=True), [("start", 4)])
-        self.assertEqual(self.hear(ONE), [("stop", 90)])
         # It was ended by the signal of a reboot.
         self.alive.clear()
         self.after([RUNNING])
@@ -343,6 +340,26 @@ class TrackerTests(SynchronousTestCase):
         other = attrs.evolve(silent, identity="2", made_us=600)
         told = self.begin({"one": other}, runs, told=[made, started])
         self.assertEqual([one.action for one in told][-1], "destroy")
+
+    def test_a_run_that_no_scan_saw_and_that_ends_in_a_reboot(self) -> None:
+        self.alive.clear()
+        self.after([ONE])
+        end = Word(5, False, {}, reboots=True)
+        self.assertEqual(self.hear(ONE, Word(4, True), end), [("start", 4)])
+        self.assertEqual(self.hear(ONE), [])
+        self.assertEqual(self.hear(RUNNING, Word(6, True)), [("restart", 6)])
+        # It did not begin again.
+        self.after([ONE])
+        self.assertEqual(self.hear(ONE, Word(4, True), end), [("start", 4)])
+        (stop,) = self.tracker.update({"one": ONE}, 40_000_000, inferred=False)
+        self.assertEqual((stop.action, stop.time_us), ("stop", 90))
+
+    def test_a_reboot_during_which_a_scan_cannot_tell(self) -> None:
+        self.after([ONE])
+        end = Word(5, False, {}, reboots=True)
+        self.assertEqual(self.hear(ONE, Word(4, True), end), [("start", 4)])
+        self.assertEqual(self.hear(attrs.evolve(ONE, is_silent=True)), [])
+        self.assertEqual(self.hear(RUNNING, Word(6, True)), [("restart", 6)])
 
     def test_a_word_about_what_a_scan_could_not_tell(self) -> None:
         for doubtful in (attrs.evolve(ONE, is_bare=True), attrs.evolve(ONE, is_silent=True)):

@@ -91,7 +91,11 @@ class Tracker:
     def unsettled(self) -> bool:
         """Whether another look is due soon."""
         return any(
-            known.ceased_us or known.begun_us or known.reboots or known.seen.unsettled
+            known.ceased_us
+            or known.begun_us
+            or known.reboots
+            or known.bare_us
+            or known.seen.unsettled
             for known in self._known.values()
         )
 
@@ -124,7 +128,7 @@ class Tracker:
         # Words first: what a scan could not tell is then as they say.
         for name, known in self._known.items():
             self._known[name] = hear(known, words.take(name), now_us, tell)
-        scanned = self._certain(scanned | self._out_of_sight(scanned), now_us)
+        scanned, uncertain = self._certain(scanned | self._out_of_sight(scanned), now_us)
         self._move(scanned, now_us, tell)
         for name, seen in scanned.items():
             before = self._known.get(name)
@@ -133,7 +137,7 @@ class Tracker:
                 tell("create", seen, min([now_us, *(word.time_us for word in said)]))
                 before = Told(attrs.evolve(unseen(seen), frozen=False, ports=()))
                 before = hear(before, said, now_us, tell)
-            if words.since_scan(name):
+            if name in uncertain or words.since_scan(name):
                 # Another scan is coming, that is not older than what was said.
                 self._known[name] = before
                 continue
@@ -154,9 +158,13 @@ class Tracker:
             if name not in scanned or scanned[name].identity != known.seen.identity
         }
 
-    def _certain(self, scanned: Mapping[str, Seen], now_us: int) -> dict[str, Seen]:
-        """What a scan found, and of what it could not tell what was told last."""
+    def _certain(
+        self, scanned: Mapping[str, Seen], now_us: int
+    ) -> tuple[dict[str, Seen], set[str]]:
+        """What a scan found, and of what it could not tell what was told last; and which
+        these are."""
         certain: dict[str, Seen] = {}
+        uncertain: set[str] = set()
         for name, seen in scanned.items():
             known = self._known.get(name)
             if not (seen.is_silent or (seen.is_bare and not seen.init_pid)):
@@ -169,8 +177,9 @@ class Tracker:
             bare_us = (known.bare_us or now_us) if seen.is_bare and not seen.is_silent else 0
             self._known[name] = attrs.evolve(known, bare_us=bare_us)
             if not bare_us or 0 <= now_us - bare_us < BARE_US:
-                certain[name] = attrs.evolve(known.seen, unsettled=bool(bare_us))
-        return certain
+                certain[name] = known.seen
+                uncertain.add(name)
+        return certain, uncertain
 
     def _move(self, scanned: Mapping[str, Seen], now_us: int, tell: Tell) -> None:
         """Those that are gone, or have another name."""
@@ -200,11 +209,11 @@ class Tracker:
     def _step(self, before: Told, seen: Seen, now_us: int, tell: Tell) -> Told:
         """One container that was there and still is."""
         was = before.seen
-        if was.init_pid == HEARD and seen.init_pid and not before.reboots:
-            was = attrs.evolve(was, init_pid=seen.init_pid, monitor=seen.monitor)
         ceased = was.init_pid and seen.init_pid != was.init_pid
         ceased_us = before.ceased_us or now_us
-        waits = now_us - ceased_us < SUSPENSE_US and self._alive(was.monitor)
+        # The monitor of a run that no scan saw nobody knows.
+        may_go_on = was.init_pid == HEARD or self._alive(was.monitor)
+        waits = now_us - ceased_us < SUSPENSE_US and may_go_on
         if ceased and not seen.init_pid and waits:
             waiting = attrs.evolve(was, unsettled=True)
             return attrs.evolve(before, seen=waiting, ceased_us=ceased_us)
