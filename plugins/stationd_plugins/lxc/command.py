@@ -13,6 +13,8 @@ import struct
 
 import attrs
 
+from stationd_plugins.lxc.peers import CREDENTIALS, is_trusted
+
 GET_STATE = 3
 GET_INIT_PID = 4
 
@@ -25,7 +27,6 @@ MAX_NAME_BYTES = 107
 """What fits into C{sun_path} after the leading NUL (unix(7))."""
 
 _MESSAGE = struct.Struct("iiQ")
-_CREDENTIALS = struct.Struct("3i")
 
 
 @attrs.frozen
@@ -44,16 +45,15 @@ def ask(path: str, name: str) -> Answers | None:
     """Ask the monitor of a container.
 
     @param path: the LXC path, C{name} the container's.
-    @return: C{None} if there is none, or it hangs up: stopped.
+    @return: C{None} if there is none that may speak for it, or it refuses: stopped.
     @raise TimeoutError: it is there and does not answer.
+    @raise OSError: it cannot be asked: we have no more descriptors or memory, or may not.
     """
     # A monitor answers one request on a connection and may close it then.
     try:
         state = _request(path, name, GET_STATE)
         init_pid = _request(path, name, GET_INIT_PID)
-    except TimeoutError:
-        raise
-    except OSError:
+    except (ConnectionRefusedError, ConnectionResetError, BrokenPipeError):
         return None
     if not 0 <= state < len(STATES):
         return None
@@ -78,7 +78,7 @@ def fnv64a(data: bytes) -> int:
 
 
 def _request(path: str, name: str, command: int) -> int:
-    credentials = _CREDENTIALS.pack(os.getpid(), os.getuid(), os.getgid())
+    credentials = CREDENTIALS.pack(os.getpid(), os.getuid(), os.getgid())
     ancillary = [(socket.SOL_SOCKET, socket.SCM_CREDENTIALS, credentials)]
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(TIMEOUT)
@@ -87,6 +87,8 @@ def _request(path: str, name: str, command: int) -> int:
         except BlockingIOError as error:
             # Too many wait before us.
             raise TimeoutError from error
+        if not is_trusted(connection, path):
+            raise ConnectionRefusedError
         connection.sendmsg([_MESSAGE.pack(command, 0, 0)], ancillary)
         reply = b""
         while len(reply) < _MESSAGE.size:
@@ -96,5 +98,5 @@ def _request(path: str, name: str, command: int) -> int:
             reply += part
     result, _, value = _MESSAGE.unpack(reply)
     if result < 0:
-        raise OSError(-result, os.strerror(-result))
+        raise ConnectionRefusedError(-result, os.strerror(-result))
     return int(value)

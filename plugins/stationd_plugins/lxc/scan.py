@@ -148,13 +148,16 @@ def _read(path: str) -> tuple[str, int]:
 
     @raise OSError: it is not there, or cannot be read.
     """
-    # Whoever owns the path may have put anything there: a FIFO, a directory.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    # Whoever owns the path may have put anything there: a FIFO, a link to a device, which
+    # may do something when it is opened.
+    found = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
-        written = os.fstat(descriptor)
-        data = os.read(descriptor, MAX_CONFIG_BYTES) if stat.S_ISREG(written.st_mode) else b""
+        written, data = os.fstat(found), b""
+        if stat.S_ISREG(written.st_mode):
+            with open(f"/proc/self/fd/{found}", "rb", buffering=0) as file:
+                data = file.read(MAX_CONFIG_BYTES)
     finally:
-        os.close(descriptor)
+        os.close(found)
     return data.decode("utf-8", "replace"), min(written.st_ctime_ns, written.st_mtime_ns)
 
 
