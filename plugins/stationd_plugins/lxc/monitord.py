@@ -9,13 +9,10 @@ container: so read always. It may be killed: never trust it alone.
 
 from __future__ import annotations
 
-import glob
 import os
-import select
 import signal
 import socket
 import struct
-import subprocess
 from collections.abc import Callable, Collection, Iterator
 
 import attrs
@@ -23,7 +20,7 @@ from twisted.internet.interfaces import IReactorFDSet
 
 from stationd.records import JsonValue
 from stationd_plugins.live.process import signal_name
-from stationd_plugins.lxc.command import STATES, TIMEOUT, fnv64a
+from stationd_plugins.lxc.command import STATES, fnv64a
 from stationd_plugins.lxc.readable import Readable
 from stationd_plugins.lxc.words import Word
 
@@ -31,15 +28,6 @@ STATE, EXIT_STATUS = 0, 2
 """C{lxc_msg_state}, C{lxc_msg_exit_code}."""
 
 _MESSAGE = struct.Struct("=i256si")
-
-_CREDENTIALS = struct.Struct("=3i")
-"""C{struct ucred} (unix(7)): process, user, group."""
-
-PROGRAMS = tuple(f"/usr/{place}/lxc/lxc-monitord" for place in ("libexec", "lib", "lib/*"))
-"""Where it may be."""
-
-READY_SECONDS = 1.0
-"""How long it may take until it listens; it takes 2 ms."""
 
 READ_BYTES = 65_536
 
@@ -74,63 +62,6 @@ def address(path: str) -> bytes:
     """The abstract address of its socket: a hash, and as much of the path as fits."""
     whole = os.fsencode(f"lxc/{path}/monitor-sock")
     return (b"\0lxc/%016x/" % fnv64a(whole) + os.fsencode(path))[:107]
-
-
-def connect(path: str, start: bool) -> socket.socket | None:
-    """Connect to that of an LXC path. Blocking, for a worker's thread.
-
-    @param start: whether to start it if there is none, and the path is ours: another
-        user's would be taken from its owner.
-    @return: C{None} if there is none.
-    """
-    try:
-        return _connected(path)
-    except OSError:
-        pass
-    try:
-        if not start or os.stat(path).st_uid != os.geteuid() or not _start(path):
-            return None
-        return _connected(path)
-    except OSError:
-        return None
-
-
-def _connected(path: str) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.settimeout(TIMEOUT)
-        connection.connect(address(path))
-        # Anybody can bind an abstract address.
-        raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        if _CREDENTIALS.unpack(raw)[1] not in (0, os.stat(path).st_uid):
-            raise PermissionError(path)
-    except OSError:
-        connection.close()
-        raise
-    connection.setblocking(False)
-    return connection
-
-
-def _start(path: str) -> bool:
-    """Whether it was started and is ready: it writes a byte then."""
-    programs = [program for pattern in PROGRAMS for program in glob.glob(pattern)]
-    if not programs:
-        return False
-    ready, tell = os.pipe()
-    try:
-        # It becomes a daemon of its own by a second fork: what we wait for ends at once.
-        command = ["/bin/sh", "-c", '"$0" "$@" >/dev/null 2>&1 </dev/null &', programs[0], path]
-        subprocess.run([*command, str(tell)], pass_fds=(tell,), start_new_session=True, check=True)
-        # Ours closed, the end of one that failed is seen as such.
-        os.close(tell)
-        tell = -1
-        return bool(select.select([ready], [], [], READY_SECONDS)[0] and os.read(ready, 1))
-    except (OSError, subprocess.CalledProcessError):
-        return False
-    finally:
-        os.close(ready)
-        if tell != -1:
-            os.close(tell)
 
 
 class Client(Readable):

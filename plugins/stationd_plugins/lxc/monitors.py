@@ -9,7 +9,6 @@ from typing import Protocol
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
 
 from stationd.interfaces import IHostReactor
 from stationd.records import Observation
@@ -21,9 +20,6 @@ LATE = 0.02
 
 AGAIN = 5.0
 """Seconds between attempts to connect to one."""
-
-START_AGAIN = 600.0
-"""Seconds between attempts to start one, after one that failed."""
 
 
 class Connectable(Protocol):
@@ -37,10 +33,8 @@ class Connectable(Protocol):
     now_us: Callable[[], int]
     tracker: Tracker
 
-    def connect(
-        self, paths: Sequence[str], start: Sequence[str]
-    ) -> Deferred[dict[str, socket.socket | None]]:
-        """Connect to the lxc-monitord of some LXC paths; see L{monitord.connect}."""
+    def connect(self, paths: Sequence[str]) -> Deferred[dict[str, socket.socket]]:
+        """Connect to the lxc-monitord of some LXC paths; see L{Daemons.connect}."""
 
 
 class Monitors:
@@ -50,15 +44,12 @@ class Monitors:
     @ivar heard: it.
     """
 
-    _log = Logger()
-
     def __init__(self, source: Connectable, told: Callable[[], None]) -> None:
         self.heard = Heard()
         self._source = source
         self._told = told
         self._clients: dict[str, Client] = {}
         self._connect_at = 0.0
-        self._start_at: dict[str, float] = {}
         self._closed = False
 
     async def connect(self) -> None:
@@ -68,21 +59,13 @@ class Monitors:
         if not missing or now < self._connect_at:
             return
         self._connect_at = now + AGAIN
-        start = [path for path in missing if now >= self._start_at.get(path, 0.0)]
-        for path, connection in (await self._source.connect(missing, start)).items():
-            if connection is None:
-                if path in start:
-                    self._start_at[path] = now + START_AGAIN
-                    self._log.info(
-                        "no lxc-monitord for {path}: how its containers end is not known",
-                        path=path,
-                    )
-            elif self._closed:
+        for path, connection in (await self._source.connect(missing)).items():
+            if self._closed:
                 connection.close()
-            else:
-                self._clients[path] = Client(
-                    self._source.reactor, connection, path, self._hear, self._lost
-                )
+                continue
+            self._clients[path] = Client(
+                self._source.reactor, connection, path, self._hear, self._lost
+            )
         self.heard.listening = bool(self._clients)
 
     def _hear(self, client: Client, messages: Sequence[Message]) -> None:

@@ -18,7 +18,8 @@ from stationd.interfaces import IHostReactor, IRecorder, ISource
 from stationd.records import Container, Figures
 from stationd_plugins.live import cgroups, process
 from stationd_plugins.live.sampler import Sampler
-from stationd_plugins.lxc import identity, monitord
+from stationd_plugins.lxc import identity
+from stationd_plugins.lxc.daemons import PROGRAMS, Daemons
 from stationd_plugins.lxc.following import Following, unwatchable
 from stationd_plugins.lxc.paths import Paths, Scan
 from stationd_plugins.lxc.ports import Ports
@@ -69,6 +70,7 @@ class LxcSource:
         self._threads = ThreadPool(0, 2, "lxc")
         self._threads.start()
         self.layout = cgroups.layout(process.text("/proc/self/mounts"), cgroup)
+        self._daemons = Daemons(PROGRAMS, reactor.seconds)
         self._paths = Paths(paths, self.layout)
 
     def follow(self, recorder: IRecorder) -> Deferred[None]:
@@ -102,16 +104,9 @@ class LxcSource:
         self.ports.dumping = True
         return deferToThreadPool(self.reactor, self._threads, self.ports.dump)
 
-    def connect(
-        self, paths: Sequence[str], start: Sequence[str]
-    ) -> Deferred[dict[str, socket.socket | None]]:
-        """Connect to the lxc-monitord of some LXC paths, and start those of some of them
-        if there is none; see L{monitord.connect}."""
-
-        def connect() -> dict[str, socket.socket | None]:
-            return {path: monitord.connect(path, path in start) for path in paths}
-
-        return deferToThreadPool(self.reactor, self._threads, connect)
+    def connect(self, paths: Sequence[str]) -> Deferred[dict[str, socket.socket]]:
+        """See L{Daemons.connect}."""
+        return deferToThreadPool(self.reactor, self._threads, self._daemons.connect, paths)
 
     def close(self) -> Deferred[None]:
         self._threads.stop()
