@@ -141,7 +141,7 @@ class TrackerTests(SynchronousTestCase):
             (paused, seen(ONE), [("stop", 1000)]),
             (running, seen(RUNNING), []),
             (paused, seen(FROZEN), []),
-            # It was never told of: only that it was made is known to be news.
+            # There is no record of it, but some are missing: was it made since the newest?
             (None, seen(RUNNING), []),
             (None, seen(ONE, made_us=200), [("create", 200)]),
             (None, seen(RUNNING, 200, 300), [("create", 200), ("start", 300)]),
@@ -149,7 +149,10 @@ class TrackerTests(SynchronousTestCase):
             scanned = {"one": found} if found else {}
             containers = [known("one", was)] if was else []
             told = self.tracker.begin(
-                scanned, Known(containers=tuple(containers), newest_us=100, complete=True), [], 1000
+                scanned,
+                Known(containers=tuple(containers), newest_us=100, complete=False),
+                [],
+                1000,
             )
             self.assertEqual([(one.action, one.time_us) for one in told], expected)
             self.assertTrue(all(one.inferred for one in told))
@@ -166,8 +169,8 @@ class TrackerTests(SynchronousTestCase):
             ([started], now, [("restart", 700)]),
             ([started], was, []),
             # Found at a first listing is told of, too.
-            ([found_observation(container(was), 50)], now, [("restart", 700)]),
-            ([found_observation(container(was), 50)], was, []),
+            ([found_observation(container(was, 50), 50)], now, [("restart", 700)]),
+            ([found_observation(container(was, 50), 50)], was, []),
             # How it began nobody knows.
             ([], now, []),
             ([started], attrs.evolve(now, frozen=True), [("restart", 700), ("pause", 1000)]),
@@ -203,7 +206,8 @@ class TrackerTests(SynchronousTestCase):
         self.assertEqual((rename.action, rename.id), ("rename", "one"))
         # One that was copied is no rename.
         both = {"one": ONE, "two": attrs.evolve(two, identity="2")}
-        self.assertEqual(self.begin(both, known("one", State.STOPPED), told=told), [])
+        (create,) = self.begin(both, known("one", State.STOPPED), told=told)
+        self.assertEqual((create.action, create.id), ("create", "two"))
 
     def test_one_that_comes_again_is_told_again(self) -> None:
         told = self.after([], [ONE], [], [ONE])

@@ -1,5 +1,9 @@
 """What must have happened to LXC containers while nobody looked: the difference between what
-is recorded and what a first scan finds. Pure."""
+is recorded and what a first scan finds. Pure.
+
+What became of a container that is recorded is told by what it is and which run of it, so no
+clock is compared. One that is not recorded must have been made meanwhile, if all that existed
+are recorded; only if records are missing it is its time of birth that decides."""
 
 from __future__ import annotations
 
@@ -8,14 +12,15 @@ from collections.abc import Callable, Collection, Mapping
 from stationd.interfaces import Known
 from stationd.records import Container, Observation, State
 from stationd_plugins.lxc.scan import Seen
-from stationd_plugins.lxc.telling import TYPE, Recorded, container, observation
+from stationd_plugins.lxc.telling import TYPE, Recorded, observation, state
 
 
 def missed(
     scanned: Mapping[str, Seen], known: Known, origins: Collection[str], now_us: int
 ) -> list[Observation]:
-    """What to record, in the order in which it must have happened: all of it inferred. Of a
-    container that was never told of, only its making since the newest that was told is.
+    """What to record, in the order in which it must have happened: all of it inferred. If
+    records are missing, a container that is in none was made only if it was born after the
+    newest of them.
 
     @param known: what is recorded of containers, C{origins}: what of them.
     """
@@ -43,12 +48,13 @@ def missed(
             _end(was, now_us if there is None else there.made_us - 1, tell)
     for name, seen in scanned.items():
         known_as = before.get(name)
-        if known_as is None and (not known.newest_us or seen.made_us <= known.newest_us):
-            continue
-        if seen.is_silent:
+        is_born = bool(known.newest_us) and seen.made_us > known.newest_us
+        if seen.is_silent or (known_as is None and not (known.complete or is_born)):
             continue
         if known_as is None or recorded.is_another(seen):
-            tell("create", seen, seen.made_us)
+            # Older, it was moved here, or the clock was set back.
+            since = known_as is not None or is_born
+            tell("create", seen, seen.made_us if since else seen.started_us)
             known_as = Container(type=TYPE, id=name, name=name)
         _change(known_as, seen, recorded.is_another_run(seen, olds.get(name, name)), tell)
     return [one for life in sorted(lives.values(), key=_begin) for one in life]
@@ -70,18 +76,18 @@ def _end(was: Container, time_us: int, tell: Callable[..., None]) -> None:
 
 def _change(was: Container, seen: Seen, runs_again: bool, tell: Callable[..., None]) -> None:
     """One that is still there."""
-    state, is_now = was.state, container(seen).state
+    before, is_now = was.state, state(seen)
     if lost := sorted({*was.ports} - {*seen.ports}):
         tell("port-remove", seen, ports=lost)
-    if state is not State.STOPPED and is_now is State.STOPPED:
+    if before is not State.STOPPED and is_now is State.STOPPED:
         tell("stop", seen)
-    elif state is State.STOPPED and is_now is not State.STOPPED:
+    elif before is State.STOPPED and is_now is not State.STOPPED:
         tell("start", seen, seen.started_us)
-        state = State.RUNNING
+        before = State.RUNNING
     elif is_now is not State.STOPPED and runs_again:
         tell("restart", seen, seen.started_us)
-        state = State.RUNNING
-    if state is not is_now and is_now is not State.STOPPED:
+        before = State.RUNNING
+    if before is not is_now and is_now is not State.STOPPED:
         tell("pause" if is_now is State.PAUSED else "unpause", seen)
     if new := sorted({*seen.ports} - {*was.ports}):
         tell("port-add", seen, ports=new)

@@ -29,6 +29,7 @@ class Held:
         origins: Collection[str],
         scanned: Mapping[str, Seen],
         away: Collection[str],
+        now_us: int,
     ) -> None:
         self._known = known
         self._origins = origins
@@ -46,7 +47,7 @@ class Held:
         for name, seen in scanned.items():
             is_another = self._recorded.is_another(seen)
             if name not in before and seen.is_silent and not (seen.is_bare or is_another):
-                self.containers[name] = container(seen)
+                self.containers[name] = container(seen, now_us)
 
     @property
     def recorded(self) -> Known:

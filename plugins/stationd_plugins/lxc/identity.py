@@ -1,5 +1,5 @@
 """What tells a container from another of the same name, and a run of it from another, so
-that what nobody saw can be worked out without comparing clocks. Blocking."""
+that what nobody saw can be worked out from what is recorded. Blocking."""
 
 from __future__ import annotations
 

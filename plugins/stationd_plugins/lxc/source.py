@@ -82,7 +82,7 @@ class LxcSource:
     def find(self, key: str) -> Deferred[Container | None]:
         def find() -> Container | None:
             seen = self._paths.find(key)
-            return None if seen is None else container(seen)
+            return None if seen is None else container(seen, self.now_us())
 
         return deferToThreadPool(self.reactor, self._threads, find)
 

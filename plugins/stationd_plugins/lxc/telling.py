@@ -9,7 +9,7 @@ from stationd_plugins.lxc.scan import Seen
 
 TYPE = "lxc"
 
-ORIGIN_NAME_LENGTH = 180
+ORIGIN_NAME_LENGTH = 150
 """Characters of a name in an origin, which can have 256 in all."""
 
 
@@ -20,11 +20,14 @@ def _short(name: str) -> str:
 def origin(action: str, seen: Seen, time_us: int) -> str:
     """What L{Recorded} is to find, C{""} if that is nothing. The time makes it another
     each time: a container that was moved away and back is told of as made again."""
-    if action in ("create", "rename") and seen.identity:
-        return f"{TYPE}:made:{seen.identity}:{time_us}:{_short(seen.name)}"
-    if action in ("start", "restart", "found") and seen.run:
-        return f"{TYPE}:run:{seen.run}:{time_us}:{_short(seen.name)}"
-    return ""
+    kind, unique = "", ""
+    if action == "found":
+        kind, unique = "found", f"{seen.identity}:{seen.run}"
+    elif action in ("create", "rename"):
+        kind, unique = "made", seen.identity
+    elif action in ("start", "restart"):
+        kind, unique = "run", seen.run
+    return f"{TYPE}:{kind}:{unique}:{time_us}:{_short(seen.name)}" if unique else ""
 
 
 def observation(
@@ -45,25 +48,30 @@ def observation(
     )
 
 
-def container(seen: Seen) -> Container:
-    """A container, in our words."""
-    state = State.RUNNING if seen.init_pid else State.STOPPED
+def state(seen: Seen) -> State:
+    """What a container does."""
+    if seen.frozen:
+        return State.PAUSED
+    return State.RUNNING if seen.init_pid else State.STOPPED
+
+
+def container(seen: Seen, time_us: int) -> Container:
+    """A container, in our words, as of some time."""
     return Container(
         type=TYPE,
         id=seen.name,
         name=seen.name,
         image=seen.image,
-        state=State.PAUSED if seen.frozen else state,
+        state=state(seen),
         ports=seen.ports,
-        origin=origin("found", seen, seen.started_us),
+        origin=origin("found", seen, time_us),
     )
 
 
 def found(seen: Seen, time_us: int) -> Observation:
     """A container that is there, of which nobody knows how it came."""
     ports = {"ports": list(seen.ports)} if seen.ports else {}
-    now = container(seen).state.value
-    return observation("found", seen, time_us, False, now=now, **ports)
+    return observation("found", seen, time_us, False, now=state(seen).value, **ports)
 
 
 class Recorded:
@@ -78,12 +86,22 @@ class Recorded:
         self._names: dict[str, set[str]] = {}
         self._runs: dict[str, set[str]] = {}
         for origin in origins:
-            type, kind, unique, _, name = (*origin.split(":", 4), "", "", "", "")[:5]
-            if type == TYPE and kind == "made":
-                self._made.setdefault(name, set()).add(unique)
-                self._names.setdefault(unique, set()).add(name)
-            elif type == TYPE and kind == "run":
-                self._runs.setdefault(name, set()).add(unique)
+            is_found = origin.startswith(f"{TYPE}:found:")
+            match origin.split(":", 5 if is_found else 4):
+                case [type, "found", identity, run, _, name] if type == TYPE:
+                    self._take(name, identity, run)
+                case [type, "made", identity, _, name] if type == TYPE:
+                    self._take(name, identity, "")
+                case [type, "run", run, _, name] if type == TYPE:
+                    self._take(name, "", run)
+
+    def _take(self, name: str, identity: str, run: str) -> None:
+        name = _short(name)
+        if identity:
+            self._made.setdefault(name, set()).add(identity)
+            self._names.setdefault(identity, set()).add(name)
+        if run:
+            self._runs.setdefault(name, set()).add(run)
 
     def names(self, identity: str) -> set[str]:
         """Those that a container has had."""

@@ -44,7 +44,8 @@ class Tracker:
         self.silent = False
         self._known: dict[str, Told] = {}
         self._away: frozenset[str] = frozenset()
-        self._held = Held(Known(containers=(), newest_us=0, complete=False), (), {}, ())
+        self._held = Held(Known(containers=(), newest_us=0, complete=False), (), {}, (), 0)
+        self._now_us = 0
 
     def begin(
         self,
@@ -61,7 +62,8 @@ class Tracker:
         """
         self.silent = any(seen.is_silent for seen in scanned.values())
         self._away = away
-        self._held = Held(known, origins, scanned, away)
+        self._held = Held(known, origins, scanned, away, now_us)
+        self._now_us = now_us
         before = {container.name for container in known.containers}
         there = {
             name: seen
@@ -74,7 +76,7 @@ class Tracker:
     @property
     def containers(self) -> list[Container]:
         """All as they are now."""
-        known = [container(known.seen) for known in self._known.values()]
+        known = [container(known.seen, self._now_us) for known in self._known.values()]
         return [*self._held.containers.values(), *known]
 
     @property
@@ -114,6 +116,7 @@ class Tracker:
         @param away: paths that could not be looked at: what is in them is as it was.
         """
         back, self._away = self._away - away, away
+        self._now_us = now_us
 
         def tell(action: str, seen: Seen, time_us: int = now_us, **details: object) -> None:
             missed_it = inferred or seen.path in back

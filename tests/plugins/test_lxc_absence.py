@@ -1,0 +1,87 @@
+"""What is worked out of containers that were only found, or came while their path was away."""
+
+from __future__ import annotations
+
+import attrs
+from twisted.trial.unittest import SynchronousTestCase
+
+from stationd.interfaces import Known
+from stationd.narration import found
+from stationd.records import Container, Observation
+from stationd_plugins.lxc.absence import missed
+from stationd_plugins.lxc.scan import Seen
+from stationd_plugins.lxc.telling import container, observation
+
+NEWEST_US, NOW_US = 1000, 2000
+
+STOPPED = Seen("one", "/lxc", "5-1", "", made_us=10)
+RUNNING = attrs.evolve(STOPPED, init_pid=7, run="boot-7-1", started_us=20)
+
+
+def happened(
+    *scanned: Seen, was: Container | None = None, told: Observation | None = None
+) -> list[tuple[str, str, int]]:
+    """What must have happened until these were found.
+
+    @param was: what is recorded, and with it all that there was, C{told}: by what.
+    """
+    known = Known(containers=(was,) if was else (), newest_us=NEWEST_US, complete=True)
+    origins = [told.origin] if told else []
+    found = missed({seen.name: seen for seen in scanned}, known, origins, NOW_US)
+    return [(one.action, one.name, one.time_us) for one in found]
+
+
+class FoundTests(SynchronousTestCase):
+    """All that is recorded is that it was there."""
+
+    def check(self, was: Seen, now: Seen, *expected: tuple[str, str, int]) -> None:
+        listed = container(was, NEWEST_US)
+        recorded = attrs.evolve(listed, origin="")
+        self.assertEqual(happened(now, was=recorded, told=found(listed, NEWEST_US)), [*expected])
+
+    def test_nothing_happened(self) -> None:
+        self.check(STOPPED, STOPPED)
+        self.check(RUNNING, RUNNING)
+
+    def test_another_name(self) -> None:
+        two = attrs.evolve(STOPPED, name="two")
+        self.check(STOPPED, two, ("rename", "two", NOW_US))
+        self.check(RUNNING, attrs.evolve(RUNNING, name="two"), ("rename", "two", NOW_US))
+
+    def test_another_of_its_name(self) -> None:
+        other = attrs.evolve(STOPPED, identity="9-9", made_us=1500)
+        self.check(STOPPED, other, ("destroy", "one", 1499), ("create", "one", 1500))
+
+    def test_another_run(self) -> None:
+        again = attrs.evolve(RUNNING, run="boot-9-9", started_us=1500)
+        self.check(RUNNING, again, ("restart", "one", 1500))
+
+    def test_found_again_it_is_recorded_again(self) -> None:
+        first, again = container(STOPPED, 5), container(STOPPED, 6)
+        self.assertNotEqual(found(first, 5).origin, found(again, 6).origin)
+
+    def test_a_long_name(self) -> None:
+        biggest = Seen(
+            "x" * 252, "/lxc", f"{2**63}-{2**64}", "", run="12345678-4194304-99999999999"
+        )
+        origin = observation("found", biggest, 2**53, False).origin
+        self.assertLessEqual(len(origin), 256)
+
+
+class UnrecordedTests(SynchronousTestCase):
+    """A container of which there is no record, although there is one of all others."""
+
+    def test_it_was_made_meanwhile(self) -> None:
+        born = attrs.evolve(STOPPED, made_us=1500)
+        self.assertEqual(happened(born), [("create", "one", 1500)])
+
+    def test_it_was_moved_here_or_the_clock_was_set_back(self) -> None:
+        self.assertEqual(happened(STOPPED), [("create", "one", NOW_US)])
+
+    def test_one_that_runs_was_there_before_its_start(self) -> None:
+        self.assertEqual(happened(RUNNING), [("create", "one", 20), ("start", "one", 20)])
+
+    def test_before_anything_was_recorded(self) -> None:
+        nothing = Known(containers=(), newest_us=0, complete=True)
+        (create,) = missed({"one": STOPPED}, nothing, [], NOW_US)
+        self.assertEqual(create.action, "create")
