@@ -8,12 +8,13 @@ import socket
 import struct
 import tempfile
 import threading
+import time
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from stationd_plugins.live import cgroups
 from stationd_plugins.lxc.command import GET_STATE, Answers, address, ask
-from stationd_plugins.lxc.scan import look
+from stationd_plugins.lxc.scan import ASK_AGAIN, Silent, look
 
 NOBODY = 65534
 
@@ -71,6 +72,21 @@ class CommandTests(SynchronousTestCase):
         self.assertIsNone(ask(self.path, "one"))
         os.chown(self.path, NOBODY, NOBODY)
         self.assertEqual(ask(self.path, "one"), Answers("RUNNING", 7))
+
+    def test_the_more_do_not_answer_the_less_often_they_are_asked(self) -> None:
+        silent: Silent = {}
+        for number, name in enumerate(("one", "two"), 1):
+            os.mkdir(os.path.join(self.path, name))
+            self.addCleanup(os.rmdir, os.path.join(self.path, name))
+            monitor = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.addCleanup(monitor.close)
+            monitor.bind(address(self.path, name))
+            monitor.listen(2)
+            seen = look(self.path, name, cgroups.Layout("", {}), silent)
+            assert seen is not None
+            self.assertTrue(seen.is_silent)
+            pause = silent[os.path.join(self.path, name)] - time.monotonic()
+            self.assertGreater(pause, ASK_AGAIN * number - 0.5)
 
     def test_that_we_have_no_descriptors_says_nothing_of_a_container(self) -> None:
         self.serve()

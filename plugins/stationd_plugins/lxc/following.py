@@ -19,26 +19,13 @@ from stationd_plugins.live import cgroups
 from stationd_plugins.lxc.inotify import Watcher
 from stationd_plugins.lxc.monitors import Connectable, Monitors
 from stationd_plugins.lxc.netfilter import Monitor
+from stationd_plugins.lxc.pace import Pace
 from stationd_plugins.lxc.paths import Scan
 from stationd_plugins.lxc.ports import Ports
 from stationd_plugins.lxc.telling import TYPE
 
-NET = 5.0
-"""Seconds between scans that nothing has asked for, in case a signal was lost."""
-
-SOON = 0.01
-"""Seconds between scans while a container starts, stops or freezes: nothing tells
-when it has."""
-
 MAX_DISTURBED = 5
 """First scans that are made again because something happened meanwhile."""
-
-WAITING = 0.5
-"""Seconds between scans while a container has no address that ports may lead to, or a
-monitor does not answer."""
-
-SOON_FOR = 30.0
-"""Seconds after the last signal for which we look so often."""
 
 _DIRECTORY = flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO | flags.ONLYDIR
 _CONTAINER = _DIRECTORY | flags.CLOSE_WRITE
@@ -76,10 +63,11 @@ class Following:
         self._begun = False
         self._disturbed = 0
         self._over = False
-        self._soon_until = 0.0
+        self._pace = Pace()
+        self._cost = 0.0
         self._timer: IDelayedCall | None = None
         self._watched: set[int] = set()
-        self._monitors = Monitors(source, self._wake)
+        self._monitors = Monitors(source, self._scan)
         self._rules: Monitor | None = None
         self._watcher = Watcher(source.reactor, self._happened)
         # Watches first, then the scan: what happens in between is seen twice.
@@ -124,16 +112,11 @@ class Following:
             if mask & flags.Q_OVERFLOW:
                 self._log.warn("inotify's queue overflowed; scanning all containers")
                 self._missed = True
-        self._wake()
+        self._scan()
 
     def _rules_changed(self) -> None:
-        self._source.ports.changed()
-        self._wake()
-
-    def _wake(self) -> None:
-        """Somebody says that something happens: look now, and often for a while."""
-        self._soon_until = self._source.reactor.seconds() + SOON_FOR
-        self._scan()
+        if self._source.ports.changed() and self._source.tracker.pids:
+            self._scan()
 
     def _scan(self) -> None:
         """Scan now, or once more when the scan under way is through."""
@@ -145,6 +128,10 @@ class Following:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = None
+        rest = self._pace.rest(self._source.reactor.seconds())
+        if rest:
+            self._timer = self._source.reactor.callLater(rest, self._tick)
+            return
         self._again = False
         self._scanning = Deferred.fromCoroutine(self._look()).addErrback(self._failed)
         self._scanning.addCallback(self._scanned)
@@ -157,6 +144,7 @@ class Following:
         scan = await self._source.scan()
         if self._over:
             return
+        self._cost += scan.seconds
         tracker = self._source.tracker
         self._watch(scan)
         if self._source.ports.is_due(scan.containers):
@@ -211,17 +199,14 @@ class Following:
         self._scanning = None
         if self._over:
             return
+        now, tracker = self._source.reactor.seconds(), self._source.tracker
+        waiting = self._source.ports.waiting | tracker.silent
+        self._pace.scanned(now, self._cost, tracker.unsettled, waiting)
+        self._cost = 0.0
         if self._again:
             self._scan()
             return
-        now = self._source.reactor.seconds()
-        delay = NET
-        tracker = self._source.tracker
-        if now < self._soon_until and (self._source.ports.waiting or tracker.silent):
-            delay = WAITING
-        if now < self._soon_until and tracker.unsettled:
-            delay = SOON
-        self._timer = self._source.reactor.callLater(delay, self._tick)
+        self._timer = self._source.reactor.callLater(self._pace.pause(now), self._tick)
 
     def _tick(self) -> None:
         self._timer = None

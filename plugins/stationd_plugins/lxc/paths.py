@@ -24,11 +24,13 @@ class Scan:
     @ivar containers: by name.
     @ivar directories: all there are: one that is no container may become one.
     @ivar away: paths that could not be looked at: what is in them is not known.
+    @ivar seconds: what it took of CPU time.
     """
 
     containers: Mapping[str, Seen]
     directories: list[str]
     away: frozenset[str] = frozenset()
+    seconds: float = 0.0
 
 
 class Paths:

@@ -38,8 +38,8 @@ class Ports:
     """The rules as they were last dumped.
 
     @ivar dumping: whether L{dump} is under way, or about to be.
-    @ivar waiting: whether another look is due soon: a container has no address yet, or
-        rules have changed since.
+    @ivar waiting: containers that have no address yet; C{""} for rules that have changed
+        since.
     """
 
     _log = Logger()
@@ -51,24 +51,29 @@ class Ports:
         self._reason = ""
         self._next_dump = 0.0
         self._addresses: dict[str, _Addresses] = {}
-        self.waiting = False
+        self.waiting: set[str] = set()
 
-    def changed(self) -> None:
-        """The rules may be other ones. From any thread."""
-        self._stale = True
+    def changed(self) -> bool:
+        """The rules may be other ones. From any thread.
+
+        @return: whether that is new since they were dumped.
+        """
+        is_new, self._stale = not self._stale, True
+        return is_new
 
     def fill_in(self, scanned: Mapping[str, Seen]) -> dict[str, Seen]:
         """The same containers with their ports."""
         found = dict(scanned)
         self._addresses = {n: one for n, one in self._addresses.items() if n in scanned}
         running = {name: seen for name, seen in scanned.items() if seen.init_pid}
-        self.waiting = bool(running) and self._stale
+        waiting = {""} if running and self._stale else set()
+        self.waiting = waiting
         if not self._forwards:
             return found
         for name, seen in running.items():
             addresses = self._addresses_of(seen)
             if not addresses:
-                self.waiting = True
+                waiting.add(name)
             ports = {str(f) for f in self._forwards if any(map(f.leads_to, addresses))}
             found[name] = attrs.evolve(seen, ports=tuple(sorted(ports)))
         return found

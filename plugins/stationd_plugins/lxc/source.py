@@ -94,8 +94,10 @@ class LxcSource:
         """See L{Paths.scan}; with the ports of the containers."""
 
         def look_at_all() -> Scan:
+            began = time.thread_time()
             found = self._paths.scan()
-            return attrs.evolve(found, containers=self.ports.fill_in(found.containers))
+            filled = self.ports.fill_in(found.containers)
+            return attrs.evolve(found, containers=filled, seconds=time.thread_time() - began)
 
         return deferToThreadPool(self.reactor, self._threads, look_at_all)
 

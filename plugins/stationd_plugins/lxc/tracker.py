@@ -36,12 +36,12 @@ class Tracker:
     """The containers as they were told of, and what is new.
 
     @param alive: whether a monitor lives.
-    @ivar silent: whether one did not answer when the last scan asked it.
+    @ivar silent: those that did not answer when the last scan asked.
     """
 
     def __init__(self, alive: Callable[[str], bool]) -> None:
         self._alive = alive
-        self.silent = False
+        self.silent: set[str] = set()
         self._known: dict[str, Told] = {}
         self._away: frozenset[str] = frozenset()
         self._held = Held(Known(containers=(), newest_us=0, complete=False), (), {}, (), 0)
@@ -60,7 +60,7 @@ class Tracker:
 
         @param away: paths that could not be looked at.
         """
-        self.silent = any(seen.is_silent for seen in scanned.values())
+        self.silent = {name for name, seen in scanned.items() if seen.is_silent}
         self._away = away
         self._held = Held(known, origins, scanned, away, now_us)
         self._now_us = now_us
@@ -90,16 +90,17 @@ class Tracker:
         return None if known is None else known.seen.path
 
     @property
-    def unsettled(self) -> bool:
-        """Whether another look is due soon."""
-        return any(
-            known.ceased_us
+    def unsettled(self) -> set[str]:
+        """Those that are on their way from one state to another."""
+        return {
+            name
+            for name, known in self._known.items()
+            if known.ceased_us
             or known.begun_us
             or known.reboots
             or known.bare_us
             or known.seen.unsettled
-            for known in self._known.values()
-        )
+        }
 
     def update(
         self,
@@ -123,7 +124,7 @@ class Tracker:
             happened.append(observation(action, seen, time_us, missed_it, **details))
 
         names = {*scanned}
-        self.silent = any(seen.is_silent for seen in scanned.values())
+        self.silent = {name for name, seen in scanned.items() if seen.is_silent}
         strange = {name: seen for name, seen in scanned.items() if name not in self._known}
         happened, answered = self._held.answered(strange, away, now_us)
         self._known |= {name: Told(seen) for name, seen in answered.items()}

@@ -1,0 +1,165 @@
+"""When LXC is looked at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import KeysView, Sequence
+
+import attrs
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorFDSet
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from stationd.interfaces import IRecorder, Known
+from stationd.records import Container, Level, Observation
+from stationd_plugins.live import cgroups
+from stationd_plugins.lxc.following import Following
+from stationd_plugins.lxc.pace import CREDIT, NET, SHARE, SOON, WAITING, Pace
+from stationd_plugins.lxc.paths import Scan
+from stationd_plugins.lxc.ports import Ports
+from stationd_plugins.lxc.scan import Seen
+from stationd_plugins.lxc.tracker import Tracker
+
+ONE = Seen("one", "/lxc", "1", "")
+STARTING = attrs.evolve(ONE, unsettled=True)
+
+STEP = 0.01
+
+
+class PaceTests(SynchronousTestCase):
+    """Numbers."""
+
+    def test_nothing_is_waited_for(self) -> None:
+        pace = Pace()
+        pace.scanned(1.0, 0.001, (), ())
+        self.assertEqual((pace.rest(1.0), pace.pause(1.0)), (0.0, NET))
+
+    def test_what_lasts_is_looked_at_less_and_less(self) -> None:
+        pace = Pace()
+        for now, pause in ((0.0, SOON), (1.0, 0.1), (60.0, WAITING)):
+            pace.scanned(now, 0.0, ["one"], ["one"])
+            self.assertAlmostEqual(pace.pause(now), pause)
+        # Another one.
+        pace.scanned(60.0, 0.0, ["one", "two"], [])
+        self.assertEqual(pace.pause(60.0), SOON)
+
+    def test_what_else_is_waited_for(self) -> None:
+        pace = Pace()
+        for now, pause in ((0.0, WAITING), (20.0, 2.0), (100.0, NET)):
+            pace.scanned(now, 0.0, (), ["one"])
+            self.assertEqual(pace.pause(now), pause)
+
+    def test_scans_take_a_share_of_the_time(self) -> None:
+        pace = Pace()
+        now, scanned = 0.0, 0.0
+        while now < 100.0:
+            now += pace.rest(now) + 0.02
+            scanned += 0.02
+            pace.scanned(now, 0.02, (), ())
+        self.assertLessEqual(scanned, 100.0 * SHARE + CREDIT + 0.04)
+
+
+@implementer(IReactorFDSet)
+class Reactor(MemoryReactorClock):
+    """One whose time passes when a test says so."""
+
+
+class Source:
+    """Containers as a test says, which take two milliseconds to look at."""
+
+    def __init__(self, path: str) -> None:
+        self.reactor = Reactor()
+        self.paths = (path,)
+        self.layout = cgroups.Layout("", {})
+        self.ports = Ports()
+        self.tracker = Tracker(lambda _: True)
+        self.seen = ONE
+        self.scans = 0
+
+    def now_us(self) -> int:
+        return int(self.reactor.seconds() * 1_000_000)
+
+    def scan(self) -> Deferred[Scan]:
+        self.scans += 1
+        return succeed(Scan({"one": self.seen}, [], seconds=0.002))
+
+    def connect(self, paths: Sequence[str]) -> Deferred[dict[str, object]]:
+        return succeed({})
+
+    def dump_ports(self) -> Deferred[None]:
+        return succeed(None)
+
+
+@implementer(IRecorder)
+class Recorder:
+    """Takes everything, and knows nothing."""
+
+    def observe(self, observations: Sequence[Observation]) -> Deferred[None]:
+        return succeed(None)
+
+    def listing(self, type: str, containers: Sequence[Container]) -> Deferred[None]:
+        return succeed(None)
+
+    def origins(self, type: str) -> KeysView[str]:
+        return dict[str, None]().keys()
+
+    def known(self, type: str) -> Known:
+        return Known(containers=(), newest_us=0, complete=False)
+
+    def note(self, level: Level, text: str) -> Deferred[None]:
+        return succeed(None)
+
+    def connected(self, type: str) -> None:
+        pass
+
+    def live(self, type: str) -> None:
+        pass
+
+
+class FollowingTests(SynchronousTestCase):
+    """Scans in five minutes."""
+
+    def setUp(self) -> None:
+        path = os.path.abspath(self.mktemp())
+        os.mkdir(path)
+        self.path = path
+        self.source = Source(path)
+        self.following = Following(self.source, Recorder())  # type: ignore[arg-type]
+        self.done = self.following.done()
+        self.done.addErrback(lambda _: None)
+        self.addCleanup(self.done.cancel)
+
+    def scans(self, seconds: float, signal_every: float = 0.0) -> int:
+        """How many there are, if something happens so often in the path."""
+        before = self.source.scans
+        for step in range(1, round(seconds / STEP) + 1):
+            if signal_every and step % round(signal_every / STEP) == 0:
+                self.signal()
+            self.source.reactor.advance(STEP)
+        return self.source.scans - before
+
+    def signal(self) -> None:
+        os.mkdir(f"{self.path}/new")
+        os.rmdir(f"{self.path}/new")
+        for reader in self.source.reactor.getReaders():
+            reader.doRead()
+
+    def test_nothing_happens(self) -> None:
+        self.assertLessEqual(self.scans(300), 300 / NET)
+
+    def test_one_never_starts_while_others_do_something(self) -> None:
+        self.source.seen = STARTING
+        self.scans(10)
+        self.assertLessEqual(self.scans(300, signal_every=20), 300 / WAITING + 2 * 300 / 20)
+
+    def test_signals_without_end(self) -> None:
+        most = (60 * SHARE + CREDIT) / 0.002
+        self.assertLessEqual(self.scans(60, signal_every=STEP), most + 1)
+
+    def test_a_signal_is_answered_at_once(self) -> None:
+        self.scans(10)
+        before = self.source.scans
+        self.signal()
+        self.assertEqual(self.source.scans, before + 1)
