@@ -380,6 +380,7 @@ class PathsTests(TestCase):
         self.there.run("freeze", "runs")
         self.check("runs", "found", "pause")
         self.there.run("unfreeze", "runs")
+        self.check("runs", "found", "pause", "unpause")
         self.there.run("stop", "runs", "-k")
         self.check("runs", "found", "pause", "unpause", "stop")
         self.assertEqual(self.daemon.said().count(f"{self.there.path} cannot be looked at"), 2)

@@ -429,7 +429,7 @@ class TrackerTests(SynchronousTestCase):
 
 
 def scan(*paths: str) -> Scan:
-    return Paths(paths, cgroups.Layout("", {})).scan()
+    return Paths(paths, cgroups.Layout("", {})).scan({})
 
 
 class ScanTests(SynchronousTestCase):
@@ -537,7 +537,7 @@ class WatcherTests(SynchronousTestCase):
         os.mkdir(path)
         reactor = _Reactor()
         events: list[object] = []
-        watcher = Watcher(reactor, events.extend)
+        watcher = Watcher(reactor, events.extend, self.fail)
         self.addCleanup(watcher.close)
         number = watcher.watch(path, flags.CREATE | flags.DELETE_SELF)
         self.assertEqual(watcher.watch(path, flags.CREATE | flags.DELETE_SELF), number)
@@ -556,7 +556,7 @@ class WatcherTests(SynchronousTestCase):
     def test_what_cannot_be_watched_ends_nothing(self) -> None:
         path = self.mktemp()
         os.symlink(os.path.basename(path), path)
-        watcher = Watcher(_Reactor(), lambda _: None)
+        watcher = Watcher(_Reactor(), lambda _: None, self.fail)
         self.addCleanup(watcher.close)
         self.assertIsNone(watcher.watch(path, flags.CREATE))
 

@@ -9,9 +9,11 @@ import attrs
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorFDSet
 from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from stationd.errors import SourceLost
 from stationd.interfaces import IRecorder, Known
 from stationd.records import Container, Level, Observation
 from stationd_plugins.live import cgroups
@@ -127,9 +129,12 @@ class FollowingTests(SynchronousTestCase):
         self.path = path
         self.source = Source(path)
         self.following = Following(self.source, Recorder())  # type: ignore[arg-type]
-        self.done = self.following.done()
-        self.done.addErrback(lambda _: None)
-        self.addCleanup(self.done.cancel)
+        self.addCleanup(self.end)
+
+    def end(self) -> None:
+        done = self.following.done()
+        done.addErrback(lambda _: None)
+        done.cancel()
 
     def scans(self, seconds: float, signal_every: float = 0.0) -> int:
         """How many there are, if something happens so often in the path."""
@@ -157,6 +162,14 @@ class FollowingTests(SynchronousTestCase):
     def test_signals_without_end(self) -> None:
         most = (60 * SHARE + CREDIT) / 0.002
         self.assertLessEqual(self.scans(60, signal_every=STEP), most + 1)
+
+    def test_a_watch_that_breaks_ends_it(self) -> None:
+        done = self.following.done()
+        for reader in self.source.reactor.getReaders():
+            reader.connectionLost(Failure(OSError(9, "Bad file descriptor")))
+        self.failureResultOf(done, SourceLost)
+        self.assertEqual(self.source.reactor.getReaders(), [])
+        self.assertEqual(self.source.reactor.getDelayedCalls(), [])
 
     def test_a_signal_is_answered_at_once(self) -> None:
         self.scans(10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Sequence
 
 import attrs
@@ -12,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from stationd.interfaces import Known
 from stationd.records import Container, Observation, State
 from stationd_plugins.live import cgroups
+from stationd_plugins.lxc.command import address
 from stationd_plugins.lxc.paths import Paths
 from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.lxc.telling import observation
@@ -41,16 +43,16 @@ class PathsTests(SynchronousTestCase):
         """What some scans say."""
         with capturedLogs() as logs:
             for _ in range(times):
-                self.paths.scan()
+                self.paths.scan({})
         return [formatEvent(event) for event in logs]
 
     def test_a_path_that_is_not_there_is_away(self) -> None:
-        found = self.paths.scan()
+        found = self.paths.scan({})
         self.assertEqual(([*found.containers], found.away), (["a"], {self.there}))
 
     def test_a_path_that_is_no_directory_is_away(self) -> None:
         open(self.there, "w").close()
-        self.assertEqual(self.paths.scan().away, {self.there})
+        self.assertEqual(self.paths.scan({}).away, {self.there})
 
     def test_what_is_away_is_said_once(self) -> None:
         reason = "its containers are taken to be as they were: No such file or directory"
@@ -60,16 +62,81 @@ class PathsTests(SynchronousTestCase):
 
     def test_without_any_there_is_nothing_to_look_at(self) -> None:
         os.rename(self.here, f"{self.here}-away")
-        self.assertRaises(FileNotFoundError, self.paths.scan)
+        self.assertRaises(FileNotFoundError, self.paths.scan, {})
         open(self.there, "w").close()
-        self.assertRaises(NotADirectoryError, self.paths.scan)
+        self.assertRaises(NotADirectoryError, self.paths.scan, {})
 
     def test_a_configuration_that_cannot_be_read_leaves_it_unknown(self) -> None:
         os.unlink(f"{self.here}/a/config")
         # To read where nothing is mapped is EIO.
         os.symlink("/proc/self/mem", f"{self.here}/a/config")
-        seen = self.paths.scan().containers["a"]
+        seen = self.paths.scan({}).containers["a"]
         self.assertTrue(seen.is_silent and seen.is_bare)
+
+
+class TwiceTests(SynchronousTestCase):
+    """One name, or one directory, in two paths."""
+
+    def setUp(self) -> None:
+        self.first, self.second = (os.path.abspath(self.mktemp()) for _ in range(2))
+        make(self.first, "web")
+        self.layout = cgroups.Layout("", {})
+
+    def both(self) -> Paths:
+        make(self.second, "web")
+        return Paths((self.first, self.second), self.layout)
+
+    def test_the_one_that_is_known_is_taken(self) -> None:
+        paths = self.both()
+        for home, expected in (
+            (self.second, self.second),
+            (self.first, self.first),
+            ("/elsewhere", self.first),
+        ):
+            self.assertEqual(paths.scan({"web": home}).containers["web"].path, expected)
+            found = paths.find("web", home)
+            assert found is not None
+            self.assertEqual(found.path, expected)
+
+    def test_the_other_does_not_take_its_place_while_it_is_edited(self) -> None:
+        paths = self.both()
+        os.unlink(f"{self.first}/web/config")
+        found = paths.scan({"web": self.first}).containers["web"]
+        self.assertEqual((found.path, found.is_bare), (self.first, True))
+
+    def test_that_the_other_is_passed_over_is_said_once(self) -> None:
+        paths = self.both()
+        with capturedLogs() as logs:
+            for _ in range(3):
+                paths.scan({})
+        directory = repr(f"{self.second}/web")
+        said = f"{directory} is passed over: a container of its name is in another path"
+        self.assertEqual([formatEvent(event) for event in logs], [said])
+
+    def test_two_spellings_of_one_path(self) -> None:
+        os.symlink(self.first, self.second)
+        monitor = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.addCleanup(monitor.close)
+        # It does not answer, but it is there.
+        monitor.bind(address(self.second, "web"))
+        monitor.listen(1)
+        with capturedLogs() as logs:
+            for paths in ((self.first, self.second), (self.second, self.first)):
+                found = Paths(paths, self.layout).scan({}).containers["web"]
+                self.assertTrue(found.is_silent)
+        self.assertEqual(logs, [])
+
+
+class FindTests(SynchronousTestCase):
+    """Keys of all kinds."""
+
+    def test_odd_ones_are_nothing(self) -> None:
+        path = os.path.abspath(self.mktemp())
+        make(path, "one")
+        paths = Paths((path,), cgroups.Layout("", {}))
+        for key in ("a" * 300, "\udcff", "\0", "", ".", "..", "one/", "../one", "\n"):
+            self.assertIsNone(paths.find(key, None))
+        self.assertIsNotNone(paths.find("one", None))
 
 
 class AwayTests(SynchronousTestCase):

@@ -69,7 +69,7 @@ class Following:
         self._watched: set[int] = set()
         self._monitors = Monitors(source, self._scan)
         self._rules: Monitor | None = None
-        self._watcher = Watcher(source.reactor, self._happened)
+        self._watcher = Watcher(source.reactor, self._happened, self._broken)
         # Watches first, then the scan: what happens in between is seen twice.
         source.ports.changed()
         hierarchies = {source.layout.unified, source.layout.controllers.get("freezer", "")}
@@ -80,7 +80,7 @@ class Following:
             self._watcher.close()
             raise
         try:
-            self._rules = Monitor(source.reactor, self._rules_changed)
+            self._rules = Monitor(source.reactor, self._rules_changed, self._broken)
         except OSError as error:
             source.ports.say(error)
         self._scan()
@@ -211,6 +211,12 @@ class Following:
     def _tick(self) -> None:
         self._timer = None
         self._scan()
+
+    def _broken(self, failure: Failure) -> None:
+        """Nothing will be heard from the kernel any more."""
+        if not self._done.called:
+            reason = failure.getErrorMessage()
+            self._done.errback(SourceLost(f"the kernel is not heard any more: {reason}"))
 
     def _failed(self, failure: Failure) -> None:
         error = failure.value

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from inotify_simple import INotify
 from twisted.internet.interfaces import IReactorFDSet
+from twisted.python.failure import Failure
 
 from stationd_plugins.lxc.readable import Readable
 
@@ -25,14 +26,18 @@ class Watcher(Readable):
 
     @param happened: called with each batch of inotify_simple's events
         (C{wd, mask, cookie, name}).
+    @param broken: see L{Readable}.
     """
 
     def __init__(
-        self, reactor: IReactorFDSet, happened: Callable[[Sequence[object]], None]
+        self,
+        reactor: IReactorFDSet,
+        happened: Callable[[Sequence[object]], None],
+        broken: Callable[[Failure], None],
     ) -> None:
         self._inotify = INotify(nonblocking=True)
         self._happened = happened
-        super().__init__(reactor, self._inotify)
+        super().__init__(reactor, self._inotify, broken)
 
     def watch(self, path: str, mask: int) -> int | None:
         """Watch a file or directory; C{None} if it is not there, or we may not. The same

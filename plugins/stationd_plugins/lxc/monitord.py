@@ -85,7 +85,7 @@ class Client(Readable):
         self._told = told
         self._lost = lost
         self._rest = b""
-        super().__init__(reactor, connection)
+        super().__init__(reactor, connection, lambda _: self._lost(self))
 
     def doRead(self) -> None:
         """Some came, or it has ended."""

@@ -15,6 +15,7 @@ from typing import Any
 import attrs
 from twisted.internet.interfaces import IReactorFDSet
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from stationd_plugins.lxc.readable import Readable
 
@@ -81,11 +82,16 @@ class Rule:
 class Monitor(Readable):
     """Hears of every change of the rules.
 
-    @param changed: called after one or more of them.
+    @param changed: called after one or more of them, C{broken}: see L{Readable}.
     @raise OSError: the kernel has no nftables.
     """
 
-    def __init__(self, reactor: IReactorFDSet, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        reactor: IReactorFDSet,
+        changed: Callable[[], None],
+        broken: Callable[[Failure], None],
+    ) -> None:
         self._changed = changed
         self._socket = socket.socket(
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, NETLINK_NETFILTER
@@ -95,7 +101,7 @@ class Monitor(Readable):
         except OSError:
             self._socket.close()
             raise
-        super().__init__(reactor, self._socket)
+        super().__init__(reactor, self._socket, broken)
 
     def doRead(self) -> None:
         """Something has changed. What, a dump tells: so nothing is lost if the kernel

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import attrs
 from twisted.logger import Logger
@@ -15,6 +15,10 @@ from stationd_plugins.lxc.scan import EXHAUSTED, Seen, Silent, look
 
 MAX_NAME_LENGTH = 252
 """Characters: with C{lxc/} before it, what a record can hold."""
+
+ODD = "{path} cannot be recorded by its name and is passed over"
+ANOTHER = "{path} is passed over: a container of its name is in another path"
+"""What is said of directories."""
 
 
 @attrs.frozen
@@ -46,18 +50,19 @@ class Paths:
         self._layout = layout
         self._silent: Silent = {}
         self._away: dict[str, str] = {}
-        self._odd: set[str] = set()
+        self._passed_over: dict[str, str] = {}
 
-    def scan(self) -> Scan:
-        """All containers.
+    def scan(self, homes: Mapping[str, str]) -> Scan:
+        """All containers. Of those of one name in several paths, one.
 
+        @param homes: the paths of those that are known, by name.
         @raise FileNotFoundError: none of the paths exists.
         @raise OSError: none can be looked at; or we have no more descriptors or memory.
         """
         found: dict[str, Seen] = {}
         directories: list[str] = []
         away: dict[str, OSError] = {}
-        odd: list[str] = []
+        passed_over: dict[str, str] = {}
         for path in self._paths:
             try:
                 names = _directories(path)
@@ -67,15 +72,19 @@ class Paths:
                     raise
                 away[path] = error
                 continue
-            odd += [os.path.join(path, name) for name in names if not _is_usable(name)]
-            directories += [os.path.join(path, name) for name in names if _is_usable(name)]
+            usable = [name for name in names if _is_usable(name)]
+            directories += [os.path.join(path, name) for name in usable]
+            passed_over |= {os.path.join(path, name): ODD for name in {*names} - {*usable}}
             for name, seen in there.items():
-                before = found.get(name)
-                if before is None or (before.is_bare and not seen.is_bare):
-                    found[name] = seen
+                better, worse = _choose(found.get(name), seen, homes.get(name))
+                found[name] = better
+                if worse is not None and not (_is_same(better, worse) or worse.is_bare):
+                    passed_over[os.path.join(worse.path, name)] = ANOTHER
         if len(away) == len(self._paths):
             raise _worst(away.values())
-        self._say(away, odd)
+        for directory in {*list(self._silent)} - {*directories}:
+            self._silent.pop(directory, None)
+        self._say(away, passed_over)
         return Scan(found, directories, frozenset(away))
 
     def _look(self, path: str, names: Iterable[str]) -> dict[str, Seen]:
@@ -88,17 +97,24 @@ class Paths:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return found
 
-    def find(self, name: str) -> Seen | None:
-        """One container; C{None} if it is not there, or does not answer."""
+    def find(self, name: str, home: str | None) -> Seen | None:
+        """One container; C{None} if it is not there, or does not answer.
+
+        @param home: the path of the one that is known by that name.
+        """
         if not _is_usable(name) or "/" in name or name in ("", ".", ".."):
             return None
+        found: Seen | None = None
         for path in self._paths:
-            seen = look(path, name, self._layout)
+            try:
+                seen = look(path, name, self._layout, self._silent)
+            except OSError:
+                return None
             if seen is not None and not (seen.is_bare or seen.is_silent):
-                return seen
-        return None
+                found, _ = _choose(found, seen, home)
+        return found
 
-    def _say(self, away: Mapping[str, OSError], odd: Collection[str]) -> None:
+    def _say(self, away: Mapping[str, OSError], passed_over: dict[str, str]) -> None:
         """What an operator has to know, once."""
         reasons = {path: error.strerror or str(error) for path, error in away.items()}
         for path, reason in reasons.items():
@@ -111,11 +127,29 @@ class Paths:
                 )
         for path in self._away.keys() - reasons.keys():
             self._log.info("{path} can be looked at again", path=path)
-        for path in {*odd} - self._odd:
-            self._log.warn(
-                "{path} cannot be recorded by its name and is passed over", path=repr(path)
-            )
-        self._away, self._odd = reasons, {*odd}
+        for path in passed_over.keys() - self._passed_over.keys():
+            self._log.warn(passed_over[path], path=repr(path))
+        self._away, self._passed_over = reasons, passed_over
+
+
+def _choose(before: Seen | None, seen: Seen, home: str | None) -> tuple[Seen, Seen | None]:
+    """Which of two of one name to take, and the other."""
+    if before is None:
+        return seen, None
+    if _is_same(before, seen):
+        # Two spellings of one path: a monitor has the address of the one it was started by.
+        acts = [one.init_pid or one.unsettled or one.is_silent for one in (before, seen)]
+        is_better = bool(acts[1] and not acts[0])
+    else:
+        is_better = (seen.path == home, not seen.is_bare) > (
+            before.path == home,
+            not before.is_bare,
+        )
+    return (seen, before) if is_better else (before, seen)
+
+
+def _is_same(one: Seen, other: Seen) -> bool:
+    return bool(one.identity) and one.identity == other.identity
 
 
 def _worst(errors: Iterable[OSError]) -> OSError:

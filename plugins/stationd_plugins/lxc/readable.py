@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from twisted.internet.abstract import FileDescriptor
@@ -21,10 +22,15 @@ class Readable(FileDescriptor):
     """Reads from now on; a subclass has C{doRead}.
 
     @param source: a socket or the like. It is ours now, and closed with us.
+    @param broken: called with the reason if the reactor will not read any more although
+        nobody has closed it: C{doRead} has raised, or the descriptor is bad.
     """
 
-    def __init__(self, reactor: IReactorFDSet, source: _Source) -> None:
+    def __init__(
+        self, reactor: IReactorFDSet, source: _Source, broken: Callable[[Failure], None]
+    ) -> None:
         super().__init__(reactor)
+        self._broken = broken
         self._source: _Source | None = source
         self.connected = True
         self.startReading()  # type: ignore[no-untyped-call]
@@ -35,7 +41,9 @@ class Readable(FileDescriptor):
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor will not read any more."""
-        self.close()
+        if self._source is not None:
+            self.close()
+            self._broken(reason)
 
     def close(self) -> None:
         """Give the descriptor back."""

@@ -80,8 +80,10 @@ class LxcSource:
             return fail(unwatchable(error))
 
     def find(self, key: str) -> Deferred[Container | None]:
+        home = self.tracker.path_of(key)
+
         def find() -> Container | None:
-            seen = self._paths.find(key)
+            seen = self._paths.find(key, home)
             return None if seen is None else container(seen, self.now_us())
 
         return deferToThreadPool(self.reactor, self._threads, find)
@@ -93,9 +95,11 @@ class LxcSource:
     def scan(self) -> Deferred[Scan]:
         """See L{Paths.scan}; with the ports of the containers."""
 
+        homes = self.tracker.homes
+
         def look_at_all() -> Scan:
             began = time.thread_time()
-            found = self._paths.scan()
+            found = self._paths.scan(homes)
             filled = self.ports.fill_in(found.containers)
             return attrs.evolve(found, containers=filled, seconds=time.thread_time() - began)
 

@@ -90,6 +90,11 @@ class Tracker:
         return None if known is None else known.seen.path
 
     @property
+    def homes(self) -> dict[str, str]:
+        """The LXC paths that all are in, by name."""
+        return {name: known.seen.path for name, known in self._known.items()}
+
+    @property
     def unsettled(self) -> set[str]:
         """Those that are on their way from one state to another."""
         return {
