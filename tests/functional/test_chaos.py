@@ -19,7 +19,7 @@ from twisted.trial.unittest import TestCase
 
 from stationd.interfaces import Query
 from stationd.journal.reader import Reader
-from stationd_plugins.docker.decode import container_event
+from stationd_plugins.docker.origins import container_event
 from tests.functional import lab
 from tests.functional.daemon import Daemon, eventually
 from tests.functional.engine import Engine

@@ -5,17 +5,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 import attrs
 
 from stationd.records import Container, JsonValue, Observation, State
+from stationd_plugins.docker.origins import TYPE, origin_of
 from stationd_plugins.live.process import signal_name
-
-TYPE = "docker"
-
-SHORT = 12
-"""Digits of an id in an origin."""
 
 _CONTAINER_ACTIONS = frozenset(
     [
@@ -32,6 +28,11 @@ _CONTAINER_ACTIONS = frozenset(
         "rename",
     ]
 )
+
+_MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
+
+_OF_PODMAN = {"died": "die", "remove": "destroy"}
+"""What Podman's socket says instead."""
 
 _IMAGE_ACTIONS = frozenset(["pull", "delete", "import", "load", "save", "tag", "untag", "prune"])
 
@@ -97,8 +98,11 @@ def _container(
 ) -> Observation | None:
     details: dict[str, JsonValue] = {}
     subject = "container"
-    if action.startswith("health_status: "):
-        action = action.removeprefix("health_status: ")
+    action = _OF_PODMAN.get(action, action)
+    if action.startswith("health_status"):
+        # Podman has it among the attributes.
+        told = attributes.get("health_status", "")
+        action = action.removeprefix("health_status: ") if ": " in action else str(told)
         if action not in ("healthy", "unhealthy"):
             return None
     elif action.startswith("exec_"):
@@ -149,27 +153,6 @@ def _image(
     )
 
 
-def origin_of(at_ns: int, kind: str, action: str, id: str) -> str:
-    """The identity of an event: the same for the same one in any replay."""
-    made = f"{TYPE}:{at_ns}:{kind[0]}:{action[:40]}:{id.removeprefix('sha256:')[:SHORT]}"
-    return "".join(c if c.isprintable() else "?" for c in made)
-
-
-def container_event(origin: str) -> tuple[int, str, str] | None:
-    """The time in nanoseconds, the action and the short id that the origin of a
-    container's event carries, C{None} if it is another's."""
-    parts = origin.split(":")
-    if len(parts) != 5 or parts[2] != "c" or not parts[1].isdecimal():
-        return None
-    return int(parts[1]), parts[3], parts[4]
-
-
-def time_ns_of(origin: str) -> int:
-    """The engine's time that an origin carries, in nanoseconds; 0 if it carries none."""
-    match = re.match(rf"{TYPE}:(\d+):", origin)
-    return int(match[1]) if match else 0
-
-
 def inspected(document: object) -> Inspected:
     """A container out of an inspect answer.
 
@@ -207,6 +190,24 @@ def inspected(document: object) -> Inspected:
     )
 
 
+def summarized(document: object) -> Inspected:
+    """A container out of a list, which says less.
+
+    @raise Malformed: it is none.
+    """
+    whole = _mapping(document, "container")
+    names = whole.get("Names")
+    name = str(names[0]) if isinstance(names, list) and names else ""
+    container = Container(
+        type=TYPE,
+        id=_string(whole, "Id"),
+        name=name.removeprefix("/"),
+        image=str(whole.get("Image", "")),
+        state=state_of(_string(whole, "State")),
+    )
+    return Inspected(container, pid=0)
+
+
 def ports(bindings: object) -> tuple[str, ...]:
     """Published ports out of C{NetworkSettings.Ports}."""
     found: list[str] = []
@@ -235,11 +236,11 @@ def time_us(text: object) -> int | None:
 def time_ns(text: object) -> int | None:
     """Nanoseconds out of an RFC 3339 time, C{None} for the engine's year 1, which
     means never, and for what is no time."""
-    match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z", str(text))
+    match = re.fullmatch(rf"({_MOMENT})(?:\.(\d{{1,9}}))?(Z|[+-]\d\d:\d\d)", str(text))
     if match is None or match[1].startswith("0001"):
         return None
     try:
-        moment = datetime.fromisoformat(match[1]).replace(tzinfo=UTC)
+        moment = datetime.fromisoformat(match[1] + match[3])
     except ValueError:
         return None
     seconds = int(moment.timestamp())
