@@ -245,7 +245,8 @@ class FollowingTests(SynchronousTestCase):
         old = self.made("create", "start")
         self.time += OVERLAP_NS // 1000
         kept = self.made("die", "destroy")
-        self.event.append([draft(origin=one.origin) for one in kept])  # type: ignore[attr-defined]
+        text = '{"type": "docker"}'
+        self.event.append([draft(text, origin=one.origin) for one in kept])  # type: ignore[attr-defined]
         self.engine.told = [*old, *kept]
         self.recorder = self.make_recorder()
         self.follow()
