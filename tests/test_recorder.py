@@ -112,6 +112,20 @@ class RecorderTests(SynchronousTestCase):
         self.successResultOf(self.recorder.listing("docker", [there]))
         self.assertEqual(len(self.records(self.event)), 1)
 
+    def test_how_one_ended_is_known_though_its_source_has_forgotten(self) -> None:
+        started = happened("start", type="lxc", id="one", name="one")
+        stopped = happened("stop", type="lxc", id="one", name="one", details={"exitCode": 3})
+        self.successResultOf(self.recorder.observe([started, stopped]))
+        for listed in (Container(type="lxc", id="one", name="one"),) * 2:
+            for _ in range(2):
+                self.successResultOf(self.recorder.listing("lxc", [listed]))
+                (shown,) = self.containers.all()
+                self.assertEqual((shown.exit_code, shown.finished_us), (3, stopped.time_us))
+            self.restart()
+        running = Container(type="lxc", id="one", name="one", state=State.RUNNING)
+        self.successResultOf(self.recorder.listing("lxc", [running]))
+        self.assertEqual(self.containers.all(), [running])
+
     def test_a_type_does_not_push_another_out(self) -> None:
         self.successResultOf(self.recorder.observe([happened("start", origin="docker:1")]))
         other = [

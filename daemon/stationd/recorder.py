@@ -3,10 +3,10 @@ in the registry, and before those who wait, in this order."""
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Callable, KeysView, Sequence
 from typing import TypeVar
 
+import attrs
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -16,10 +16,11 @@ from stationd.containers import Change, Containers
 from stationd.errors import BadValue
 from stationd.feed import Feed
 from stationd.interfaces import Appended, IJournal, IRecorder, Known
-from stationd.memory import REMEMBERED, remembered_events, remembered_sentences
+from stationd.memory import remembered_events, remembered_sentences
 from stationd.narration import found, narrate, system
+from stationd.once import Once
 from stationd.recall import recall
-from stationd.records import Container, Draft, Level, Observation, Record, State
+from stationd.records import Container, Draft, Level, Observation, State
 
 T = TypeVar("T")
 
@@ -30,50 +31,6 @@ def _regardless(done: Deferred[T]) -> Deferred[T]:
     result: Deferred[T] = Deferred()
     done.addBoth(result.callback)
     return result
-
-
-class _Once:
-    """A journal that takes no origin twice. Which it has is read from the journal
-    itself, so the two cannot disagree."""
-
-    def __init__(self, journal: IJournal) -> None:
-        self.journal = journal
-        self._known: dict[str, collections.OrderedDict[str, None]] = {}
-
-    def remember(self, records: Sequence[Record]) -> None:
-        """These are recorded, oldest first."""
-        for record in records:
-            self.claim(record.origin)
-
-    def claim(self, origin: str) -> bool:
-        """Whether an origin is new; from now on it is not. None (C{""}) always is."""
-        if not origin:
-            return True
-        known = self._known.setdefault(_type_of(origin), collections.OrderedDict())
-        if origin in known:
-            return False
-        known[origin] = None
-        if len(known) > 2 * REMEMBERED:
-            known.popitem(last=False)
-        return True
-
-    def append(self, drafts: Sequence[Draft]) -> Deferred[Appended]:
-        """Append; if that fails their origins are new again."""
-
-        def refused(failure: Failure) -> Failure:
-            for draft in filter(lambda one: one.origin, drafts):
-                self._known[_type_of(draft.origin)].pop(draft.origin, None)
-            return failure
-
-        return self.journal.append(drafts).addErrback(refused)
-
-    def origins(self, type: str) -> KeysView[str]:
-        """Those that a source made, in the order in which they were recorded."""
-        return dict.fromkeys(self._known.get(type, ())).keys()
-
-
-def _type_of(origin: str) -> str:
-    return origin.partition(":")[0]
 
 
 @implementer(IRecorder)
@@ -98,8 +55,8 @@ class Recorder:
         live: Callable[[str], None],
         connected: Callable[[str], None],
     ) -> None:
-        self._logs = _Once(log)
-        self._events = _Once(event)
+        self._logs = Once(log)
+        self._events = Once(event)
         self._containers = containers
         self._listed: set[str] = set()
         # How things were by the journal: what a first listing is compared with. By type:
@@ -169,8 +126,9 @@ class Recorder:
         ]
 
         def replace() -> None:
+            known = [self._with_exit(container) for container in containers]
             self._listed.add(type)
-            for change in self._containers.list_all(type, containers):
+            for change in self._containers.list_all(type, known):
                 self._told(change)
 
         if not unheard_of:
@@ -188,6 +146,16 @@ class Recorder:
         replaced = Deferred.fromCoroutine(self._in_turn([], replace))
         recorded.addBoth(lambda result: replaced.addCallback(lambda _: result))
         return _regardless(recorded)
+
+    def _with_exit(self, container: Container) -> Container:
+        """The same; how it last ended, if its source does not know that any more."""
+        registry = self._containers if container.type in self._listed else self._recalled
+        known = registry.get(container.reference)
+        if known is None or container.finished_us is not None:
+            return container
+        if {container.state, known.state} != {State.STOPPED}:
+            return container
+        return attrs.evolve(container, exit_code=known.exit_code, finished_us=known.finished_us)
 
     def _remember(self, type: str) -> None:
         """Read back what is recorded of a type, when it is first heard of."""
