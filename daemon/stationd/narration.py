@@ -150,7 +150,7 @@ def _container(observation: Observation) -> Narration:
         words += f", code {details['exitCode']}"
     if action == "kill" and "signal" in details:
         words += f" with {details['signal']}"
-    if action == "rename" and "old" in details:
+    if action == "rename" and details.get("old"):
         words += f" from {details['old']}"
     parts = [type, observation.name] if type == "lxc" else [type, observation.id[:12]]
     if type != "lxc" and observation.name:

@@ -144,18 +144,24 @@ class EventTests(SynchronousTestCase):
 class PodmanTests(SynchronousTestCase):
     """What Podman's socket says otherwise."""
 
-    def test_other_words(self) -> None:
-        for told, expected in (("died", "die"), ("remove", "destroy")):
-            found = observation(event(told), exec_events=False)
-            assert found is not None
-            self.assertEqual(found.action, expected)
-
-    def test_health_is_an_attribute(self) -> None:
-        told = event("health_status", health_status="unhealthy")
+    def decoded(self, told: dict[str, object]) -> Observation:
         found = observation(told, exec_events=False)
         assert found is not None
-        self.assertEqual(found.action, "unhealthy")
+        return found
+
+    def test_a_removal(self) -> None:
+        self.assertEqual(self.decoded(event("remove")).action, "destroy")
+        self.assertIsNone(observation(event("remove", "image"), exec_events=False))
+
+    def test_health_stands_beside(self) -> None:
+        told = event("health_status") | {"HealthStatus": "unhealthy"}
+        self.assertEqual(self.decoded(told).action, "unhealthy")
         self.assertIsNone(observation(event("health_status"), exec_events=False))
+
+    def test_a_pull_without_an_id(self) -> None:
+        told = event("pull", "image")
+        told["Actor"] = {"ID": "", "Attributes": {"name": "bb:latest"}}
+        self.assertEqual(self.decoded(told).name, "bb:latest")
 
     def test_times_have_an_offset(self) -> None:
         self.assertEqual(

@@ -31,9 +31,6 @@ _CONTAINER_ACTIONS = frozenset(
 
 _MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
 
-_OF_PODMAN = {"died": "die", "remove": "destroy"}
-"""What Podman's socket says instead."""
-
 _IMAGE_ACTIONS = frozenset(["pull", "delete", "import", "load", "save", "tag", "untag", "prune"])
 
 
@@ -76,6 +73,11 @@ def observation(event: object, *, exec_events: bool) -> Observation | None:
         return None
     if not isinstance(action, str):
         raise Malformed(f"Action is {action!r}")
+    # Podman's socket differs (pkg/domain/entities/events.go and api/handlers/compat/events.go).
+    if action == "health_status":
+        action = f"health_status: {whole.get('HealthStatus')}"
+    elif (kind, action) == ("container", "remove"):
+        action = "destroy"
     actor = _mapping(whole.get("Actor"), "Actor")
     attributes = _mapping(actor.get("Attributes") or {}, "Attributes")
     id = _string(actor, "ID")
@@ -98,11 +100,8 @@ def _container(
 ) -> Observation | None:
     details: dict[str, JsonValue] = {}
     subject = "container"
-    action = _OF_PODMAN.get(action, action)
-    if action.startswith("health_status"):
-        # Podman has it among the attributes.
-        told = attributes.get("health_status", "")
-        action = action.removeprefix("health_status: ") if ": " in action else str(told)
+    if action.startswith("health_status: "):
+        action = action.removeprefix("health_status: ")
         if action not in ("healthy", "unhealthy"):
             return None
     elif action.startswith("exec_"):
@@ -140,7 +139,7 @@ def _image(
         return None
     # A pull is told of by reference; everything else by the image's id, the
     # reference beside it. What is deleted has no reference any more.
-    name = id if action == "pull" else str(attributes.get("name") or id)
+    name = id if action == "pull" and id else str(attributes.get("name") or id)
     name = name.removeprefix("sha256:")[:12] if name.startswith("sha256:") else name
     return Observation(
         time_us=at_ns // 1000,

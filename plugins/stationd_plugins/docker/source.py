@@ -121,23 +121,23 @@ class DockerSource:
             return await self._inspect(key)
         except CancelledError:
             raise
+        except Malformed as error:
+            self._log.warn("the engine's answer makes no sense: {error}", error=error)
+            return None
         except Exception as error:  # noqa: BLE001 - gone, down: it does not say
             self._log.debug("inspect {key}: {error}", key=key, error=error)
             return None
 
     async def _inspect(self, key: str) -> Inspected | None:
-        """The same; C{None} only if there is none, or what is said makes no sense.
+        """The same; C{None} only if there is none.
 
+        @raise Malformed: what is said makes no sense.
         @raise Exception: whatever the SDK raises.
         """
         document = await self._questions.ask(lambda client: inspect(client, key))
         if document is None:
             return None
-        try:
-            found = inspected(document)
-        except Malformed as error:
-            self._log.warn("the engine's answer makes no sense: {error}", error=error)
-            return None
+        found = inspected(document)
         if found.pid:
             self._pids[found.container.id] = found.pid
         return found
@@ -154,22 +154,26 @@ class DockerSource:
         for summary in summaries:
             try:
                 listed = summarized(summary)
-                one = await self._inspect(listed.container.id)
             except Malformed as error:
                 self._log.warn("the engine's list makes no sense: {error}", error=error)
                 continue
-            except SourceError:
-                raise
-            except Exception as error:
-                if isinstance(error, CancelledError) or not is_about_one(error):
-                    raise
-                self._log.warn(
-                    "{name} cannot be inspected: {error}", name=listed.container.name, error=error
-                )
-                one = listed
+            one = await self._in_detail(listed)
             if one is not None:
                 found.append(one)
         return Listing(frozenset(one.container.id for one in found), found)
+
+    async def _in_detail(self, listed: Inspected) -> Inspected | None:
+        """A container that was listed; C{None} if it has gone since."""
+        try:
+            return await self._inspect(listed.container.id)
+        except (CancelledError, SourceError):
+            raise
+        except Exception as error:
+            if not isinstance(error, Malformed) and not is_about_one(error):
+                raise
+            name = listed.container.name
+            self._log.warn("{name} cannot be inspected: {error}", name=name, error=error)
+            return listed
 
     async def remembered(self) -> list[object]:
         """See L{stationd_plugins.docker.engine.remembered}.
