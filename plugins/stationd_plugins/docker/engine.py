@@ -198,14 +198,14 @@ def remembered(client: Any) -> list[object]:
     date = client.get(f"{client.base_url}/_ping", timeout=TIMEOUT).headers.get("Date", "")
     answer = client.get(
         f"{client.base_url}/v{client.api_version}/events",
-        params={"since": "0", "until": f"{_engine_time(date, time.time()):.6f}"},
+        params={"since": "0", "until": f"{engine_time(date, time.time()):.6f}"},
         timeout=TIMEOUT,
     )
     answer.raise_for_status()
     return [json.loads(line) for line in answer.content.splitlines() if line]
 
 
-def _engine_time(date: str, ours: float) -> float:
+def engine_time(date: str, ours: float) -> float:
     """What an engine's clock says that has just sent an HTTP date, which has whole seconds:
     as ours if the two agree, never later."""
     try:

@@ -108,12 +108,8 @@ class DockerSource:
         return await self._sampler.sample(pids) if pids else {}
 
     def close(self) -> Deferred[None]:
-        async def close() -> None:
-            await self._questions.close()
-            await self._inquests.close()
-            await self._sampler.close()
-
-        return Deferred.fromCoroutine(close())
+        ends = [self._questions.close(), self._inquests.close(), self._sampler.close()]
+        return DeferredList(ends).addCallback(lambda _: None)
 
     async def inspect(self, key: str) -> Inspected | None:
         """A container as the engine has it now, C{None} if it does not say."""
@@ -150,6 +146,8 @@ class DockerSource:
         """
         summaries = await self._questions.ask(lambda client: client.containers(all=True))
         self._pids.clear()
+        # It connects now, and not when the first container dies.
+        self._inquests.ask(lambda client: None).addErrback(lambda _: None)
         found: list[Inspected] = []
         for summary in summaries:
             try:
