@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
+import inotify_simple
+from inotify_simple import flags
 from twisted.trial.unittest import TestCase
 
+from stationd_plugins.live import cgroups, process
+from stationd_plugins.lxc import command, place
+from stationd_plugins.lxc.scan import look
 from tests.functional import lab
 from tests.functional.daemon import Daemon, eventually
 from tests.functional.lxc import Lxc
@@ -37,6 +44,7 @@ class CgroupTests(TestCase):
         self.paths = [Lxc(), Lxc()]
         for lxc in self.paths:
             self.addCleanup(lxc.close)
+        self.layout = cgroups.layout(process.text("/proc/self/mounts"), "/sys/fs/cgroup")
         self.daemon = Daemon(lxc=[lxc.path for lxc in self.paths])
         self.addCleanup(self.daemon.close)
 
@@ -55,6 +63,34 @@ class CgroupTests(TestCase):
         said = [(level, text) for level, _, text in self.daemon.sentences()]
         self.assertIn(("ERROR", "Container ran out of memory (lxc, hungry)"), said)
 
+    def move_down(self, lxc: Lxc, name: str) -> None:
+        """What systemd does as the first process: it goes to a cgroup below."""
+        answers = command.ask(lxc.path, name)
+        assert answers is not None
+        member = cgroups.of_process(answers.init_pid)
+        for controller in (*place.USED, cgroups.UNIFIED):
+            scope = f"{cgroups.directory(self.layout, member, controller)}/init.scope"
+            os.makedirs(scope, exist_ok=True)
+            with open(f"{scope}/cgroup.procs", "w", encoding="ascii") as file:
+                file.write(str(answers.init_pid))
+
+    def test_wherever_the_first_process_is_a_freeze_is_noticed(self) -> None:
+        lxc = self.paths[0]
+        for name, configuration in CGROUPS.items():
+            lxc.create(name, configuration)
+            lxc.run("start", name)
+            self.move_down(lxc, name)
+            seen = look(lxc.path, name, self.layout)
+            assert seen is not None
+            with inotify_simple.INotify() as watches:
+                for path in seen.watch:
+                    watches.add_watch(path, flags.MODIFY)
+                lxc.run("freeze", name)
+                heard = watches.read(timeout=1000)
+                lxc.run("unfreeze", name)
+                self.assertTrue(heard, name)
+            lxc.run("stop", name, "-k")
+
     def test_the_life_of_each(self) -> None:
         self.daemon.start("lxc")
         for index, (name, configuration) in enumerate(CGROUPS.items()):
@@ -65,18 +101,18 @@ class CgroupTests(TestCase):
             def seen(name: str = name) -> list[str]:
                 return [e["state"] for e in self.daemon.events() if e["container"] == name]
 
-            for command, state in (
+            for change, state in (
                 ("start", "start"),
                 ("freeze", "pause"),
                 ("unfreeze", "unpause"),
                 ("stop", "stop"),
                 ("destroy", "destroy"),
             ):
-                lxc.run(command, name, *(["-k"] if command == "stop" else []))
+                lxc.run(change, name, *(["-k"] if change == "stop" else []))
                 states.append(state)
                 # Sooner than by the scans that nothing asks for.
                 found = eventually(lambda states=states: seen() == states, 2)
                 self.assertTrue(found, f"{name}: {seen()}")
-                if command == "start":
+                if change == "start":
                     shown = self.daemon.get(f"/api/v1/container/lxc/{name}")
                     self.assertGreater(shown["memory"], 0, name)

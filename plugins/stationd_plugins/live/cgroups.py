@@ -55,6 +55,14 @@ def membership(text: str) -> dict[str, str]:
     return found
 
 
+def of_process(pid: int) -> dict[str, str]:
+    """The same of a process that is there.
+
+    @raise OSError: it is gone.
+    """
+    return membership(process.text(f"/proc/{pid}/cgroup"))
+
+
 def directory(layout: Layout, membership: Mapping[str, str], controller: str) -> str:
     """Where a process's files of a controller are, C{""} if nowhere: the v1
     hierarchy that has it, else v2."""
