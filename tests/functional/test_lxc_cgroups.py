@@ -8,7 +8,7 @@ import inotify_simple
 from inotify_simple import flags
 from twisted.trial.unittest import TestCase
 
-from stationd_plugins.live import cgroups, process
+from stationd_plugins.live import cgroups
 from stationd_plugins.lxc import command, place
 from stationd_plugins.lxc.scan import look
 from tests.functional import lab
@@ -44,7 +44,7 @@ class CgroupTests(TestCase):
         self.paths = [Lxc(), Lxc()]
         for lxc in self.paths:
             self.addCleanup(lxc.close)
-        self.layout = cgroups.layout(process.text("/proc/self/mounts"), "/sys/fs/cgroup")
+        self.layout = cgroups.mounted("/sys/fs/cgroup")
         self.daemon = Daemon(lxc=[lxc.path for lxc in self.paths])
         self.addCleanup(self.daemon.close)
 

@@ -22,7 +22,8 @@ from stationd_plugins.docker.gap import REMEMBERED
 from stationd_plugins.docker.inquest import inquire, is_open
 from stationd_plugins.docker.origins import TYPE
 from stationd_plugins.docker.reconcile import Listing
-from stationd_plugins.live.sampler import Sampler
+from stationd_plugins.live import cgroups, process
+from stationd_plugins.live.sampler import Measured, Sampler
 
 PREFIX_LENGTH = 12
 """Characters of an id that are enough to name a container."""
@@ -104,8 +105,8 @@ class DockerSource:
             await DeferredList(
                 [Deferred.fromCoroutine(self.inspect(id)) for id in unknown], consumeErrors=True
             )
-        pids = {c.id: self._pids[c.id] for c in containers if self._pids.get(c.id)}
-        return await self._sampler.sample(pids) if pids else {}
+        found = {c.id: measured(c.id, self._pids[c.id]) for c in containers if c.id in self._pids}
+        return await self._sampler.sample(found) if found else {}
 
     def close(self) -> Deferred[None]:
         ends = [self._questions.close(), self._inquests.close(), self._sampler.close()]
@@ -223,3 +224,15 @@ class DockerSource:
         """The ports that a container has published; none if it does not run."""
         found = await self.inspect(id)
         return () if found is None else found.container.ports
+
+
+def measured(id: str, pid: int) -> Measured:
+    """A container by its first process, if that is in a cgroup that is named after it."""
+
+    def places(stat: process.Stat) -> Mapping[str, str]:
+        found = cgroups.of_container(cgroups.of_process(stat.pid), id)
+        if not found:
+            raise ProcessLookupError(stat.pid)
+        return found
+
+    return Measured(pid, places)

@@ -84,8 +84,6 @@ class Following:
         self._watcher = Watcher(source.reactor, self._happened)
         # Watches first, then the scan: what happens in between is seen twice.
         source.ports.changed()
-        hierarchies = {source.layout.unified, source.layout.controllers.get("freezer", "")}
-        self._roots = hierarchies - {""} or set(source.layout.controllers.values())
         try:
             self._watch({}, [])
         except OSError:
@@ -186,8 +184,10 @@ class Following:
             await self._recorder.observe(await self._monitors.explained(happened))
 
     def _watch(self, found: Mapping[str, Seen], directories: Sequence[str]) -> None:
+        layout = self._source.layout
+        hierarchies = {layout.unified, layout.controllers.get("freezer", "")} - {""}
         watches = [(path, _PATH) for path in self._source.paths]
-        watches += [(root, _DIRECTORY) for root in self._roots]
+        watches += [(root, _DIRECTORY) for root in hierarchies or layout.controllers.values()]
         watches += [(path, _CONTAINER) for path in directories]
         watches += [(path, flags.MODIFY) for seen in found.values() for path in seen.watch]
         for path, mask in watches:

@@ -16,7 +16,7 @@ from stationd.errors import BadValue
 from stationd.interfaces import IHostReactor, IRecorder, ISource
 from stationd.records import Container, Figures
 from stationd_plugins.live import cgroups, process
-from stationd_plugins.live.sampler import Sampler
+from stationd_plugins.live.sampler import Measured, Sampler
 from stationd_plugins.lxc import identity, monitord
 from stationd_plugins.lxc.following import Following, unwatchable
 from stationd_plugins.lxc.ports import Ports
@@ -65,13 +65,15 @@ class LxcSource:
         self.tracker = Tracker(identity.lives)
         self.ports = Ports()
         self._silent: Silent = {}
+        self._cgroup = cgroup
         self._sampler = Sampler(reactor, cgroup)
         self._threads = ThreadPool(0, 2, "lxc")
         self._threads.start()
-        self.layout = cgroups.layout(process.text("/proc/self/mounts"), cgroup)
+        self.layout = cgroups.mounted(cgroup)
 
     def follow(self, recorder: IRecorder) -> Deferred[None]:
         try:
+            self.layout = cgroups.mounted(self._cgroup)
             return Following(self, recorder).done()
         except OSError as error:
             return fail(unwatchable(error))
@@ -88,11 +90,16 @@ class LxcSource:
         return deferToThreadPool(self.reactor, self._threads, find)
 
     def sample(self, containers: Sequence[Container]) -> Deferred[dict[str, Figures]]:
-        pids = self.tracker.pids
-        return self._sampler.sample({c.id: pids[c.id] for c in containers if c.id in pids})
+        running = self.tracker.running
+        return self._sampler.sample(
+            {one.id: measured(running[one.id]) for one in containers if one.id in running}
+        )
 
     def scan(self) -> Deferred[tuple[dict[str, Seen], list[str]]]:
         """See L{scan}; with the ports of the containers."""
+        if self.layout.is_empty:
+            # Whoever starts the first container mounts them.
+            self.layout = cgroups.mounted(self._cgroup)
 
         def look_at_all() -> tuple[dict[str, Seen], list[str]]:
             found, directories = scan(self.paths, self.layout, self._silent)
@@ -119,3 +126,14 @@ class LxcSource:
     def close(self) -> Deferred[None]:
         self._threads.stop()
         return self._sampler.close()
+
+
+def measured(seen: Seen) -> Measured:
+    """A run, and no other process that has got the number of its first."""
+
+    def places(stat: process.Stat) -> Mapping[str, str]:
+        if identity.of_process(stat) != seen.run:
+            raise ProcessLookupError(stat.pid)
+        return seen.cgroups
+
+    return Measured(seen.init_pid, places)
