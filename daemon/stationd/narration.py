@@ -142,9 +142,9 @@ def _container(observation: Observation) -> Narration:
         return Narration(events, [])
     if action == "start" and exits:
         return Narration(events, [])
-    if action == "die":
+    if action == "die" or (action == "stop" and details.get("oom")):
         level, words = _death(details)
-    if action == "stop" and details.get("exitCode"):
+    elif action == "stop" and details.get("exitCode"):
         level = Level.WARN
         words += f", ended by {details['signal']}" if "signal" in details else ""
         words += f", code {details['exitCode']}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import inotify_simple
 from inotify_simple import flags
@@ -23,6 +24,12 @@ tail /dev/zero
 while :; do sleep 0.05; done
 """
 """A first process that goes on when another one was killed."""
+
+OUT_OF_MEMORY = {
+    "first": "#!/bin/sh\nexec tail /dev/zero\n",
+    "child": "#!/bin/sh\ntail /dev/zero\nexit $?\n",
+}
+"""First processes that are killed themselves, or say that their child was."""
 
 CGROUPS = {
     "plain": EMPTY,
@@ -62,6 +69,41 @@ class CgroupTests(TestCase):
         self.assertTrue(eventually(lambda: seen() == ["found", "start", "oom"], 20), seen())
         said = [(level, text) for level, _, text in self.daemon.sentences()]
         self.assertIn(("ERROR", "Container ran out of memory (lxc, hungry)"), said)
+
+    def test_stops_for_want_of_memory(self) -> None:
+        lxc = self.paths[0]
+        limits = "lxc.cgroup.memory.limit_in_bytes = 16M\nlxc.cgroup2.memory.max = 16M"
+        for name, script in OUT_OF_MEMORY.items():
+            lxc.create(name, f"{EMPTY}\n{limits}")
+            lxc.replace_init(name, script)
+        self.daemon.start("lxc")
+        for name in OUT_OF_MEMORY:
+            lxc.run("start", name)
+
+            def stop(name: str = name) -> dict[str, Any]:
+                events = self.daemon.events()
+                return next(
+                    (e for e in events if (e["container"], e["state"]) == (name, "stop")), {}
+                )
+
+            self.assertTrue(eventually(stop), name)
+            told = {key: stop().get(key) for key in ("exitCode", "oom", "limit")}
+            self.assertEqual(told, {"exitCode": 137, "oom": True, "limit": 16 << 20}, name)
+            words = f"Container was killed by the kernel, out of memory, limit 16 MiB (lxc, {name})"
+            self.assertIn(("ERROR", "container", words), self.daemon.sentences())
+
+    def test_a_kill_of_somebody_elses_is_none_of_the_kernels(self) -> None:
+        lxc = self.paths[0]
+        lxc.create("killed", EMPTY)
+        lxc.run("start", "killed")
+        self.daemon.start("lxc")
+        lxc.run("stop", "killed", "-k")
+
+        def stop() -> dict[str, Any]:
+            return next((e for e in self.daemon.events() if e["state"] == "stop"), {})
+
+        self.assertTrue(eventually(stop))
+        self.assertNotIn("oom", stop())
 
     def move_down(self, lxc: Lxc, name: str) -> None:
         """What systemd does as the first process: it goes to a cgroup below."""

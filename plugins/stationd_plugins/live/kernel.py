@@ -19,6 +19,9 @@ RECORD_BYTES = 8192
 NEAR = 10.0
 """Seconds between a kill and the exit that it caused, and what two clocks may differ by."""
 
+KILLED = 137
+"""The exit code of who was ended by SIGKILL, or whose child was and who says so."""
+
 _RECORD = re.compile(r"\d+,\d+,(\d+),[^;]*;(.*)")
 _LIMIT = re.compile(r"memory: usage \d+kB, limit (\d+)kB, failcnt \d+")
 _VICTIM = re.compile(r"oom-kill:constraint=.*,task_memcg=(/.*),task=.*,pid=(\d+),uid=\d+")

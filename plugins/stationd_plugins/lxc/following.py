@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 
 from stationd.errors import JournalError, SourceAbsent, SourceLost
 from stationd.interfaces import IRecorder
+from stationd.records import Observation
 from stationd_plugins.live import cgroups
 from stationd_plugins.lxc.inotify import Watcher
 from stationd_plugins.lxc.monitors import Connectable, Monitors
@@ -56,6 +57,12 @@ class Containers(Connectable, Protocol):
 
     def scan(self) -> Deferred[tuple[dict[str, Seen], list[str]]]:
         """All as they are now."""
+
+    async def looked_into(
+        self, happened: Sequence[Observation], runs: Mapping[str, Seen]
+    ) -> Sequence[Observation]:
+        """The same; of stops with what only the kernel knows. C{runs} are those that may be
+        over, by name."""
 
     def dump_ports(self) -> Deferred[None]:
         """See L{Ports.dump}."""
@@ -179,9 +186,12 @@ class Following:
             await self._recorder.listing(TYPE, tracker.containers)
             self._recorder.live(TYPE)
             return
+        # One that is over by now is in one of them, unless no scan has seen it.
+        runs = {name: seen for name, seen in found.items() if seen.init_pid} | tracker.running
         happened = tracker.update(found, self._source.now_us(), inferred=inferred, words=heard)
         if happened:
-            await self._recorder.observe(await self._monitors.explained(happened))
+            explained = await self._monitors.explained(happened)
+            await self._recorder.observe(await self._source.looked_into(explained, runs))
 
     def _watch(self, found: Mapping[str, Seen], directories: Sequence[str]) -> None:
         layout = self._source.layout

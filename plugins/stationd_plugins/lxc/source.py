@@ -14,11 +14,12 @@ from zope.interface import implementer
 
 from stationd.errors import BadValue
 from stationd.interfaces import IHostReactor, IRecorder, ISource
-from stationd.records import Container, Figures
+from stationd.records import Container, Figures, Observation
 from stationd_plugins.live import cgroups, process
 from stationd_plugins.live.sampler import Measured, Sampler
 from stationd_plugins.lxc import identity, monitord
 from stationd_plugins.lxc.following import Following, unwatchable
+from stationd_plugins.lxc.inquest import inquire, is_open
 from stationd_plugins.lxc.ports import Ports
 from stationd_plugins.lxc.scan import Seen, Silent, look, scan
 from stationd_plugins.lxc.telling import TYPE, container
@@ -106,6 +107,14 @@ class LxcSource:
             return self.ports.fill_in(found), directories
 
         return deferToThreadPool(self.reactor, self._threads, look_at_all)
+
+    async def looked_into(
+        self, happened: Sequence[Observation], runs: Mapping[str, Seen]
+    ) -> Sequence[Observation]:
+        """See L{inquire}; the kernel's log is read only if there is anything to ask."""
+        if not any(map(is_open, happened)):
+            return happened
+        return await deferToThreadPool(self.reactor, self._threads, inquire, happened, runs)
 
     def dump_ports(self) -> Deferred[None]:
         """See L{Ports.dump}."""
