@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import unittest
+from subprocess import PIPE
 from typing import Any
 
 import inotify_simple
@@ -104,6 +107,31 @@ class CgroupTests(TestCase):
 
         self.assertTrue(eventually(stop))
         self.assertNotIn("oom", stop())
+
+    def test_out_of_memory_in_a_cgroup_below(self) -> None:
+        if "memory" not in self.layout.controllers:
+            raise unittest.SkipTest("v2 counts it in the cgroup above, too")
+        lxc = self.paths[0]
+        lxc.create("below", EMPTY)
+        lxc.run("start", "below")
+        self.daemon.start("lxc")
+        seen = look(lxc.path, "below", self.layout)
+        assert seen is not None
+        service = f"{cgroups.directory(self.layout, seen.cgroups, 'memory')}/service"
+        os.mkdir(service)
+        with open(f"{service}/memory.limit_in_bytes", "w", encoding="ascii") as file:
+            file.write(str(8 << 20))
+        hungry = subprocess.Popen(["/bin/sh", "-c", "read go; exec tail /dev/zero"], stdin=PIPE)
+        with open(f"{service}/cgroup.procs", "w", encoding="ascii") as file:
+            file.write(str(hungry.pid))
+        hungry.communicate(b"\n")
+        # As systemd does.
+        os.rmdir(service)
+
+        def seen_states() -> list[str]:
+            return [event["state"] for event in self.daemon.events()]
+
+        self.assertTrue(eventually(lambda: seen_states() == ["found", "oom"], 20), seen_states())
 
     def move_down(self, lxc: Lxc, name: str) -> None:
         """What systemd does as the first process: it goes to a cgroup below."""

@@ -15,9 +15,10 @@ from zope.interface import implementer
 from stationd.errors import BadValue
 from stationd.interfaces import IHostReactor, IRecorder, ISource
 from stationd.records import Container, Figures, Observation
-from stationd_plugins.live import cgroups, process
+from stationd_plugins.live import cgroups, kernel, process
 from stationd_plugins.live.sampler import Measured, Sampler
 from stationd_plugins.lxc import identity, monitord
+from stationd_plugins.lxc.below import Below
 from stationd_plugins.lxc.following import Following, unwatchable
 from stationd_plugins.lxc.inquest import inquire, is_open
 from stationd_plugins.lxc.ports import Ports
@@ -65,6 +66,7 @@ class LxcSource:
         self.now_us = now_us
         self.tracker = Tracker(identity.lives)
         self.ports = Ports()
+        self._below = Below(kernel.killed, kernel.kills)
         self._silent: Silent = {}
         self._cgroup = cgroup
         self._sampler = Sampler(reactor, cgroup)
@@ -104,7 +106,7 @@ class LxcSource:
 
         def look_at_all() -> tuple[dict[str, Seen], list[str]]:
             found, directories = scan(self.paths, self.layout, self._silent)
-            return self.ports.fill_in(found), directories
+            return self.ports.fill_in(self._below.fill_in(found)), directories
 
         return deferToThreadPool(self.reactor, self._threads, look_at_all)
 
