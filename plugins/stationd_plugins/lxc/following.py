@@ -4,6 +4,7 @@ happened, a scan says what."""
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -199,7 +200,12 @@ class Following:
         watches = [(path, _PATH) for path in self._source.paths]
         watches += [(root, _DIRECTORY) for root in hierarchies or layout.controllers.values()]
         watches += [(path, _CONTAINER) for path in directories]
-        watches += [(path, flags.MODIFY) for seen in found.values() for path in seen.watch]
+        files = {path for seen in found.values() for path in seen.watch}
+        watches += [(path, flags.MODIFY) for path in files]
+        # Where a container's cgroup was made, that of its next run will be: a user's are not
+        # at the top of the hierarchy, nor are those that are told to be elsewhere.
+        places = {os.path.dirname(os.path.dirname(path)) for path in files}
+        watches += [(place, _DIRECTORY) for place in places]
         for path, mask in watches:
             # The same inode gets the same number, so this can be said at each scan.
             number = self._watcher.watch(path, mask)
