@@ -22,6 +22,7 @@ from collections.abc import Callable
 
 from benchmarks.serving import Client
 from benchmarks.timing import warm_ms
+from stationd_plugins.docker.source import measured
 from stationd_plugins.live.sampler import Sampler
 from tests.functional import lab
 from tests.functional.daemon import Daemon
@@ -173,11 +174,12 @@ def figures() -> tuple[float, float]:
     name = "stationd-figures"
     lab.docker(url, "run", "-d", "--name", name, lab.IMAGE, "sleep", "1000")
     try:
-        pid = int(lab.docker(url, "inspect", "-f", "{{.State.Pid}}", name))
+        id, pid = lab.docker(url, "inspect", "-f", "{{.Id}} {{.State.Pid}}", name).split()
         sampler = Sampler(reactor)  # type: ignore[arg-type]
-        if sampler.read(pid) is None:
+        one = measured(id, int(pid))
+        if sampler.read(one) is None:
             raise RuntimeError("it cannot be read")
-        ours = warm_ms(lambda: sampler.read(pid))
+        ours = warm_ms(lambda: sampler.read(one))
         process = warm_ms(lambda: lab.docker(url, "version"))
         stats = warm_ms(lambda: lab.docker(url, "stats", "--no-stream", name))
     finally:

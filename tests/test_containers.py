@@ -49,6 +49,13 @@ class ContainersTests(SynchronousTestCase):
         self.assertEqual(self.after("start", "healthy").health, "healthy")
         self.assertEqual(self.after("unhealthy").health, "unhealthy")
         self.assertEqual(self.after("die").health, "")
+        self.assertIsNone(self.containers.apply(happened("healthy")), "it was told late")
+
+    def test_what_stands_beside_an_exit_or_a_start_says_nothing_new(self) -> None:
+        died = self.after("start", "die", details={"exitCode": 3})
+        self.assertEqual(self.after("restart"), died)
+        started = self.after("start")
+        self.assertEqual(self.after("stop"), started)
 
     def test_what_says_nothing_about_a_container_changes_none(self) -> None:
         for action in ("kill", "oom", "port-add", "exec_start: sh"):

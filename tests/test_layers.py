@@ -18,6 +18,8 @@ LAYERS = (
     ("stationd.web.site", "stationd.web.resource", "stationd.cli", "stationd.doors"),
     ("stationd.web", "stationd.inventory", "stationd.journals"),
     ("stationd.supervision", "stationd.recorder", "stationd.waits"),
+    ("stationd.once",),
+    ("stationd.memory",),
     ("stationd.feed", "stationd.containers", "stationd.recall", "stationd.narration"),
     ("stationd.journal", "stationd.config", "stationd.testing"),
     ("stationd.interfaces",),

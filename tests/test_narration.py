@@ -74,6 +74,17 @@ class NarrationTests(SynchronousTestCase):
             self.assertEqual(log[0][0], level)
             self.assertIn(f"exited with code {code} (", log[0][2])
 
+    def test_a_stop_for_want_of_memory(self) -> None:
+        code = {"exitCode": 137, "signal": "SIGKILL", "oom": True}
+        for known, words in (
+            ({"limit": 16 << 20}, "out of memory, limit 16 MiB"),
+            ({"hostMemory": True}, "the host was out of memory"),
+        ):
+            events, log = self.said(happened("stop", type="lxc", details=code | known))
+            self.assertEqual(json.loads(events[0])["oom"], True)
+            text = f"Container was killed by the kernel, {words} (lxc, utest)"
+            self.assertEqual(log, [(Level.ERROR, "container", text)])
+
     def test_what_is_wrong_is_loud(self) -> None:
         self.assertEqual(self.said(happened("oom"))[1][0][0], Level.ERROR)
         self.assertEqual(self.said(happened("unhealthy"))[1][0][0], Level.WARN)

@@ -13,6 +13,7 @@ from stationd.containers import Change, Containers
 from stationd.errors import JournalUnwritable
 from stationd.feed import Feed
 from stationd.interfaces import Appended, IRecorder, Known, Query
+from stationd.memory import REMEMBERED
 from stationd.recorder import Recorder
 from stationd.records import Container, Draft, Level, Record, State
 from stationd.testing import MemoryJournal
@@ -100,6 +101,42 @@ class RecorderTests(SynchronousTestCase):
         self.log.commit()
         self.assertEqual(len(self.changes), 1)
         self.successResultOf(done)
+
+    def test_what_was_found_is_told_again_if_it_was_not_recorded(self) -> None:
+        there = Container(type="docker", id="a" * 64, name="x")
+        self.event.slow = []
+        done = self.recorder.listing("docker", [there])
+        self.event.refuse()
+        self.failureResultOf(done, JournalUnwritable)
+        self.event.slow = None
+        self.successResultOf(self.recorder.listing("docker", [there]))
+        self.assertEqual(len(self.records(self.event)), 1)
+
+    def test_how_one_ended_is_known_though_its_source_has_forgotten(self) -> None:
+        started = happened("start", type="lxc", id="one", name="one")
+        stopped = happened("stop", type="lxc", id="one", name="one", details={"exitCode": 3})
+        self.successResultOf(self.recorder.observe([started, stopped]))
+        for listed in (Container(type="lxc", id="one", name="one"),) * 2:
+            for _ in range(2):
+                self.successResultOf(self.recorder.listing("lxc", [listed]))
+                (shown,) = self.containers.all()
+                self.assertEqual((shown.exit_code, shown.finished_us), (3, stopped.time_us))
+            self.restart()
+        running = Container(type="lxc", id="one", name="one", state=State.RUNNING)
+        self.successResultOf(self.recorder.listing("lxc", [running]))
+        self.assertEqual(self.containers.all(), [running])
+
+    def test_a_type_does_not_push_another_out(self) -> None:
+        self.successResultOf(self.recorder.observe([happened("start", origin="docker:1")]))
+        other = [
+            happened("start", type="lxc", id=f"n{n}", origin=f"lxc:{n}")
+            for n in range(2 * REMEMBERED + 1)
+        ]
+        self.successResultOf(self.recorder.observe(other))
+        for _ in range(2):
+            self.assertEqual(list(self.recorder.origins("docker")), ["docker:1"])
+            self.assertEqual(len(self.recorder.known("docker").containers), 1)
+            self.restart()
 
     def test_what_is_on_its_way_is_recorded_and_told_whoever_goes_away(self) -> None:
         told = self.feed.after(0)

@@ -136,6 +136,7 @@ class Containers:
 def _after(observation: Observation, known: Container) -> dict[str, object] | None:
     """The fields of a container that an observation says something about."""
     details = observation.details
+    is_docker = observation.type == "docker"
     fields: dict[str, object] = {"removed": False}
     if observation.name:
         fields["name"] = observation.name
@@ -146,6 +147,9 @@ def _after(observation: Observation, known: Container) -> dict[str, object] | No
             fields |= {"state": State(details["now"]), "ports": tuple(_ports(observation))}
         case "create":
             fields |= {"state": State.STOPPED, "exit_code": None, "finished_us": None}
+        case "stop" | "restart" if is_docker:
+            # Each stands beside an exit or a start, and may be told after what came next.
+            pass
         case "start" | "restart":
             health = "starting" if known.health else ""
             fields |= {"state": State.RUNNING, "exit_code": None, "finished_us": None}
@@ -165,6 +169,8 @@ def _after(observation: Observation, known: Container) -> dict[str, object] | No
                 fields |= {"exit_code": details["exitCode"]}
         case "destroy":
             fields |= {"state": State.STOPPED, "removed": True, "health": "", "ports": ()}
+        case "healthy" | "unhealthy" if known.state is State.STOPPED:
+            return None
         case "healthy" | "unhealthy" as health:
             fields |= {"health": health}
         case "port-add" if known.state is State.STOPPED:

@@ -142,15 +142,15 @@ def _container(observation: Observation) -> Narration:
         return Narration(events, [])
     if action == "start" and exits:
         return Narration(events, [])
-    if action == "die":
+    if action == "die" or (action == "stop" and details.get("oom")):
         level, words = _death(details)
-    if action == "stop" and details.get("exitCode"):
+    elif action == "stop" and details.get("exitCode"):
         level = Level.WARN
         words += f", ended by {details['signal']}" if "signal" in details else ""
         words += f", code {details['exitCode']}"
     if action == "kill" and "signal" in details:
         words += f" with {details['signal']}"
-    if action == "rename" and "old" in details:
+    if action == "rename" and details.get("old"):
         words += f" from {details['old']}"
     parts = [type, observation.name] if type == "lxc" else [type, observation.id[:12]]
     if type != "lxc" and observation.name:

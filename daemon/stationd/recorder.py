@@ -3,10 +3,10 @@ in the registry, and before those who wait, in this order."""
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Callable, KeysView, Sequence
 from typing import TypeVar
 
+import attrs
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -15,14 +15,12 @@ from zope.interface import implementer
 from stationd.containers import Change, Containers
 from stationd.errors import BadValue
 from stationd.feed import Feed
-from stationd.interfaces import Appended, IJournal, IRecorder, Known, Query
+from stationd.interfaces import Appended, IJournal, IRecorder, Known
+from stationd.memory import remembered_events, remembered_sentences
 from stationd.narration import found, narrate, system
+from stationd.once import Once
 from stationd.recall import recall
-from stationd.records import Container, Draft, Level, Observation, Record, State
-
-REMEMBERED_ORIGINS = 16_384
-"""Origins that are known to be recorded: 64 times what a Docker engine can replay."""
-
+from stationd.records import Container, Draft, Level, Observation, State
 
 T = TypeVar("T")
 
@@ -33,48 +31,6 @@ def _regardless(done: Deferred[T]) -> Deferred[T]:
     result: Deferred[T] = Deferred()
     done.addBoth(result.callback)
     return result
-
-
-class _Once:
-    """A journal that takes no origin twice. Which it has is read from the journal
-    itself, so the two cannot disagree."""
-
-    def __init__(self, journal: IJournal, newest: Sequence[Record]) -> None:
-        self.journal = journal
-        self._known: collections.OrderedDict[str, None] = collections.OrderedDict()
-        for record in newest:
-            self.claim(record.origin)
-
-    def claim(self, origin: str) -> bool:
-        """Whether an origin is new; from now on it is not. None (C{""}) always is."""
-        if not origin:
-            return True
-        if origin in self._known:
-            return False
-        self._known[origin] = None
-        if len(self._known) > REMEMBERED_ORIGINS:
-            self._known.popitem(last=False)
-        return True
-
-    def append(self, drafts: Sequence[Draft]) -> Deferred[Appended]:
-        """Append; if that fails their origins are new again."""
-
-        def refused(failure: Failure) -> Failure:
-            for draft in drafts:
-                self._known.pop(draft.origin, None)
-            return failure
-
-        return self.journal.append(drafts).addErrback(refused)
-
-    def origins(self, type: str) -> KeysView[str]:
-        """Those that a source made, in the order in which they were recorded."""
-        return dict.fromkeys(one for one in self._known if one.startswith(f"{type}:")).keys()
-
-
-def _newest(journal: IJournal) -> list[Record]:
-    """The newest records, oldest first."""
-    steps = journal.select(Query(limit=REMEMBERED_ORIGINS))
-    return [record for found in steps for record in found][::-1]
 
 
 @implementer(IRecorder)
@@ -99,19 +55,15 @@ class Recorder:
         live: Callable[[str], None],
         connected: Callable[[str], None],
     ) -> None:
-        events = _newest(event)
-        self._logs = _Once(log, _newest(log))
-        self._events = _Once(event, events)
+        self._logs = Once(log)
+        self._events = Once(event)
         self._containers = containers
         self._listed: set[str] = set()
-        # How things were by the journal: what a first listing is compared with.
+        # How things were by the journal: what a first listing is compared with. By type:
+        # whether that is all that there was.
         self._recalled = Containers()
-        held = event.status()
-        whole = held.first == 1 and not held.damage
-        self._recalls_all = whole and len(events) < REMEMBERED_ORIGINS
+        self._recalls_all: dict[str, bool] = {}
         self._newest_us: dict[str, int] = {}
-        for observation in filter(None, map(recall, events)):
-            self._recall(observation)
         self._feed = feed
         self._now_us = now_us
         self._told = told
@@ -128,6 +80,7 @@ class Recorder:
         news: list[Observation] = []
         cleared_us = self._logs.journal.status().cleared_us
         for observation in observations:
+            self._remember(observation.type)
             try:
                 narration = narrate(observation)
             except BadValue as error:
@@ -165,6 +118,7 @@ class Recorder:
 
     def listing(self, type: str, containers: Sequence[Container]) -> Deferred[None]:
         """See L{IRecorder.listing}."""
+        self._remember(type)
         unheard_of = [
             container
             for container in containers
@@ -172,8 +126,9 @@ class Recorder:
         ]
 
         def replace() -> None:
+            known = [self._with_exit(container) for container in containers]
             self._listed.add(type)
-            for change in self._containers.list_all(type, containers):
+            for change in self._containers.list_all(type, known):
                 self._told(change)
 
         if not unheard_of:
@@ -182,9 +137,36 @@ class Recorder:
         words = f"Found {len(unheard_of)} {type} containers, {running} of them running"
         self.note(Level.INFO, words)
         recorded = self.observe([found(one, self._now_us()) for one in unheard_of])
+
+        def refused(failure: Failure) -> Failure:
+            self._listed.discard(type)
+            return failure
+
+        recorded.addErrback(refused)
         replaced = Deferred.fromCoroutine(self._in_turn([], replace))
         recorded.addBoth(lambda result: replaced.addCallback(lambda _: result))
         return _regardless(recorded)
+
+    def _with_exit(self, container: Container) -> Container:
+        """The same; how it last ended, if its source does not know that any more."""
+        registry = self._containers if container.type in self._listed else self._recalled
+        known = registry.get(container.reference)
+        if known is None or container.finished_us is not None:
+            return container
+        if {container.state, known.state} != {State.STOPPED}:
+            return container
+        return attrs.evolve(container, exit_code=known.exit_code, finished_us=known.finished_us)
+
+    def _remember(self, type: str) -> None:
+        """Read back what is recorded of a type, when it is first heard of."""
+        if type in self._recalls_all:
+            return
+        memory = remembered_events(self._events.journal, type)
+        self._recalls_all[type] = memory.complete
+        self._events.remember(memory.events)
+        self._logs.remember(remembered_sentences(self._logs.journal, type))
+        for observation in filter(None, map(recall, memory.events)):
+            self._recall(observation)
 
     def _is_recalled(self, container: Container) -> bool:
         recalled = self._recalled.get(container.reference)
@@ -192,15 +174,17 @@ class Recorder:
 
     def origins(self, type: str) -> KeysView[str]:
         """See L{IRecorder.origins}."""
+        self._remember(type)
         return self._events.origins(type)
 
     def known(self, type: str) -> Known:
         """See L{IRecorder.known}."""
+        self._remember(type)
         registry = self._containers if type in self._listed else self._recalled
         return Known(
             containers=tuple(one for one in registry.all() if one.type == type),
             newest_us=self._newest_us.get(type, 0),
-            complete=type in self._listed or (type in self._newest_us and self._recalls_all),
+            complete=type in self._listed or (type in self._newest_us and self._recalls_all[type]),
         )
 
     def _recall(self, observation: Observation) -> None:

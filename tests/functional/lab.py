@@ -29,6 +29,7 @@ PACKAGES = {
     "iproute2": "/usr/sbin/ip",
     "libfaketime": "/usr/lib/*/faketime/libfaketime.so.1",
     "rsync": "/usr/bin/rsync",
+    "uidmap": "/usr/bin/newuidmap",
     "curl": "/usr/bin/curl",
 }
 """Debian packages, and a file by which each is known to be there."""

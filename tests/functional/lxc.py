@@ -25,7 +25,12 @@ lxc.signal.reboot = SIGHUP
 
 
 class Lxc:
-    """An LXC path, and the commands of LXC on it."""
+    """An LXC path, and the commands of LXC on it.
+
+    @ivar prefix: what they are run by.
+    """
+
+    prefix: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self.path = tempfile.mkdtemp(prefix="stationd-lxc-")
@@ -57,7 +62,7 @@ class Lxc:
 
     def run(self, command: str, name: str, *arguments: str) -> str:
         """C{lxc-COMMAND}; what it prints."""
-        whole = [f"lxc-{command}", "-P", self.path, "-n", name, *arguments]
+        whole = [*self.prefix, f"lxc-{command}", "-P", self.path, "-n", name, *arguments]
         done = subprocess.run(whole, capture_output=True, text=True, check=False)
         if done.returncode:
             raise AssertionError(f"{' '.join(whole)}: {done.stdout}{done.stderr}")

@@ -19,7 +19,7 @@ from twisted.trial.unittest import TestCase
 
 from stationd.interfaces import Query
 from stationd.journal.reader import Reader
-from stationd_plugins.docker.decode import container_event
+from stationd_plugins.docker.origins import container_event
 from tests.functional import lab
 from tests.functional.daemon import Daemon, eventually
 from tests.functional.engine import Engine
@@ -79,6 +79,9 @@ class DockerChaosTests(TestCase):
                 self.docker(*run, *(["--rm"] if forget else []), lab.IMAGE, "true")
             elif kind < 0.5:
                 self.docker(*run, "-m", "16m", lab.IMAGE, "tail", "/dev/zero")
+            elif kind < 0.7:
+                life = rng.choice(("sleep 1000", "sleep 0.3; exit 1"))
+                self.docker(*run, "--restart", "always", lab.IMAGE, "sh", "-c", life)
             else:
                 self.docker(*run, lab.IMAGE, "sleep", "1000")
                 end: Callable[[], None] = rng.choice(
@@ -86,12 +89,15 @@ class DockerChaosTests(TestCase):
                         lambda name=name: self.docker("kill", name),
                         lambda name=name: self.docker("stop", "-t", "0", name),
                         lambda name=name: self.docker("restart", "-t", "0", name),
+                        lambda name=name: self.docker("pause", name),
+                        lambda name=name: self.docker("rename", name, f"{name}-renamed"),
                         lambda: None,
                     )
                 )
                 end()
             if forget:
                 self.docker("rm", "-f", name)
+                self.docker("rm", "-f", f"{name}-renamed")
             # An engine that is down refuses at once.
             time.sleep(rng.uniform(0, 0.1))
 
@@ -121,6 +127,10 @@ class DockerChaosTests(TestCase):
         for script in scripts:
             script.join()
         self.assertTrue(eventually(self.live, 30), self.said("not live"))
+        # What is started again and again does not change any more.
+        names = self.engine.docker("ps", "-aq").split()
+        self.docker("update", "--restart", "no", *names)
+        time.sleep(2)
         eventually(lambda: self.shown() == self.true(), 10)
         self.assertEqual(self.shown(), self.true(), self.said("states"))
         self.daemon.stop()
@@ -137,11 +147,13 @@ class DockerChaosTests(TestCase):
         """What the engine's containers do."""
         lines = self.engine.docker("ps", "-a", "--no-trunc", "--format", "{{json .}}").splitlines()
         found = [json.loads(line) for line in lines]
-        return {one["ID"]: "running" if one["State"] == "running" else "stopped" for one in found}
+        states = {"running": "running", "paused": "paused"}
+        return {one["ID"]: f"{one['Names']} {states.get(one['State'], 'stopped')}" for one in found}
 
     def shown(self) -> dict[str, str]:
         """What we say they do."""
-        return {one["id"]: one["state"] for one in self.daemon.get("/api/v1/container")}
+        found = self.daemon.get("/api/v1/container")
+        return {one["id"]: f"{one['name']} {one['state']}" for one in found}
 
     def check_sequences(self) -> None:
         """Each container's life is possible, and all that the engine remembers is there."""

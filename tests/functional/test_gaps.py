@@ -78,6 +78,30 @@ class GapTests(TestCase):
         self.assertEqual(shown["state"], "stopped")
         self.assertEqual(shown["finishedAt"][:19], finished[:19].replace("T", " "))
 
+    def test_what_died_with_its_engine_and_was_started_again(self) -> None:
+        for daemon_lives in (True, False):
+            self.begin("--live-restore")
+            arguments = ("run", "-d", "--network", "none", "--restart", "always", "--name", "one")
+            self.engine.docker(*arguments, lab.IMAGE, "sleep", "1000")
+            eventually(lambda: self.states("one") == ["create", "start"])
+            pid = int(self.engine.docker("inspect", "-f", "{{.State.Pid}}", "one"))
+            if not daemon_lives:
+                self.daemon.kill()
+            self.engine.kill()
+            os.kill(pid, signal.SIGKILL)
+            time.sleep(0.5)
+            self.engine.start()
+            if not daemon_lives:
+                self.daemon.start("docker")
+            eventually(lambda: self.states("one")[-2:] == ["die", "start"])
+            self.assertEqual(self.states("one"), ["create", "start", "die", "start"])
+            (died,) = self.inferred("one")
+            self.assertEqual(died["state"], "die")
+            finished = self.engine.docker("inspect", "-f", "{{.State.FinishedAt}}", "one")
+            lines = self.daemon.curl("/api/v1/log/export?text=exited&container=one").splitlines()
+            self.assertTrue(lines[1].startswith(finished[:23].replace("T", " ")), lines)
+            self.daemon.stop()
+
     def test_an_engine_that_is_stopped_stops_its_containers(self) -> None:
         self.begin()
         self.run_one("one")

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import unittest
+from subprocess import PIPE
+from typing import Any
+
+import inotify_simple
+from inotify_simple import flags
 from twisted.trial.unittest import TestCase
 
+from stationd_plugins.live import cgroups
+from stationd_plugins.lxc import command, place
+from stationd_plugins.lxc.scan import look
 from tests.functional import lab
 from tests.functional.daemon import Daemon, eventually
 from tests.functional.lxc import Lxc
@@ -16,6 +27,12 @@ tail /dev/zero
 while :; do sleep 0.05; done
 """
 """A first process that goes on when another one was killed."""
+
+OUT_OF_MEMORY = {
+    "first": "#!/bin/sh\nexec tail /dev/zero\n",
+    "child": "#!/bin/sh\ntail /dev/zero\nexit $?\n",
+}
+"""First processes that are killed themselves, or say that their child was."""
 
 CGROUPS = {
     "plain": EMPTY,
@@ -37,6 +54,7 @@ class CgroupTests(TestCase):
         self.paths = [Lxc(), Lxc()]
         for lxc in self.paths:
             self.addCleanup(lxc.close)
+        self.layout = cgroups.mounted("/sys/fs/cgroup")
         self.daemon = Daemon(lxc=[lxc.path for lxc in self.paths])
         self.addCleanup(self.daemon.close)
 
@@ -55,6 +73,94 @@ class CgroupTests(TestCase):
         said = [(level, text) for level, _, text in self.daemon.sentences()]
         self.assertIn(("ERROR", "Container ran out of memory (lxc, hungry)"), said)
 
+    def test_stops_for_want_of_memory(self) -> None:
+        lxc = self.paths[0]
+        limits = "lxc.cgroup.memory.limit_in_bytes = 16M\nlxc.cgroup2.memory.max = 16M"
+        for name, script in OUT_OF_MEMORY.items():
+            lxc.create(name, f"{EMPTY}\n{limits}")
+            lxc.replace_init(name, script)
+        self.daemon.start("lxc")
+        for name in OUT_OF_MEMORY:
+            lxc.run("start", name)
+
+            def stop(name: str = name) -> dict[str, Any]:
+                events = self.daemon.events()
+                return next(
+                    (e for e in events if (e["container"], e["state"]) == (name, "stop")), {}
+                )
+
+            self.assertTrue(eventually(stop), name)
+            told = {key: stop().get(key) for key in ("exitCode", "oom", "limit")}
+            self.assertEqual(told, {"exitCode": 137, "oom": True, "limit": 16 << 20}, name)
+            words = f"Container was killed by the kernel, out of memory, limit 16 MiB (lxc, {name})"
+            self.assertIn(("ERROR", "container", words), self.daemon.sentences())
+
+    def test_a_kill_of_somebody_elses_is_none_of_the_kernels(self) -> None:
+        lxc = self.paths[0]
+        lxc.create("killed", EMPTY)
+        lxc.run("start", "killed")
+        self.daemon.start("lxc")
+        lxc.run("stop", "killed", "-k")
+
+        def stop() -> dict[str, Any]:
+            return next((e for e in self.daemon.events() if e["state"] == "stop"), {})
+
+        self.assertTrue(eventually(stop))
+        self.assertNotIn("oom", stop())
+
+    def test_out_of_memory_in_a_cgroup_below(self) -> None:
+        if "memory" not in self.layout.controllers:
+            raise unittest.SkipTest("v2 counts it in the cgroup above, too")
+        lxc = self.paths[0]
+        lxc.create("below", EMPTY)
+        lxc.run("start", "below")
+        self.daemon.start("lxc")
+        seen = look(lxc.path, "below", self.layout)
+        assert seen is not None
+        service = f"{cgroups.directory(self.layout, seen.cgroups, 'memory')}/service"
+        os.mkdir(service)
+        with open(f"{service}/memory.limit_in_bytes", "w", encoding="ascii") as file:
+            file.write(str(8 << 20))
+        hungry = subprocess.Popen(["/bin/sh", "-c", "read go; exec tail /dev/zero"], stdin=PIPE)
+        with open(f"{service}/cgroup.procs", "w", encoding="ascii") as file:
+            file.write(str(hungry.pid))
+        hungry.communicate(b"\n")
+        # As systemd does.
+        os.rmdir(service)
+
+        def seen_states() -> list[str]:
+            return [event["state"] for event in self.daemon.events()]
+
+        self.assertTrue(eventually(lambda: seen_states() == ["found", "oom"], 20), seen_states())
+
+    def move_down(self, lxc: Lxc, name: str) -> None:
+        """What systemd does as the first process: it goes to a cgroup below."""
+        answers = command.ask(lxc.path, name)
+        assert answers is not None
+        member = cgroups.of_process(answers.init_pid)
+        for controller in (*place.USED, cgroups.UNIFIED):
+            scope = f"{cgroups.directory(self.layout, member, controller)}/init.scope"
+            os.makedirs(scope, exist_ok=True)
+            with open(f"{scope}/cgroup.procs", "w", encoding="ascii") as file:
+                file.write(str(answers.init_pid))
+
+    def test_wherever_the_first_process_is_a_freeze_is_noticed(self) -> None:
+        lxc = self.paths[0]
+        for name, configuration in CGROUPS.items():
+            lxc.create(name, configuration)
+            lxc.run("start", name)
+            self.move_down(lxc, name)
+            seen = look(lxc.path, name, self.layout)
+            assert seen is not None
+            with inotify_simple.INotify() as watches:
+                for path in seen.watch:
+                    watches.add_watch(path, flags.MODIFY)
+                lxc.run("freeze", name)
+                heard = watches.read(timeout=1000)
+                lxc.run("unfreeze", name)
+                self.assertTrue(heard, name)
+            lxc.run("stop", name, "-k")
+
     def test_the_life_of_each(self) -> None:
         self.daemon.start("lxc")
         for index, (name, configuration) in enumerate(CGROUPS.items()):
@@ -65,18 +171,18 @@ class CgroupTests(TestCase):
             def seen(name: str = name) -> list[str]:
                 return [e["state"] for e in self.daemon.events() if e["container"] == name]
 
-            for command, state in (
+            for change, state in (
                 ("start", "start"),
                 ("freeze", "pause"),
                 ("unfreeze", "unpause"),
                 ("stop", "stop"),
                 ("destroy", "destroy"),
             ):
-                lxc.run(command, name, *(["-k"] if command == "stop" else []))
+                lxc.run(change, name, *(["-k"] if change == "stop" else []))
                 states.append(state)
                 # Sooner than by the scans that nothing asks for.
                 found = eventually(lambda states=states: seen() == states, 2)
                 self.assertTrue(found, f"{name}: {seen()}")
-                if command == "start":
+                if change == "start":
                     shown = self.daemon.get(f"/api/v1/container/lxc/{name}")
                     self.assertGreater(shown["memory"], 0, name)

@@ -7,8 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.narration import narrate
 from stationd.records import Level, Observation
-from stationd_plugins.docker.deaths import ASKED_US, LOOP_US, Deaths
-from stationd_plugins.docker.decode import origin_of
+from stationd_plugins.docker.deaths import ASKED_US, BACKOFF_US, LOOP_US, OOM_US, SOON_US, Deaths
+from stationd_plugins.docker.origins import origin_of
 from tests.test_narration import ID
 
 S = 1_000_000
@@ -27,11 +27,18 @@ def happened(action: str, at_us: int, **details: object) -> Observation:
     )
 
 
+def deaths(*origins: str) -> Deaths:
+    """From the beginning."""
+    found = Deaths()
+    found.resume(origins)
+    return found
+
+
 class DeathTests(SynchronousTestCase):
     """What came before an exit, and what is said of it."""
 
     def setUp(self) -> None:
-        self.deaths = Deaths([])
+        self.deaths = deaths()
 
     def said(self, *observations: Observation) -> list[tuple[Level, str]]:
         """The sentences for them, without the container."""
@@ -51,7 +58,7 @@ class DeathTests(SynchronousTestCase):
             (139, (Level.WARN, "Container was ended by SIGSEGV, code 139")),
             (255, (Level.WARN, "Container exited by itself with code 255")),
         ):
-            self.deaths = Deaths([])
+            self.deaths = deaths()
             self.assertEqual(self.last(happened("die", 2 * S, exitCode=code)), expected)
 
     def test_as_asked(self) -> None:
@@ -61,8 +68,8 @@ class DeathTests(SynchronousTestCase):
 
     def test_long_after_a_signal_or_a_harmless_one(self) -> None:
         itself = (Level.WARN, "Container exited by itself with code 1")
-        for signal, at_us in (("SIGTERM", 2 * S + ASKED_US), ("SIGHUP", 3 * S)):
-            self.deaths = Deaths([])
+        for signal, at_us in (("SIGTERM", 2 * S + ASKED_US), ("SIGHUP", 2 * S + SOON_US)):
+            self.deaths = deaths()
             kill = happened("kill", 2 * S, signal=signal)
             self.assertEqual(self.last(kill, happened("die", at_us, exitCode=1)), itself)
 
@@ -72,9 +79,14 @@ class DeathTests(SynchronousTestCase):
         self.assertEqual(self.last(died), (Level.WARN, "Container was ended by SIGKILL, code 137"))
 
     def test_a_signal_that_is_recorded_already(self) -> None:
-        self.deaths = Deaths([origin_of(2 * S * 1000, "container", "kill", ID), "lxc:x", ""])
-        died = happened("die", 3 * S, exitCode=137)
-        self.assertEqual(self.said(died), [(Level.INFO, "Container exited as asked with code 137")])
+        # Which it was is not known any more.
+        for after_us, words in (
+            (1 * S, "Container exited as asked with code 137"),
+            (SOON_US, "Container was ended by SIGKILL, code 137"),
+        ):
+            self.deaths = deaths(origin_of(2 * S * 1000, "container", "kill", ID), "lxc:x", "")
+            died = happened("die", 2 * S + after_us, exitCode=137)
+            self.assertEqual(self.said(died)[0][1], words)
 
     def test_out_of_memory(self) -> None:
         oom = happened("oom", 2 * S)
@@ -88,6 +100,44 @@ class DeathTests(SynchronousTestCase):
         # A child was killed, and the container ended well.
         died = self.deaths.explain(happened("die", 4 * S, exitCode=0))
         self.assertEqual(died.details["oom"], False)
+
+    def test_memory_that_ran_out_long_ago_or_before_somebody_killed_it(self) -> None:
+        oom = happened("oom", 2 * S)
+        for before, at_us in (
+            ([], 2 * S + OOM_US),
+            ([happened("kill", 3 * S, signal="SIGKILL")], 4 * S),
+        ):
+            self.deaths = deaths()
+            self.said(happened("start", 1 * S), oom, *before)
+            died = self.deaths.explain(happened("die", at_us, exitCode=137))
+            self.assertEqual(died.details["oom"], False)
+
+    def test_images_that_stop_by_a_signal_that_is_harmless_elsewhere(self) -> None:
+        for signal in ("SIGWINCH", "SIGUSR1"):
+            kill = happened("kill", 2 * S, signal=signal)
+            said = self.last(kill, happened("die", 3 * S, exitCode=1))
+            self.assertEqual(said[1], "Container exited as asked with code 1")
+
+    def test_it_goes_on_from_one_subscription_to_the_next(self) -> None:
+        for n in range(6):
+            self.said(happened("start", n * S), happened("die", n * S + 1, exitCode=1))
+        self.deaths.resume([])
+        died = self.deaths.explain(happened("die", 9 * S, exitCode=1))
+        self.assertEqual(died.details["exits"], 7)
+
+    def test_a_start_that_is_not_the_engine_s_is_said(self) -> None:
+        for n in range(6):
+            self.said(happened("start", n * S), happened("die", n * S + 1, exitCode=1))
+        later = 5 * S + 1 + BACKOFF_US
+        self.assertEqual(self.said(happened("start", later)), [(Level.INFO, "Start container")])
+
+    def test_the_memory_of_the_host_and_an_engine_that_stops(self) -> None:
+        died = happened("die", 1, exitCode=137, oom=True, asked=False, hostMemory=True)
+        words = "Container was killed by the kernel, the host was out of memory ("
+        self.assertIn(words, narrate(died).log[0].text)
+        died = happened("die", 1, exitCode=0, asked=True, engineStops=True)
+        words = "Container exited as its engine was stopped with code 0 ("
+        self.assertIn(words, narrate(died).log[0].text)
 
     def test_the_limit_is_said(self) -> None:
         for limit, said in ((16 << 20, "16 MiB"), (3 << 29, "1.5 GiB"), (500, "500 bytes")):
@@ -120,7 +170,7 @@ class DeathTests(SynchronousTestCase):
             [happened("start", 20 * S), happened("die", 21 * S, exitCode=0)],
             [happened("start", 20 * S), happened("kill", 21 * S), happened("die", 22 * S)],
         ):
-            self.deaths = Deaths([])
+            self.deaths = deaths()
             loop(0)
             self.said(*end)
             later = 30 * S if end else 9 * S + LOOP_US + 1
@@ -129,7 +179,7 @@ class DeathTests(SynchronousTestCase):
 
     def test_a_replay_counts_nothing_twice(self) -> None:
         exits = [happened("die", n * S, exitCode=1) for n in range(1, 6)]
-        self.deaths = Deaths([one.origin for one in exits])
+        self.deaths = deaths(*(one.origin for one in exits))
         for one in exits:
             self.assertNotIn("exits", self.deaths.explain(one).details)
 
@@ -142,6 +192,12 @@ class DeathTests(SynchronousTestCase):
         said = self.said(happened("start", hour + 2 * S), happened("die", hour + 3 * S, exitCode=1))
         self.assertEqual(said[-1][1], "Container exited by itself with code 1")
 
-    def test_what_is_inferred_is_not_explained(self) -> None:
+    def test_of_what_is_inferred_nobody_knows_who_asked(self) -> None:
         died = attrs.evolve(happened("die", 2 * S, exitCode=1), inferred=True)
         self.assertEqual(self.last(died), (Level.WARN, "Container exited with code 1"))
+        died = attrs.evolve(happened("die", 3 * S, exitCode=137), inferred=True)
+        found = self.deaths.explain(died).details
+        self.assertEqual(found, {"exitCode": 137, "signal": "SIGKILL", "oom": False})
+        self.said(happened("start", 4 * S), happened("oom", 5 * S))
+        found = self.deaths.explain(attrs.evolve(died, time_us=6 * S)).details
+        self.assertEqual(found["oom"], True)

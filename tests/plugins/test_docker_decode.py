@@ -8,16 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.records import Observation, State
+from stationd.records import Container, Observation, State
 from stationd_plugins.docker.decode import (
     Malformed,
     inspected,
     observation,
     ports,
     state_of,
-    time_ns_of,
+    summarized,
     time_us,
 )
+from stationd_plugins.docker.origins import identity, time_ns_of
 
 ID = "1753ab55c36e99195042ddc875e59d4f877f1c140d25196ad34a5bece9f1cf3a"
 
@@ -138,6 +139,61 @@ class EventTests(SynchronousTestCase):
                 observation(found, exec_events=True)
             except Malformed as error:
                 self.assertTrue(str(error))
+
+
+class PodmanTests(SynchronousTestCase):
+    """What Podman's socket says otherwise."""
+
+    def decoded(self, told: dict[str, object]) -> Observation:
+        found = observation(told, exec_events=False)
+        assert found is not None
+        return found
+
+    def test_a_removal(self) -> None:
+        self.assertEqual(self.decoded(event("remove")).action, "destroy")
+        self.assertIsNone(observation(event("remove", "image"), exec_events=False))
+
+    def test_health_stands_beside(self) -> None:
+        told = event("health_status") | {"HealthStatus": "unhealthy"}
+        self.assertEqual(self.decoded(told).action, "unhealthy")
+        self.assertIsNone(observation(event("health_status"), exec_events=False))
+
+    def test_a_pull_without_an_id(self) -> None:
+        told = event("pull", "image")
+        told["Actor"] = {"ID": "", "Attributes": {"name": "bb:latest"}}
+        self.assertEqual(self.decoded(told).name, "bb:latest")
+
+    def test_times_have_an_offset(self) -> None:
+        self.assertEqual(
+            time_us("2026-11-25T02:00:00.5+02:00"), time_us("2026-11-25T00:00:00.500000Z")
+        )
+
+
+class ListTests(SynchronousTestCase):
+    """A container in a list."""
+
+    def test_it_says_less(self) -> None:
+        found = summarized({"Id": ID, "Names": ["/one"], "Image": "bb:latest", "State": "running"})
+        self.assertEqual(
+            found.container,
+            Container(type="docker", id=ID, name="one", image="bb:latest", state=State.RUNNING),
+        )
+
+    @given(JUNK)
+    def test_junk_is_malformed(self, junk: object) -> None:
+        self.assertRaises(Malformed, summarized, junk)
+
+
+class IdentityTests(SynchronousTestCase):
+    """What tells events from one another, whether they mean anything or not."""
+
+    @given(JUNK)
+    def test_junk_has_one(self, junk: object) -> None:
+        self.assertEqual(identity(junk), identity(junk))
+
+    def test_they_differ(self) -> None:
+        told = [event("start"), event("die"), event("exec_die"), event("start", "image")]
+        self.assertEqual(len({identity(one) for one in told}), 4)
 
 
 class InspectTests(SynchronousTestCase):

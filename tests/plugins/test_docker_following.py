@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,14 +13,19 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.containers import Containers
-from stationd.errors import JournalUnwritable, SourceLost
+from stationd.errors import JournalUnwritable, SourceAbsent, SourceLost
 from stationd.feed import Feed
 from stationd.interfaces import Query
 from stationd.recorder import Recorder
 from stationd.records import Observation
-from stationd_plugins.docker.decode import Inspected, origin_of
-from stationd_plugins.docker.following import BATCH, Following
+from stationd_plugins.docker.deaths import Deaths
+from stationd_plugins.docker.decode import Inspected
+from stationd_plugins.docker.engine import STOP_TIMEOUT, TIMEOUT
+from stationd_plugins.docker.following import BATCH, HEARTBEAT, Following
+from stationd_plugins.docker.gap import OVERLAP_NS, REMEMBERED
+from stationd_plugins.docker.origins import origin_of
 from stationd_plugins.docker.reconcile import Listing
+from tests.contracts.journal import draft
 from tests.test_recorder import SlowJournal
 
 ID = "ab" * 32
@@ -45,11 +51,19 @@ class FakeEvents:
 
 @attrs.define
 class FakeEngine:
-    """An engine with no containers, whose events are observations."""
+    """An engine with no containers, whose events are observations.
+
+    @ivar told: what it remembers.
+    """
 
     reactor: Any
+    deaths: Deaths = attrs.field(factory=Deaths)
+    read: collections.deque[str] = attrs.field(factory=collections.deque)
+    told: list[object] = attrs.field(factory=list)
+    listing: Deferred[Listing] | None = None
+    pings: int = 0
     events: FakeEvents | None = None
-    asked: list[Deferred[Observation]] = attrs.field(factory=list)
+    asked: list[Deferred[Any]] = attrs.field(factory=list)
     slow: bool = False
 
     def stream(self, wake: Callable[[], None]) -> FakeEvents:
@@ -57,13 +71,18 @@ class FakeEngine:
         return self.events
 
     async def list_all(self) -> Listing:
-        return Listing(frozenset(), [])
+        return Listing(frozenset(), []) if self.listing is None else await self.listing
 
     async def remembered(self) -> list[object]:
-        return []
+        return list(self.told)
+
+    async def ping(self) -> None:
+        self.pings += 1
+        if self.slow:
+            raise SourceAbsent("nobody answers")
 
     def decode(self, events: Sequence[Any]) -> list[Observation]:
-        return list(events)
+        return [one for one in events if isinstance(one, Observation)]
 
     async def inspect(self, key: str) -> Inspected | None:
         return None
@@ -72,7 +91,8 @@ class FakeEngine:
         if not self.slow:
             return died
         self.asked.append(Deferred())
-        return await self.asked[-1]
+        found: Observation = await self.asked[-1]
+        return found
 
     async def published(self, id: str) -> tuple[str, ...]:
         return ()
@@ -84,7 +104,14 @@ class FollowingTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.log, self.event = SlowJournal(), SlowJournal()
         self.lives: list[str] = []
-        self.recorder = Recorder(
+        self.recorder = self.make_recorder()
+        self.engine = FakeEngine(MemoryReactorClock())
+        self.time = 1
+        self.follow()
+        self.assertEqual(self.lives, ["docker"])
+
+    def make_recorder(self) -> Recorder:
+        return Recorder(
             self.log,
             self.event,
             Containers(),
@@ -94,19 +121,26 @@ class FollowingTests(SynchronousTestCase):
             self.lives.append,
             lambda type: None,
         )
-        self.engine = FakeEngine(MemoryReactorClock())
-        self.time = 1
+
+    def follow(self) -> None:
+        """Begin a subscription."""
         self.done = Following(self.engine, self.recorder).done()
         assert self.engine.events is not None
         self.events = self.engine.events
         self.events.opened.callback(None)
-        self.assertEqual(self.lives, ["docker"])
 
-    def happen(self, *actions: str) -> None:
-        """The engine tells of these."""
+    def lose(self) -> None:
+        """The stream ends."""
+        self.events.ended.callback("the engine closed the event stream")
+        self.failureResultOf(self.done, SourceLost)
+
+    def made(self, *actions: str) -> list[object]:
+        """Events of a container, a microsecond apart."""
+        found: list[object] = []
         for action in actions:
             self.time += 1
-            self.events.waiting.append(
+            origin = origin_of(self.time * 1000, "container", action, ID)
+            found.append(
                 Observation(
                     time_us=self.time,
                     type="docker",
@@ -114,10 +148,20 @@ class FollowingTests(SynchronousTestCase):
                     action=action,
                     id=ID,
                     name="one",
-                    origin=origin_of(self.time * 1000, "container", action, ID),
+                    origin=origin,
                 )
             )
+        return found
+
+    def happen(self, *actions: str) -> None:
+        """The engine tells of these."""
+        self.events.waiting += self.made(*actions)
         self.events.wake()
+
+    def notes(self) -> list[str]:
+        """What was said about the engine in the log."""
+        found = self.log.select(Query(categories=frozenset(["system"]), oldest_first=True))
+        return [f"{record.level.name} {record.text}" for records in found for record in records]
 
     def recorded(self) -> list[str]:
         found = self.event.select(Query(oldest_first=True))
@@ -146,21 +190,10 @@ class FollowingTests(SynchronousTestCase):
         self.happen("destroy")
         self.assertEqual(self.recorded(), [])
         (asked,) = self.engine.asked
-        asked.callback(attrs.evolve(self.last("die"), details={"oom": True}))
+        self.time = 3
+        (died,) = self.made("die")
+        asked.callback(died)
         self.assertEqual(self.recorded(), ["create", "start", "die", "destroy"])
-
-    def last(self, action: str) -> Observation:
-        """What was told as the third."""
-        origin = origin_of(4000, "container", action, ID)
-        return Observation(
-            time_us=4,
-            type="docker",
-            subject="container",
-            action=action,
-            id=ID,
-            name="one",
-            origin=origin,
-        )
 
     def test_what_was_read_before_the_stream_ended_is_recorded_first(self) -> None:
         self.log.slow, self.event.slow = [], []
@@ -173,6 +206,92 @@ class FollowingTests(SynchronousTestCase):
         self.commit()
         self.assertEqual(self.recorded(), ["create", "start"])
         self.assertIn("closed", str(self.failureResultOf(self.done, SourceLost).value))
+
+    def test_a_stream_that_ends_while_we_catch_up(self) -> None:
+        self.lose()
+        self.engine.listing = Deferred()
+        self.engine.told = self.made("create", "start")
+        self.follow()
+        # A stream begins with what the engine remembers.
+        self.happen()
+        self.events.waiting += [*self.engine.told, *self.made("die", "destroy")]
+        self.lose()
+        self.assertEqual(self.recorded(), ["create", "start", "die", "destroy"])
+
+    def test_a_stream_that_ends_while_the_listing_is_recorded(self) -> None:
+        self.lose()
+        self.engine.listing = Deferred()
+        self.follow()
+        self.happen("create", "start", "die")
+        self.log.slow = []
+        self.engine.listing.callback(Listing(frozenset(), []))
+        self.happen("destroy")
+        self.events.ended.callback("closed")
+        self.commit()
+        self.commit()
+        self.failureResultOf(self.done, SourceLost)
+        self.assertEqual(self.recorded(), ["create", "start", "die", "destroy"])
+
+    def test_what_is_dated_in_the_future_only_the_stream_tells(self) -> None:
+        self.lose()
+        self.engine.listing = Deferred()
+        self.follow()
+        self.happen("create", "start", "die")
+        self.engine.listing.callback(Listing(frozenset(), []))
+        self.assertEqual(self.recorded(), ["create", "start", "die"])
+
+    def test_what_retention_has_removed_does_not_come_back(self) -> None:
+        self.lose()
+        old = self.made("create", "start")
+        self.time += OVERLAP_NS // 1000
+        kept = self.made("die", "destroy")
+        text = '{"type": "docker"}'
+        self.event.append([draft(text, origin=one.origin) for one in kept])  # type: ignore[attr-defined]
+        self.engine.told = [*old, *kept]
+        self.recorder = self.make_recorder()
+        self.follow()
+        self.assertEqual(self.recorded(), ["die", "destroy"])
+
+    def test_it_says_when_the_engine_has_forgotten_something(self) -> None:
+        self.happen("create", "destroy")
+        self.lose()
+        self.engine.told = self.made(*["kill"] * REMEMBERED)
+        self.follow()
+        (note,) = self.notes()
+        self.assertIn("INFO Docker has forgotten what happened after 1970-01-01", note)
+        self.assertTrue(note.endswith("its containers show no trace of anything"), note)
+
+    def test_what_means_nothing_to_us_is_not_forgotten(self) -> None:
+        self.happen("create", "destroy")
+        noise = [{"Type": "container", "Action": "exec_die", "timeNano": n} for n in range(300)]
+        self.events.waiting += noise
+        self.events.wake()
+        self.lose()
+        self.engine.told = list(noise[-REMEMBERED:])
+        self.follow()
+        self.assertEqual(self.notes(), [])
+
+    def test_an_engine_that_hangs(self) -> None:
+        clock = self.engine.reactor
+        clock.advance(HEARTBEAT)
+        self.assertEqual(self.engine.pings, 1)
+        self.assertNoResult(self.done)
+        self.engine.slow = True
+        clock.advance(HEARTBEAT)
+        self.assertTrue(self.events.closed)
+        self.events.ended.callback("closed")
+        self.assertIn("nobody answers", str(self.failureResultOf(self.done, SourceAbsent).value))
+        self.assertEqual(clock.getDelayedCalls(), [])
+
+    def test_an_engine_that_does_not_answer_at_all(self) -> None:
+        self.lose()
+        self.done = Following(self.engine, self.recorder).done()
+        self.engine.reactor.advance(TIMEOUT)
+        # Its thread hangs with it.
+        self.assertNoResult(self.done)
+        self.engine.reactor.advance(STOP_TIMEOUT)
+        self.failureResultOf(self.done, SourceLost)
+        self.assertEqual(self.engine.reactor.getDelayedCalls(), [])
 
     def test_a_disk_that_refuses_ends_it(self) -> None:
         self.log.slow, self.event.slow = [], []
@@ -194,7 +313,7 @@ class FollowingTests(SynchronousTestCase):
         self.events.ended.callback("closed")
         self.failureResultOf(self.done, CancelledError)
         # What is answered now is nobody's any more.
-        self.engine.asked[0].callback(self.last("die"))
+        self.engine.asked[0].callback(self.made("die")[0])
         self.assertEqual(self.recorded(), [])
         assert isinstance(self.engine.reactor, Clock)
         self.assertEqual(self.engine.reactor.getDelayedCalls(), [])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -9,11 +11,17 @@ from stationd.interfaces import Known
 from stationd.records import State
 from stationd_plugins.docker.decode import Inspected
 from stationd_plugins.docker.lives import Lives
+from stationd_plugins.docker.origins import time_ns_of
 from tests.plugins.test_docker_deaths import S, happened
 from tests.plugins.test_docker_reconcile import container
 from tests.test_narration import ID
 
 Life = list[tuple[str, int]]
+
+
+def lives_known() -> Known:
+    """Nothing is."""
+    return Known(containers=(), newest_us=0, complete=True)
 
 
 class LivesTests(SynchronousTestCase):
@@ -40,6 +48,7 @@ class LivesTests(SynchronousTestCase):
             (made, "die", ["start"]),
             (made, "destroy", []),
             (ran, "die", []),
+            (ran, "start", ["die"]),
             (ran, "destroy", ["die"]),
             (ended, "start", []),
             (ended, "die", ["start"]),
@@ -76,7 +85,8 @@ class LivesTests(SynchronousTestCase):
     def test_what_was_there_before_our_time(self) -> None:
         for known in ({}, {"state": State.STOPPED}, {"state": State.RUNNING}):
             lives = self.lives([], complete=False, **known)
-            self.assertEqual(lives.missing(happened("start", 9 * S)), [])
+            ran = ["die"] if known.get("state") is State.RUNNING else []
+            self.assertEqual(lives.missing(happened("start", 9 * S)), ran)
             self.assertEqual(lives.missing(happened("die", 9 * S)), [])
         self.assertEqual(lives.missing(happened("destroy", 9 * S)), ["die"])
         lives.take(happened("die", 8 * S))
@@ -95,6 +105,34 @@ class LivesTests(SynchronousTestCase):
         self.assertEqual(self.lives([]).missing(attrs.evolve(died, inferred=True)), [])
         known = Known(containers=(), newest_us=0, complete=True)
         self.assertEqual(Lives([died.origin], known).missing(died), [])
+
+    def test_an_engine_that_was_killed_starts_again_what_ended_while_it_was_dead(self) -> None:
+        started = happened("start", 9 * S)
+        cases: list[tuple[dict[str, Any], Life, int | None, list[int]]] = [
+            ({}, [("create", 1), ("start", 2)], 5, [5 * S * 1000]),
+            ({}, [("create", 1), ("start", 2)], 10, [9 * S * 1000 - 1]),
+            # It was found running; when it had exited before, nobody has told.
+            ({"state": State.RUNNING}, [], 5, [5 * S * 1000]),
+            # It has not ended since: the same start is told twice.
+            ({}, [("create", 1), ("start", 2)], 1, []),
+            ({}, [("create", 1), ("start", 2)], None, []),
+        ]
+        for known, told, finished, expected in cases:
+            lives = self.lives(told, **known)
+            now = Inspected(container(), pid=0, finished_ns=finished and finished * S * 1000)
+            found = lives.untold(started, lives.missing(started), now)
+            self.assertEqual([time_ns_of(one.origin) for one in found], expected)
+            self.assertTrue(all(one.action == "die" for one in found))
+
+    def test_a_removal_that_is_told_once_more(self) -> None:
+        lives = self.lives([("create", 1), ("destroy", 2)])
+        self.assertTrue(lives.is_over(happened("destroy", 3 * S)))
+        self.assertFalse(lives.is_over(happened("stop", 3 * S)))
+        other = attrs.evolve(happened("destroy", 3 * S), id="f" * 64)
+        self.assertFalse(lives.is_over(other))
+        lives = Lives([happened("destroy", 2 * S).origin], lives_known())
+        self.assertFalse(lives.is_over(happened("destroy", 2 * S)), "a replay")
+        self.assertTrue(lives.is_over(happened("destroy", 3 * S)))
 
     def test_the_engine_s_times_are_taken_if_they_are_possible(self) -> None:
         died = happened("die", 9 * S, exitCode=1)

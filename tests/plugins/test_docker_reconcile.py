@@ -10,8 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.containers import Containers
 from stationd.records import Container, Observation, State
-from stationd_plugins.docker.decode import Inspected, origin_of, time_ns_of
-from stationd_plugins.docker.following import since_ns
+from stationd_plugins.docker.decode import Inspected
+from stationd_plugins.docker.gap import since_ns
+from stationd_plugins.docker.origins import origin_of, time_ns_of
 from stationd_plugins.docker.reconcile import Listing, reconcile
 
 ID = "1753ab55c36e99195042ddc875e59d4f877f1c140d25196ad34a5bece9f1cf3a"

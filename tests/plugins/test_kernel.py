@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd_plugins.live.kernel import RECORD_BYTES, Kill, kills, kills_near, read_kills
+from stationd_plugins.live.kernel import RECORD_BYTES, Kill, killed, kills, kills_near, read_kills
 
 NEW = """\
 4,4943,740779442,-;sh invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0
@@ -82,6 +82,18 @@ class ReadTests(SynchronousTestCase):
         self.assertFalse(kill.is_in("/lxc.payload.on"))
         self.assertFalse(kill.is_in(""))
         self.assertFalse(Kill(0.0, 1).is_in("/lxc.payload.one"))
+
+
+class CountTests(SynchronousTestCase):
+    """How many were killed."""
+
+    def test_counters(self) -> None:
+        path = self.mktemp()
+        for text, expected in (("pgfault 7\noom_kill 3\n", 3), ("pgfault 7\n", 0)):
+            with open(path, "w", encoding="ascii") as file:
+                file.write(text)
+            self.assertEqual(killed(path), expected)
+        self.assertEqual(killed("/nowhere"), 0)
 
 
 class LogTests(SynchronousTestCase):

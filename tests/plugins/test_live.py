@@ -6,13 +6,18 @@ import os
 import shutil
 import tempfile
 
+import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from stationd_plugins.live import cgroups, network
-from stationd_plugins.live.sampler import Sampler
+from stationd_plugins.docker.source import measured as docker_measured
+from stationd_plugins.live import cgroups, network, process
+from stationd_plugins.live.sampler import Measured, Sampler
+from stationd_plugins.lxc import identity
+from stationd_plugins.lxc.scan import Seen
+from stationd_plugins.lxc.source import measured as lxc_measured
 
 FIB_TRIE = """Main:
   +-- 0.0.0.0/0 3 0 5
@@ -59,12 +64,10 @@ class NetworkTests(SynchronousTestCase):
         self.assertEqual(network.traffic_of(DEV), network.Traffic(107, 23))
 
     def test_of_the_host_nothing_is_said(self) -> None:
-        self.assertEqual(network.traffic(os.getpid()), network.Traffic())
-        self.assertEqual(network.addresses(os.getpid()), ())
+        self.assertEqual(network.of_process(os.getpid()), (network.Traffic(), ()))
 
     def test_a_process_that_is_gone(self) -> None:
-        for ask in (network.traffic, network.addresses):
-            self.assertRaises(OSError, ask, 2**22 + 1)
+        self.assertRaises(OSError, network.of_process, 2**22 + 1)
 
     @given(st.text(alphabet="|-+/. 0123456789abf:\n"))
     def test_anything_can_be_read(self, text: str) -> None:
@@ -131,7 +134,27 @@ class LayoutTests(SynchronousTestCase):
             member = cgroups.membership(membership)
             self.assertEqual(cgroups.usage(layout, member), cgroups.Usage(5_000_000, 700), name)
             gone = dict.fromkeys(member, "/gone")
-            self.assertRaises(FileNotFoundError, cgroups.usage, layout, gone)
+            self.assertEqual(cgroups.usage(layout, gone), cgroups.Usage(0, 0), name)
+
+    def test_what_the_kernel_does_not_count_hides_nothing_else(self) -> None:
+        root = tempfile.mkdtemp(prefix="stationd-cgroups-")
+        self.addCleanup(shutil.rmtree, root)
+        without_memory = {path: text for path, text in V1_FILES.items() if "memory" not in path}
+        mounts = "cgroup {root}/cpuacct cgroup rw,cpuacct 0 0\n"
+        layout = Layout(root, without_memory, mounts).layout
+        member = cgroups.membership("2:cpuacct:/c\n")
+        self.assertEqual(cgroups.usage(layout, member), cgroups.Usage(5_000_000, 0))
+        self.assertEqual(cgroups.usage(cgroups.layout("", root), {}), cgroups.Usage(0, 0))
+
+    def test_a_container_that_has_cgroups_of_its_own(self) -> None:
+        for path, expected in (
+            ("/docker/abc", "/docker/abc"),
+            ("/docker/abc/init.scope", "/docker/abc"),
+            ("/docker/abc/docker/def", "/docker/abc"),
+            ("/system.slice/docker-abc.scope/system.slice/sshd", "/system.slice/docker-abc.scope"),
+        ):
+            member = {"memory": path, "cpuacct": "/", "": "/user.slice"}
+            self.assertEqual(cgroups.of_container(member, "abc"), {"memory": expected})
 
 
 class OomTests(SynchronousTestCase):
@@ -164,22 +187,38 @@ class SamplerTests(TestCase):
         self.sampler = Sampler(reactor)  # type: ignore[arg-type]
         self.addCleanup(self.sampler.close)
 
+    def measured(self, pid: int) -> Measured:
+        return Measured(pid, lambda stat: cgroups.of_process(stat.pid))
+
     async def test_figures_are_a_second_old_at_most(self) -> None:
-        pids = {"one": os.getpid()}
-        first = await self.sampler.sample(pids)
+        ours = {"one": self.measured(os.getpid())}
+        first = await self.sampler.sample(ours)
         # Cached, and so the same object.
-        again = await self.sampler.sample(pids)
+        again = await self.sampler.sample(ours)
         self.assertIs(first["one"], again["one"])
         self.assertGreater(first["one"].memory_bytes, 0)
         self.assertTrue(0 <= first["one"].cpu <= 1)
         self.assertEqual(await self.sampler.sample({}), {})
 
     async def test_one_that_is_gone_is_left_out(self) -> None:
-        found = await self.sampler.sample({"gone": 2**22 + 1, "one": os.getpid()})
+        gone, one = self.measured(2**22 + 1), self.measured(os.getpid())
+        found = await self.sampler.sample({"gone": gone, "one": one})
         self.assertEqual(list(found), ["one"])
 
+    async def test_a_stranger_that_has_got_the_number_is_not_measured(self) -> None:
+        seen = Seen("one", "/lxc", "1", "", init_pid=os.getpid())
+        now = identity.of_process(process.stat(os.getpid()))
+        found = await self.sampler.sample(
+            {
+                "lxc": lxc_measured(attrs.evolve(seen, run="another")),
+                "docker": docker_measured("0123456789abcdef" * 4, os.getpid()),
+                "this": lxc_measured(attrs.evolve(seen, run=now)),
+            }
+        )
+        self.assertEqual(list(found), ["this"])
+
     def test_several_at_once(self) -> None:
-        asked = [self.sampler.sample({"one": os.getpid()}) for _ in range(3)]
+        asked = [self.sampler.sample({"one": self.measured(os.getpid())}) for _ in range(3)]
         done: Deferred[object] = asked[-1].addCallback(
             lambda _: self.assertTrue(all(one.called for one in asked))
         )

@@ -225,7 +225,7 @@ class TrackerTests(SynchronousTestCase):
             told = self.after(before, [renamed])
             found = [(one.action, one.id) for one in told]
             self.assertEqual(found, [("destroy", "one"), ("rename", "one")])
-            self.assertEqual(self.tracker.pids, {"one": 11})
+            self.assertEqual([*self.tracker.running], ["one"])
 
     def hear(self, scan: Seen, *words: Word, since_scan: bool = False) -> list[tuple[str, int]]:
         """What is told when monitors said this, and a scan found that."""
@@ -283,7 +283,7 @@ class TrackerTests(SynchronousTestCase):
         self.assertEqual(self.hear(ONE, *said, since_scan=True), [("start", 4)])
         said = [attrs.evolve(end, time_us=7), Word(8, True)]
         self.assertEqual(self.hear(ONE, *said, since_scan=True), [("restart", 6)])
-        self.assertEqual(self.tracker.pids, {})
+        self.assertEqual(self.tracker.running, {})
         self.assertEqual(self.hear(RUNNING), [("restart", 8)])
         # It was ended by the signal of a reboot.
         self.alive.clear()
@@ -425,7 +425,7 @@ class TrackerTests(SynchronousTestCase):
         listed = self.tracker.containers
         states = [container.state for container in listed]
         self.assertEqual(states, [State.PAUSED, State.RUNNING, State.STOPPED])
-        self.assertEqual(self.tracker.pids, {"a": 11, "b": 11})
+        self.assertEqual(self.tracker.running, {"a": FROZEN, "b": RUNNING})
 
 
 def scan(*paths: str) -> Scan:

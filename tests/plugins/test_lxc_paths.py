@@ -172,7 +172,7 @@ class AwayTests(SynchronousTestCase):
     def test_containers_of_a_path_that_goes_are_as_they_were(self) -> None:
         self.begin(A, B, known=NOTHING, away=frozenset())
         self.assertEqual(self.look(A, away=AWAY), [])
-        self.assertEqual(self.tracker.pids, {"b": 7})
+        self.assertEqual(self.tracker.running["b"].init_pid, 7)
         self.assertEqual(self.look(A, B), [])
         self.assertEqual(self.look(A), [("stop", "b"), ("destroy", "b")])
 
@@ -249,7 +249,7 @@ class UnreadableTests(SynchronousTestCase):
         tracker.begin({"b": B}, NOTHING, [], 1)
         for now_us in (2, 60_000_000):
             self.assertEqual(tracker.update({"b": unknown}, now_us, inferred=False), [])
-        self.assertEqual(tracker.pids, {"b": 7})
+        self.assertEqual(tracker.running["b"].init_pid, 7)
 
     def test_it_is_as_it_was_at_a_first_scan(self) -> None:
         unknown = Seen("b", "/there", "", "", is_silent=True, is_bare=True)

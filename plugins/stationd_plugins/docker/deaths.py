@@ -13,53 +13,79 @@ from collections.abc import Collection
 import attrs
 
 from stationd.records import LOOP_EXITS, Observation
-from stationd_plugins.docker.decode import SHORT, container_event
+from stationd_plugins.docker.origins import SHORT, container_event
 from stationd_plugins.live.process import signal_name
 
 ASKED_US = 300 * 1_000_000
 """How long after a signal an exit is what was asked for: some stop slowly."""
 
-HARMLESS = frozenset(["SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGCONT", "SIGCHLD"])
-"""Signals that are sent for other reasons than to end a container."""
+HARMLESS = frozenset(["SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGCONT", "SIGCHLD", ""])
+"""Signals that are sent for other reasons than to end a container, though to some to end it
+too; and one of which it is not known any more what it was."""
+
+SOON_US = 15 * 1_000_000
+"""How long after such a signal an exit is what was asked for: an engine waits ten seconds
+before it sends another."""
+
+OOM_US = 10 * 1_000_000
+"""How long before an exit memory ran out for that to be why."""
 
 LOOP_US = 300 * 1_000_000
 """An exit within this time after another one belongs to the same loop: an engine waits
 for a minute at most before it starts a container again."""
+
+BACKOFF_US = 75 * 1_000_000
+"""A start this long after an exit is not the engine's."""
 
 
 @attrs.define
 class _Past:
     """What is known of a container that matters when it exits.
 
-    @ivar asked_us: when a signal to end was last sent since it started, C{None} if none was.
-    @ivar oom: whether it ran out of memory since.
+    @ivar asked_until_us: until when an exit is what was asked for.
+    @ivar oom_us: when it last ran out of memory, and nobody sent it a SIGKILL since.
     @ivar died_us: when it last exited.
     @ivar exits: how often in a row it failed by itself.
     """
 
-    asked_us: int | None = None
-    oom: bool = False
+    asked_until_us: int = 0
+    oom_us: int | None = None
     died_us: int = 0
     exits: int = 0
 
+    def was_asked(self, time_us: int) -> bool:
+        """Whether an exit at a time is what was asked for."""
+        return time_us < self.asked_until_us
+
+    def ran_out(self, time_us: int) -> bool:
+        """Whether memory had run out just before."""
+        return self.oom_us is not None and abs(time_us - self.oom_us) < OOM_US
+
 
 class Deaths:
-    """Remembers, and says why.
+    """Remembers, and says why."""
 
-    @param origins: what is recorded: a signal that was sent before our time counts.
-    """
+    def __init__(self) -> None:
+        self._past: dict[str, _Past] | None = None
+        self._recorded: Collection[str] = ()
 
-    def __init__(self, origins: Collection[str]) -> None:
-        self._past: dict[str, _Past] = {}
+    def resume(self, origins: Collection[str]) -> None:
+        """Begin, or go on after something may have been missed.
+
+        @param origins: what is recorded: a replay tells again of it. Of what was recorded
+            before our time only this is known: that a signal was sent, and not which.
+        """
         self._recorded = origins
-        for time_ns, action, short in filter(None, map(container_event, origins)):
-            self._take(action, short, time_ns // 1000, "", 0)
+        if self._past is None:
+            self._past = {}
+            for time_ns, action, short in filter(None, map(container_event, origins)):
+                self._take(action, short, time_ns // 1000, "", 0)
 
     def explain(self, seen: Observation) -> Observation:
         """An observation with what is known about why: of an exit C{signal}, C{oom}
         and, if it was seen, C{asked}; of exits and starts in a loop C{exits}, how many there
         were."""
-        if seen.subject != "container":
+        if seen.subject != "container" or self._past is None:
             return seen
         short = seen.id[:SHORT]
         signal, code = str(seen.details.get("signal", "")), seen.details.get("exitCode")
@@ -73,18 +99,17 @@ class Deaths:
         if seen.action == "die":
             if isinstance(code, int) and 128 < code < 128 + 65:
                 details["signal"] = signal_name(code - 128)
-            details["oom"] = code == 137 and past.oom
+            details["oom"] = code == 137 and past.ran_out(seen.time_us)
         if seen.action == "die" and not seen.inferred:
-            details["asked"] = self._was_asked(past, seen.time_us)
-        if past.exits >= LOOP_EXITS:
+            details["asked"] = past.was_asked(seen.time_us)
+        is_of_loop = seen.action == "die" or seen.time_us - past.died_us < BACKOFF_US
+        if past.exits >= LOOP_EXITS and is_of_loop:
             details["exits"] = past.exits
         return attrs.evolve(seen, details=details)
 
-    def _was_asked(self, past: _Past, time_us: int) -> bool:
-        return past.asked_us is not None and time_us - past.asked_us < ASKED_US
-
     def _take(self, action: str, short: str, time_us: int, signal: str, code: object) -> None:
         """In the order in which things are told: the clock may be set back meanwhile."""
+        assert self._past is not None
         if action == "destroy":
             self._past.pop(short, None)
             return
@@ -92,16 +117,18 @@ class Deaths:
             return
         past = self._past.setdefault(short, _Past())
         since_exit_us = time_us - past.died_us
-        if action == "kill" and signal not in HARMLESS:
-            past.asked_us = time_us
+        if action == "kill":
+            waits_us = SOON_US if signal in HARMLESS else ASKED_US
+            past.asked_until_us = max(past.asked_until_us, time_us + waits_us)
+            past.oom_us = None if signal == "SIGKILL" else past.oom_us
         elif action == "oom":
-            past.oom = True
+            past.oom_us = time_us
         elif action == "start":
-            past.asked_us, past.oom = None, False
+            past.asked_until_us, past.oom_us = 0, None
             if since_exit_us >= LOOP_US:
                 past.exits = 0
-        elif action == "die":
-            by_itself = code != 0 and not self._was_asked(past, time_us)
+        elif action == "die" and since_exit_us:
+            by_itself = code != 0 and not past.was_asked(time_us)
             again = past.exits if since_exit_us < LOOP_US else 0
             past.exits = again + 1 if by_itself else 0
             past.died_us = time_us

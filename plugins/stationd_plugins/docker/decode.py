@@ -5,17 +5,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 import attrs
 
 from stationd.records import Container, JsonValue, Observation, State
+from stationd_plugins.docker.origins import TYPE, origin_of
 from stationd_plugins.live.process import signal_name
-
-TYPE = "docker"
-
-SHORT = 12
-"""Digits of an id in an origin."""
 
 _CONTAINER_ACTIONS = frozenset(
     [
@@ -32,6 +28,8 @@ _CONTAINER_ACTIONS = frozenset(
         "rename",
     ]
 )
+
+_MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
 
 _IMAGE_ACTIONS = frozenset(["pull", "delete", "import", "load", "save", "tag", "untag", "prune"])
 
@@ -75,6 +73,11 @@ def observation(event: object, *, exec_events: bool) -> Observation | None:
         return None
     if not isinstance(action, str):
         raise Malformed(f"Action is {action!r}")
+    # Podman's socket differs (pkg/domain/entities/events.go and api/handlers/compat/events.go).
+    if action == "health_status":
+        action = f"health_status: {whole.get('HealthStatus')}"
+    elif (kind, action) == ("container", "remove"):
+        action = "destroy"
     actor = _mapping(whole.get("Actor"), "Actor")
     attributes = _mapping(actor.get("Attributes") or {}, "Attributes")
     id = _string(actor, "ID")
@@ -136,7 +139,7 @@ def _image(
         return None
     # A pull is told of by reference; everything else by the image's id, the
     # reference beside it. What is deleted has no reference any more.
-    name = id if action == "pull" else str(attributes.get("name") or id)
+    name = id if action == "pull" and id else str(attributes.get("name") or id)
     name = name.removeprefix("sha256:")[:12] if name.startswith("sha256:") else name
     return Observation(
         time_us=at_ns // 1000,
@@ -147,27 +150,6 @@ def _image(
         name=name,
         origin=origin,
     )
-
-
-def origin_of(at_ns: int, kind: str, action: str, id: str) -> str:
-    """The identity of an event: the same for the same one in any replay."""
-    made = f"{TYPE}:{at_ns}:{kind[0]}:{action[:40]}:{id.removeprefix('sha256:')[:SHORT]}"
-    return "".join(c if c.isprintable() else "?" for c in made)
-
-
-def container_event(origin: str) -> tuple[int, str, str] | None:
-    """The time in nanoseconds, the action and the short id that the origin of a
-    container's event carries, C{None} if it is another's."""
-    parts = origin.split(":")
-    if len(parts) != 5 or parts[2] != "c" or not parts[1].isdecimal():
-        return None
-    return int(parts[1]), parts[3], parts[4]
-
-
-def time_ns_of(origin: str) -> int:
-    """The engine's time that an origin carries, in nanoseconds; 0 if it carries none."""
-    match = re.match(rf"{TYPE}:(\d+):", origin)
-    return int(match[1]) if match else 0
 
 
 def inspected(document: object) -> Inspected:
@@ -207,6 +189,24 @@ def inspected(document: object) -> Inspected:
     )
 
 
+def summarized(document: object) -> Inspected:
+    """A container out of a list, which says less.
+
+    @raise Malformed: it is none.
+    """
+    whole = _mapping(document, "container")
+    names = whole.get("Names")
+    name = str(names[0]) if isinstance(names, list) and names else ""
+    container = Container(
+        type=TYPE,
+        id=_string(whole, "Id"),
+        name=name.removeprefix("/"),
+        image=str(whole.get("Image", "")),
+        state=state_of(_string(whole, "State")),
+    )
+    return Inspected(container, pid=0)
+
+
 def ports(bindings: object) -> tuple[str, ...]:
     """Published ports out of C{NetworkSettings.Ports}."""
     found: list[str] = []
@@ -235,11 +235,11 @@ def time_us(text: object) -> int | None:
 def time_ns(text: object) -> int | None:
     """Nanoseconds out of an RFC 3339 time, C{None} for the engine's year 1, which
     means never, and for what is no time."""
-    match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z", str(text))
+    match = re.fullmatch(rf"({_MOMENT})(?:\.(\d{{1,9}}))?(Z|[+-]\d\d:\d\d)", str(text))
     if match is None or match[1].startswith("0001"):
         return None
     try:
-        moment = datetime.fromisoformat(match[1]).replace(tzinfo=UTC)
+        moment = datetime.fromisoformat(match[1] + match[3])
     except ValueError:
         return None
     seconds = int(moment.timestamp())

@@ -4,15 +4,15 @@ stream and does nothing but queue, one asks the engine questions."""
 from __future__ import annotations
 
 import collections
+import email.utils
 import json
 import queue
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, TimeoutError, fail, succeed
 from twisted.logger import Logger
 
 from stationd.errors import SourceAbsent, SourceLost
@@ -43,19 +43,25 @@ class Questions:
     @param url: where the engine listens.
     """
 
-    def __init__(self, url: str, reactor: IHostReactor) -> None:
+    def __init__(self, url: str, reactor: IHostReactor, name: str) -> None:
         self._url = url
         self._reactor = reactor
+        self._name = name
         self._asked: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._client: Any = None
         self._thread: threading.Thread | None = None
+        self._ended: Deferred[None] = Deferred()
+        self._closed = False
 
     def ask(self, question: Callable[[Any], T]) -> Deferred[T]:
         """Call a function with the SDK's low-level client.
 
         @raise SourceAbsent: (Deferred) there is no engine.
+        @raise SourceLost: (Deferred) L{close} has been called.
         @raise Exception: (Deferred) whatever the SDK raises.
         """
+        if self._closed:
+            return fail(SourceLost("nothing more is asked"))
         done: Deferred[T] = Deferred()
 
         def run() -> None:
@@ -64,26 +70,35 @@ class Questions:
                     self._client = connect(self._url)
                 answer = question(self._client)
             except Exception as error:  # noqa: BLE001 - it goes to whoever asked
+                # The next engine may speak another version of the API.
+                self._hang_up()
                 self._reactor.callFromThread(_errback, done, error)
             else:
                 self._reactor.callFromThread(_callback, done, answer)
 
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="docker-ask", daemon=True)
+            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             self._thread.start()
         self._asked.put(run)
         return done
 
-    def close(self) -> None:
-        """End the thread when it has answered what it was asked."""
-        if self._thread is not None:
-            self._asked.put(None)
-            self._thread.join(STOP_TIMEOUT)
-            self._thread = None
+    def close(self) -> Deferred[None]:
+        """End the thread when it has answered what it was asked; one that hangs with its
+        engine is left behind."""
+        self._closed = True
+        if self._thread is None:
+            return succeed(None)
+        self._asked.put(None)
+        ended = self._ended.addTimeout(STOP_TIMEOUT, self._reactor)
+        return ended.addErrback(lambda failure: failure.trap(TimeoutError) and None)
 
     def _run(self) -> None:
         while (run := self._asked.get()) is not None:
             run()
+        self._hang_up()
+        self._reactor.callFromThread(_callback, self._ended, None)
+
+    def _hang_up(self) -> None:
         if self._client is not None:
             self._client.close()
             self._client = None
@@ -125,8 +140,12 @@ class Stream:
     def close(self) -> None:
         """End it; L{ended} fires soon after."""
         self._closing = True
-        if self._stream is not None and not self.ended.called:
-            # From another thread: it shuts the socket down, and the reader wakes up.
+        if not self.ended.called:
+            # From another thread: the reader wakes up.
+            self._shut_down()
+
+    def _shut_down(self) -> None:
+        if self._stream is not None:
             try:
                 self._stream.close()
             except Exception as error:  # noqa: BLE001 - its innards may be gone already
@@ -137,11 +156,12 @@ class Stream:
         client = None
         try:
             client = connect(self._url)
-            # The SDK sets no time limit for the stream itself: it may be silent for days.
-            self._stream = client.events(decode=True)
+            # With what the engine remembers: that it does without a gap. It answers before it
+            # has subscribed us. The SDK sets no time limit: a stream may be silent for days.
+            self._stream = client.events(since="0", decode=True)
             self._reactor.callFromThread(_callback, self.opened, None)
             if self._closing:
-                self._stream.close()
+                self._shut_down()
             for event in self._stream:
                 self._events.append(event)
                 if len(self._events) > QUEUE_LIMIT:
@@ -156,6 +176,8 @@ class Stream:
             reason = f"the event stream failed: {error}"
             self._reactor.callFromThread(_errback, self.opened, SourceLost(reason))
         finally:
+            # An engine whose reader does not read blocks everybody.
+            self._shut_down()
             if client is not None:
                 client.close()
             self._reactor.callFromThread(self._finish, reason)
@@ -166,24 +188,31 @@ class Stream:
 
 
 def remembered(client: Any) -> list[object]:
-    """All events that the engine still knows. It ends the answer itself, as its clock says
-    that all of them are over: an answer that is read to its end is complete.
+    """The events that the engine still knows, up to now. It ends the answer itself, as its
+    clock says that all of them are over. What its clock dates later, because it was set back,
+    only a L{Stream} has.
 
     @raise Exception: whatever the SDK raises.
     """
-    try:
-        now = datetime.fromisoformat(client.info()["SystemTime"]).timestamp()
-    except (KeyError, TypeError, ValueError):
-        # One that does not tell its time is taken to have ours.
-        now = time.time()
     # The SDK's own events() has no time limit, and an engine may hang.
+    date = client.get(f"{client.base_url}/_ping", timeout=TIMEOUT).headers.get("Date", "")
     answer = client.get(
         f"{client.base_url}/v{client.api_version}/events",
-        params={"since": "0", "until": f"{now:.6f}"},
+        params={"since": "0", "until": f"{engine_time(date, time.time()):.6f}"},
         timeout=TIMEOUT,
     )
     answer.raise_for_status()
     return [json.loads(line) for line in answer.content.splitlines() if line]
+
+
+def engine_time(date: str, ours: float) -> float:
+    """What an engine's clock says that has just sent an HTTP date, which has whole seconds:
+    as ours if the two agree, never later."""
+    try:
+        whole = email.utils.parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return ours
+    return ours if 0 <= ours - whole < 1 else whole
 
 
 def inspect(client: Any, key: str) -> object:
@@ -216,6 +245,15 @@ def answers(client: Any, url: str) -> bool:
         return False
     finally:
         other.close()
+
+
+def is_about_one(error: Exception) -> bool:
+    """Whether an engine is there and cannot answer one question, as about a container that
+    is broken or held."""
+    import docker.errors
+    import requests.exceptions
+
+    return isinstance(error, (docker.errors.APIError, requests.exceptions.Timeout))
 
 
 def connect(url: str) -> Any:

@@ -10,10 +10,7 @@ from typing import Any
 from stationd.records import JsonValue, Observation
 from stationd_plugins.docker import engine
 from stationd_plugins.docker.decode import Malformed, inspected
-from stationd_plugins.live.kernel import Kill, kills_near
-
-KILLED = 137
-"""The exit code of who was ended by SIGKILL, or whose child was and who says so."""
+from stationd_plugins.live.kernel import KILLED, Kill, kills_near
 
 
 def is_open(died: Observation) -> bool:

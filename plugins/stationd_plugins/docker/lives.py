@@ -14,13 +14,8 @@ import attrs
 
 from stationd.interfaces import Known
 from stationd.records import Observation, State
-from stationd_plugins.docker.decode import (
-    SHORT,
-    Inspected,
-    container_event,
-    origin_of,
-    time_ns_of,
-)
+from stationd_plugins.docker.decode import Inspected
+from stationd_plugins.docker.origins import SHORT, container_event, origin_of, time_ns_of
 from stationd_plugins.docker.past import Past
 
 REMEMBERED = 4096
@@ -51,6 +46,12 @@ class Lives:
         for id in ids:
             self._lives.setdefault(id[:SHORT], Past())
 
+    def is_over(self, seen: Observation) -> bool:
+        """Whether it is told once more that a container is gone: that was worked out, or the
+        engine took long to remove what belonged to it."""
+        again = seen.action == "destroy" and seen.id[:SHORT] in self._gone
+        return again and seen.subject == "container" and seen.origin not in self._recorded
+
     def missing(self, seen: Observation) -> list[str]:
         """The actions that must have come before, and were not told."""
         if seen.subject != "container" or seen.inferred or seen.origin in self._recorded:
@@ -66,7 +67,8 @@ class Lives:
             missing, life = ["create"], Past(at={"create": 1})
         if seen.action == "die" and life.began_ns and not life.runs:
             missing.append("start")
-        elif seen.action == "destroy" and life.runs:
+        elif seen.action in ("start", "destroy") and life.runs:
+            # An engine that was killed starts again what ended while it was dead.
             missing.append("die")
         return missing
 
@@ -80,13 +82,16 @@ class Lives:
         """
         life = self._lives.get(seen.id[:SHORT], Past())
         end_ns = time_ns_of(seen.origin)
-        begin_ns = life.began_ns
+        begin_ns = max(life.began_ns, life.at.get("start", 0))
+        if seen.action == "start" and life.runs and now is not None:
+            finished_ns = now.finished_ns or 0
+            if finished_ns <= begin_ns and "start" in life.at:
+                # It has not ended: the same start is told twice.
+                return []
         found: list[Observation] = []
         for left, action in zip(range(len(missing), 0, -1), missing, strict=True):
             time_ns = end_ns - left
-            given_ns = None
-            if now is not None and action in ("create", "start"):
-                given_ns = now.created_ns if action == "create" else now.started_ns
+            given_ns = _given_ns(now, action)
             if given_ns and begin_ns < given_ns < time_ns:
                 time_ns = given_ns
             begin_ns = time_ns
@@ -118,3 +123,11 @@ class Lives:
         if action not in ("create", "start", "die"):
             return
         self._lives.setdefault(short, Past()).take(action, time_ns)
+
+
+def _given_ns(now: Inspected | None, action: str) -> int | None:
+    """When the engine says that it happened last."""
+    if now is None:
+        return None
+    times = {"create": now.created_ns, "start": now.started_ns, "die": now.finished_ns}
+    return times[action]

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import attrs
 
-from stationd_plugins.docker.decode import container_event
+from stationd_plugins.docker.origins import container_event
 
 INVERSION_NS = 50_000_000
 """How much later than the end of a container that lives for milliseconds the engine's

@@ -13,7 +13,8 @@ from collections.abc import Collection, Iterator, Sequence
 import attrs
 
 from stationd.records import Container, Observation, State
-from stationd_plugins.docker.decode import SHORT, TYPE, Inspected, origin_of
+from stationd_plugins.docker.decode import Inspected
+from stationd_plugins.docker.origins import SHORT, TYPE, origin_of
 from stationd_plugins.docker.past import INVERSION_NS, Past, pasts
 
 FUTURE_NS = 60_000_000_000

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
+import collections
 import re
 from collections.abc import Callable, Mapping, Sequence
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from stationd.errors import BadValue
+from stationd.errors import BadValue, SourceError
 from stationd.interfaces import IHostReactor, IRecorder, ISource
 from stationd.records import Container, Figures, Observation
-from stationd_plugins.docker.decode import (
-    TYPE,
-    Inspected,
-    Malformed,
-    inspected,
-    observation,
-)
-from stationd_plugins.docker.engine import Questions, Stream, inspect, remembered
+from stationd_plugins.docker.deaths import Deaths
+from stationd_plugins.docker.decode import Inspected, Malformed, inspected, observation, summarized
+from stationd_plugins.docker.engine import Questions, Stream, inspect, is_about_one, remembered
 from stationd_plugins.docker.following import Following
+from stationd_plugins.docker.gap import REMEMBERED
 from stationd_plugins.docker.inquest import inquire, is_open
+from stationd_plugins.docker.origins import TYPE
 from stationd_plugins.docker.reconcile import Listing
-from stationd_plugins.live.sampler import Sampler
+from stationd_plugins.live import cgroups, process
+from stationd_plugins.live.sampler import Measured, Sampler
 
 PREFIX_LENGTH = 12
 """Characters of an id that are enough to name a container."""
@@ -65,10 +64,12 @@ class DockerSource:
         self.url = url
         self._exec_events = exec_events
         self.reactor = reactor
-        self._questions = Questions(url, reactor)
+        self.deaths = Deaths()
+        self._questions = Questions(url, reactor, "docker-ask")
         # For itself: a question about a container that is being started is answered late,
         # and what is recorded must not wait for it.
-        self._inquests = Questions(url, reactor)
+        self._inquests = Questions(url, reactor, "docker-inquest")
+        self.read: collections.deque[str] = collections.deque(maxlen=REMEMBERED)
         self._sampler = Sampler(reactor, cgroup)
         self._pids: dict[str, int] = {}
         # Whether the engine that is followed is being stopped.
@@ -104,63 +105,88 @@ class DockerSource:
             await DeferredList(
                 [Deferred.fromCoroutine(self.inspect(id)) for id in unknown], consumeErrors=True
             )
-        pids = {c.id: self._pids[c.id] for c in containers if self._pids.get(c.id)}
-        return await self._sampler.sample(pids) if pids else {}
+        found = {c.id: measured(c.id, self._pids[c.id]) for c in containers if c.id in self._pids}
+        return await self._sampler.sample(found) if found else {}
 
     def close(self) -> Deferred[None]:
-        async def close() -> None:
-            self._questions.close()
-            self._inquests.close()
-            await self._sampler.close()
-
-        return Deferred.fromCoroutine(close())
+        ends = [self._questions.close(), self._inquests.close(), self._sampler.close()]
+        return DeferredList(ends).addCallback(lambda _: None)
 
     async def inspect(self, key: str) -> Inspected | None:
         """A container as the engine has it now, C{None} if it does not say."""
         try:
             return await self._inspect(key)
+        except CancelledError:
+            raise
+        except Malformed as error:
+            self._log.warn("the engine's answer makes no sense: {error}", error=error)
+            return None
         except Exception as error:  # noqa: BLE001 - gone, down: it does not say
             self._log.debug("inspect {key}: {error}", key=key, error=error)
             return None
 
     async def _inspect(self, key: str) -> Inspected | None:
-        """The same; C{None} only if there is none, or what is said makes no sense.
+        """The same; C{None} only if there is none.
 
+        @raise Malformed: what is said makes no sense.
         @raise Exception: whatever the SDK raises.
         """
         document = await self._questions.ask(lambda client: inspect(client, key))
         if document is None:
             return None
-        try:
-            found = inspected(document)
-        except Malformed as error:
-            self._log.warn("the engine's answer makes no sense: {error}", error=error)
-            return None
+        found = inspected(document)
         if found.pid:
             self._pids[found.container.id] = found.pid
         return found
 
     async def list_all(self) -> Listing:
-        """All containers as the engine has them now.
+        """All containers as the engine has them now; of one that it cannot inspect what its
+        list says.
 
         @raise Exception: whatever the SDK raises.
         """
         summaries = await self._questions.ask(lambda client: client.containers(all=True))
         self._pids.clear()
-        ids = [str(summary.get("Id", "")) for summary in summaries]
+        # It connects now, and not when the first container dies.
+        self._inquests.ask(lambda client: None).addErrback(lambda _: None)
         found: list[Inspected] = []
-        for id in ids:
-            one = await self._inspect(id)
+        for summary in summaries:
+            try:
+                listed = summarized(summary)
+            except Malformed as error:
+                self._log.warn("the engine's list makes no sense: {error}", error=error)
+                continue
+            one = await self._in_detail(listed)
             if one is not None:
                 found.append(one)
-        return Listing(frozenset(ids), found)
+        return Listing(frozenset(one.container.id for one in found), found)
+
+    async def _in_detail(self, listed: Inspected) -> Inspected | None:
+        """A container that was listed; C{None} if it has gone since."""
+        try:
+            return await self._inspect(listed.container.id)
+        except (CancelledError, SourceError):
+            raise
+        except Exception as error:
+            if not isinstance(error, Malformed) and not is_about_one(error):
+                raise
+            name = listed.container.name
+            self._log.warn("{name} cannot be inspected: {error}", name=name, error=error)
+            return listed
 
     async def remembered(self) -> list[object]:
-        """All events that the engine still knows, in order.
+        """See L{stationd_plugins.docker.engine.remembered}.
 
         @raise Exception: whatever the SDK raises.
         """
         return await self._questions.ask(remembered)
+
+    async def ping(self) -> None:
+        """Make sure that the engine is there.
+
+        @raise Exception: whatever the SDK raises.
+        """
+        await self._questions.ask(lambda client: client.ping())
 
     def decode(self, events: Sequence[object]) -> list[Observation]:
         """What events of the stream mean."""
@@ -186,6 +212,8 @@ class DockerSource:
             return attrs.evolve(died, details={**died.details, "engineStops": True})
         try:
             found = await self._inquests.ask(lambda client: inquire(client, self.url, died))
+        except CancelledError:
+            raise
         except Exception as error:  # noqa: BLE001 - gone, down: they do not
             self._log.debug("the exit of {id}: {error}", id=died.id, error=error)
             return died
@@ -196,3 +224,15 @@ class DockerSource:
         """The ports that a container has published; none if it does not run."""
         found = await self.inspect(id)
         return () if found is None else found.container.ports
+
+
+def measured(id: str, pid: int) -> Measured:
+    """A container by its first process, if that is in a cgroup that is named after it."""
+
+    def places(stat: process.Stat) -> Mapping[str, str]:
+        found = cgroups.of_container(cgroups.of_process(stat.pid), id)
+        if not found:
+            raise ProcessLookupError(stat.pid)
+        return found
+
+    return Measured(pid, places)

@@ -24,6 +24,16 @@ class Layout:
     unified: str
     controllers: Mapping[str, str]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether none is."""
+        return not self.unified and not self.controllers
+
+
+def mounted(root: str) -> Layout:
+    """The hierarchies that are mounted below a directory now."""
+    return layout(process.text("/proc/self/mounts"), root)
+
 
 def layout(mounts: str, root: str) -> Layout:
     """The hierarchies below a directory, out of C{/proc/self/mounts}."""
@@ -52,6 +62,27 @@ def membership(text: str) -> dict[str, str]:
         if colon and path.startswith("/"):
             for controller in controllers.split(","):
                 found[controller] = path
+    return found
+
+
+def of_process(pid: int) -> dict[str, str]:
+    """The same of a process that is there.
+
+    @raise OSError: it is gone.
+    """
+    return membership(process.text(f"/proc/{pid}/cgroup"))
+
+
+def of_container(membership: Mapping[str, str], id: str) -> dict[str, str]:
+    """The cgroups of a container, out of those that its first process is in, which may have made
+    its own below them: C{/docker/ID}, C{/system.slice/docker-ID.scope} and the like. Those
+    that are not named after it are left out. Pure."""
+    found: dict[str, str] = {}
+    for controller, path in membership.items():
+        parts = path.split("/")
+        depth = next((depth for depth, part in enumerate(parts, 1) if id in part), 0)
+        if depth:
+            found[controller] = "/".join(parts[:depth])
     return found
 
 
@@ -100,30 +131,30 @@ def oom_kills(directory: str) -> int:
 
     @param directory: that of the memory controller.
     """
-    for file in ("memory.oom_control", "memory.events"):
-        try:
-            return keyed(process.text(f"{directory}/{file}")).get("oom_kill", 0)
-        except OSError:
-            continue
-    return 0
+    text = _first(f"{directory}/memory.oom_control", f"{directory}/memory.events")
+    return keyed(text).get("oom_kill", 0)
 
 
 def usage(layout: Layout, membership: Mapping[str, str]) -> Usage:
-    """What the cgroup of a process uses. Blocking: three small files.
-
-    @raise OSError: it is gone.
-    """
+    """What the cgroup of a process uses, 0 of what the kernel does not count there: it may have
+    been started with C{cgroup_disable=memory}. Blocking: three small files."""
     cpu = directory(layout, membership, "cpuacct")
-    try:
-        cpu_ns = number(process.text(f"{cpu}/cpuacct.usage")) or 0
-    except FileNotFoundError:
-        cpu_ns = 1000 * keyed(process.text(f"{cpu}/cpu.stat")).get("usage_usec", 0)
+    cpu_ns = number(_first(f"{cpu}/cpuacct.usage"))
+    if cpu_ns is None:
+        cpu_ns = 1000 * keyed(_first(f"{cpu}/cpu.stat")).get("usage_usec", 0)
     memory = directory(layout, membership, "memory")
-    try:
-        used = number(process.text(f"{memory}/memory.usage_in_bytes"))
-    except FileNotFoundError:
-        used = number(process.text(f"{memory}/memory.current"))
-    return Usage(cpu_ns, working_set(used or 0, keyed(process.text(f"{memory}/memory.stat"))))
+    used = number(_first(f"{memory}/memory.usage_in_bytes", f"{memory}/memory.current"))
+    return Usage(cpu_ns, working_set(used or 0, keyed(_first(f"{memory}/memory.stat"))))
+
+
+def _first(*paths: str) -> str:
+    """The first of some files that can be read, nothing if none can."""
+    for path in paths:
+        try:
+            return process.text(path)
+        except OSError:
+            continue
+    return ""
 
 
 def working_set(usage: int, stat: Mapping[str, int]) -> int:

@@ -10,8 +10,13 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
+from stationd_plugins.live.process import text
+
 LOG = "/dev/kmsg"
 """Documentation/ABI/testing/dev-kmsg: each read gives one record, from the oldest on."""
+
+COUNTERS = "/proc/vmstat"
+"""proc(5)."""
 
 RECORD_BYTES = 8192
 """C{CONSOLE_EXT_LOG_MAX}: no record is longer."""
@@ -19,6 +24,10 @@ RECORD_BYTES = 8192
 NEAR = 10.0
 """Seconds between a kill and the exit that it caused, and what two clocks may differ by."""
 
+KILLED = 137
+"""The exit code of who was ended by SIGKILL, or whose child was and who says so."""
+
+_COUNTER = re.compile(r"^oom_kill (\d+)$", re.M)
 _RECORD = re.compile(r"\d+,\d+,(\d+),[^;]*;(.*)")
 _LIMIT = re.compile(r"memory: usage \d+kB, limit (\d+)kB, failcnt \d+")
 _VICTIM = re.compile(r"oom-kill:constraint=.*,task_memcg=(/.*),task=.*,pid=(\d+),uid=\d+")
@@ -50,6 +59,16 @@ class Kill:
         return bool(cgroup) and f"{self.cgroup}/".startswith(f"{cgroup}/")
 
 
+def killed(counters: str = COUNTERS) -> int:
+    """How many it has killed since the boot, 0 if it does not count them (before Linux 4.13).
+    Blocking: 0.05 ms."""
+    try:
+        found = _COUNTER.search(text(counters))
+    except OSError:
+        return 0
+    return 0 if found is None else int(found[1])
+
+
 def kills(log: str = LOG) -> list[Kill]:
     """All that the kernel remembers, the oldest first; none if we may not look
     (C{CAP_SYSLOG}). Blocking: two milliseconds for a log of two thousand lines."""
@@ -77,16 +96,16 @@ def read_kills(records: Iterable[str]) -> Iterator[Kill]:
         found = _RECORD.match(record)
         if found is None:
             continue
-        text = found[2]
-        if " invoked oom-killer: " in text:
+        said = found[2]
+        if " invoked oom-killer: " in said:
             limit_bytes, cgroup, victim, of_host = 0, "", 0, False
-        elif match := _LIMIT.match(text):
+        elif match := _LIMIT.match(said):
             limit_bytes = 1024 * int(match[1])
-        elif match := _VICTIM.match(text):
+        elif match := _VICTIM.match(said):
             cgroup, victim = match[1], int(match[2])
-        elif match := _CGROUP.match(text):
+        elif match := _CGROUP.match(said):
             cgroup, victim = match[1], 0
-        elif match := _KILLED.match(text):
+        elif match := _KILLED.match(said):
             pid = int(match[3])
             of_host = match[1] == "Out of memory" or (of_host and not match[1])
             if match[2] == "Kill":

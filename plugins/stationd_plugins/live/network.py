@@ -30,39 +30,22 @@ class Traffic:
     tx_bytes: int = 0
 
 
-def traffic(pid: int) -> Traffic:
-    """What has gone through the links of a process; nothing if they are the host's.
+def of_process(pid: int) -> tuple[Traffic, tuple[str, ...]]:
+    """What has gone through the links of a process, and its global addresses: IPv4 first, each
+    kind in ascending order. Nothing of either if they are the host's.
 
     @raise OSError: the process is gone, or we may not look.
     """
-    if not has_own(pid):
-        return Traffic()
-    return traffic_of(text(f"/proc/{pid}/net/dev"))
-
-
-def addresses(pid: int) -> tuple[str, ...]:
-    """The global addresses of a process, IPv4 first, each kind in ascending order;
-    none if its network is the host's.
-
-    @raise OSError: as L{traffic}.
-    """
-    if not has_own(pid):
-        return ()
+    if os.stat(f"/proc/{pid}/ns/net").st_ino == os.stat("/proc/self/ns/net").st_ino:
+        return Traffic(), ()
+    traffic = traffic_of(text(f"/proc/{pid}/net/dev"))
     found = ipv4_addresses(text(f"/proc/{pid}/net/fib_trie"))
     try:
         found += ipv6_addresses(text(f"/proc/{pid}/net/if_inet6"))
     except FileNotFoundError:
         # The kernel has no IPv6, or the process has gone.
         os.stat(f"/proc/{pid}")
-    return tuple(found)
-
-
-def has_own(pid: int) -> bool:
-    """Whether a process has a network namespace other than ours.
-
-    @raise OSError: as L{traffic}.
-    """
-    return os.stat(f"/proc/{pid}/ns/net").st_ino != os.stat("/proc/self/ns/net").st_ino
+    return traffic, tuple(found)
 
 
 def traffic_of(dev: str) -> Traffic:

@@ -27,6 +27,20 @@ LONGEST = 5.0
 
 
 @attrs.frozen
+class Measured:
+    """A container that is to be measured.
+
+    @ivar pid: its first process.
+    @ivar cgroups: where it is in each hierarchy, by controller, given what has that number
+        now. Blocking. It raises C{ProcessLookupError} if that is a stranger: a pid is used
+        again.
+    """
+
+    pid: int
+    cgroups: Callable[[process.Stat], Mapping[str, str]]
+
+
+@attrs.frozen
 class Reading:
     """The counters of one container at one moment.
 
@@ -59,8 +73,8 @@ class Sampler:
         self._asked: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def sample(self, pids: Mapping[str, int]) -> Deferred[dict[str, Figures]]:
-        """Figures by id, for processes by id. One that cannot be read is left out."""
+    def sample(self, containers: Mapping[str, Measured]) -> Deferred[dict[str, Figures]]:
+        """Figures by id, for containers by id. One that is gone is left out."""
         done: Deferred[dict[str, Figures]] = Deferred()
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="figures", daemon=True)
@@ -68,7 +82,7 @@ class Sampler:
 
         def run() -> None:
             try:
-                found = self._sample(dict(pids))
+                found = self._sample(dict(containers))
             except Exception as error:  # noqa: BLE001 - it goes to whoever asked
                 self._reactor.callFromThread(_errback, done, error)
             else:
@@ -91,7 +105,7 @@ class Sampler:
         while (run := self._asked.get()) is not None:
             run()
 
-    def _sample(self, pids: dict[str, int]) -> dict[str, Figures]:
+    def _sample(self, containers: dict[str, Measured]) -> dict[str, Figures]:
         now = time.monotonic()
         # Nobody has asked for these for a while; they may not exist any more.
         for id in [id for id, reading in self._readings.items() if now - reading.at > LONGEST]:
@@ -99,23 +113,23 @@ class Sampler:
         for id in [id for id, (reading, _) in self._figures.items() if now - reading.at > LONGEST]:
             del self._figures[id]
         due = {
-            id: pid
-            for id, pid in pids.items()
+            id: container
+            for id, container in containers.items()
             if id not in self._figures or now - self._figures[id][0].at > FRESH
         }
-        first = {id: pid for id, pid in due.items() if id not in self._readings}
-        for id, pid in first.items():
-            self._keep(id, self.read(pid))
+        first = [id for id in due if id not in self._readings]
+        for id in first:
+            self._keep(id, self.read(due[id]))
         if first:
             time.sleep(SHORTEST)
-        for id, pid in due.items():
-            before, after = self._readings.get(id), self.read(pid)
+        for id, container in due.items():
+            before, after = self._readings.get(id), self.read(container)
             if before and after and before.started == after.started:
                 self._figures[id] = (after, self._between(before, after))
             else:
                 self._figures.pop(id, None)
             self._keep(id, after)
-        return {id: self._figures[id][1] for id in pids if id in self._figures}
+        return {id: self._figures[id][1] for id in containers if id in self._figures}
 
     def _keep(self, id: str, reading: Reading | None) -> None:
         if reading is None:
@@ -134,24 +148,32 @@ class Sampler:
             addresses=after.addresses,
         )
 
-    def read(self, pid: int) -> Reading | None:
-        """Read the counters of a process now; C{None} if it is gone. Blocking."""
+    def read(self, container: Measured) -> Reading | None:
+        """Read the counters of a container now; C{None} if it is gone. Blocking."""
+        pid = container.pid
         try:
-            if self._layout is None:
-                self._layout = cgroups.layout(process.text("/proc/self/mounts"), self._root)
-            started = process.stat(pid).start_ticks
-            member = cgroups.membership(process.text(f"/proc/{pid}/cgroup"))
-            addresses = network.addresses(pid)
+            if self._layout is None or self._layout.is_empty:
+                self._layout = cgroups.mounted(self._root)
+            began = process.stat(pid)
+            places = container.cgroups(began)
             # The counters that become rates are read at the time that is noted with them.
             at = time.monotonic()
-            traffic = network.traffic(pid)
-            used = cgroups.usage(self._layout, member)
-            if process.stat(pid).start_ticks != started:
+            used = cgroups.usage(self._layout, places)
+            traffic, addresses = self._network(pid)
+            if process.stat(pid).start_ticks != began.start_ticks:
                 return None
         except OSError as error:
             self._log.debug("process {pid} cannot be read: {error}", pid=pid, error=error)
             return None
-        return Reading(at, started, used, traffic, addresses)
+        return Reading(at, began.start_ticks, used, traffic, addresses)
+
+    def _network(self, pid: int) -> tuple[network.Traffic, tuple[str, ...]]:
+        try:
+            return network.of_process(pid)
+        except OSError as error:
+            # Of a process that is gone nothing is said; of others the rest.
+            self._log.debug("the network of {pid} cannot be read: {error}", pid=pid, error=error)
+            return network.Traffic(), ()
 
 
 def _rate(before: int, after: int, seconds: float) -> int:

@@ -17,6 +17,10 @@ from stationd_plugins.lxc.peers import CREDENTIALS, is_trusted
 
 GET_STATE = 3
 GET_INIT_PID = 4
+GET_CGROUP = 6
+GET_LIMIT_CGROUP = 19
+"""Since LXC 4.0.3: with C{lxc.cgroup.dir.container.inner} not the cgroup that the first
+process is in but the one above it, which has the limits and which C{lxc-freeze} freezes."""
 
 STATES = ["STOPPED", "STARTING", "RUNNING", "STOPPING", "ABORTING", "FREEZING", "FROZEN", "THAWED"]
 
@@ -25,6 +29,9 @@ TIMEOUT = 0.2
 
 MAX_NAME_BYTES = 107
 """What fits into C{sun_path} after the leading NUL (unix(7))."""
+
+MAX_CGROUP_BYTES = 4096
+"""C{PATH_MAX}: what is read of an answer."""
 
 _MESSAGE = struct.Struct("iiQ")
 
@@ -51,13 +58,36 @@ def ask(path: str, name: str) -> Answers | None:
     """
     # A monitor answers one request on a connection and may close it then.
     try:
-        state = _request(path, name, GET_STATE)
-        init_pid = _request(path, name, GET_INIT_PID)
+        state, _ = _request(path, name, GET_STATE)
+        init_pid, _ = _request(path, name, GET_INIT_PID)
     except (ConnectionRefusedError, ConnectionResetError, BrokenPipeError):
         return None
     if not 0 <= state < len(STATES):
         return None
     return Answers(STATES[state], max(0, init_pid))
+
+
+def cgroup(path: str, name: str, controller: str) -> str:
+    """Ask a monitor which cgroup the container is in, whatever its first process has made
+    below it, or moved to: systemd's goes to C{init.scope}.
+
+    @param controller: one that the hierarchy has; C{""} for a v2 hierarchy without any.
+    @return: the path from the hierarchy's root, C{""} if the monitor does not say: it uses no
+        such hierarchy, is too old, or there is none.
+    @raise TimeoutError: it is there and does not answer.
+    """
+    data = os.fsencode(controller) + b"\0" if controller else b""
+    for asked in (GET_LIMIT_CGROUP, GET_CGROUP):
+        try:
+            _, said = _request(path, name, asked, data)
+        except TimeoutError:
+            raise
+        except OSError:
+            continue
+        found = os.fsdecode(said.rstrip(b"\0"))
+        if found.startswith("/"):
+            return found
+    return ""
 
 
 def address(path: str, name: str) -> bytes:
@@ -77,7 +107,8 @@ def fnv64a(data: bytes) -> int:
     return found
 
 
-def _request(path: str, name: str, command: int) -> int:
+def _request(path: str, name: str, command: int, data: bytes = b"") -> tuple[int, bytes]:
+    """The value in a monitor's reply, and the text behind it."""
     credentials = CREDENTIALS.pack(os.getpid(), os.getuid(), os.getgid())
     ancillary = [(socket.SOL_SOCKET, socket.SCM_CREDENTIALS, credentials)]
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -89,14 +120,20 @@ def _request(path: str, name: str, command: int) -> int:
             raise TimeoutError from error
         if not is_trusted(connection, path):
             raise ConnectionRefusedError
-        connection.sendmsg([_MESSAGE.pack(command, 0, 0)], ancillary)
-        reply = b""
-        while len(reply) < _MESSAGE.size:
-            part = connection.recv(_MESSAGE.size - len(reply))
-            if not part:
-                raise ConnectionResetError
-            reply += part
-    result, _, value = _MESSAGE.unpack(reply)
-    if result < 0:
-        raise ConnectionRefusedError(-result, os.strerror(-result))
-    return int(value)
+        connection.sendmsg([_MESSAGE.pack(command, len(data), 0)], ancillary)
+        if data:
+            connection.sendall(data)
+        result, length, value = _MESSAGE.unpack(_receive(connection, _MESSAGE.size))
+        if result < 0:
+            raise ConnectionRefusedError(-result, os.strerror(-result))
+        return int(value), _receive(connection, min(max(0, length), MAX_CGROUP_BYTES))
+
+
+def _receive(connection: socket.socket, size: int) -> bytes:
+    received = b""
+    while len(received) < size:
+        part = connection.recv(size - len(received))
+        if not part:
+            raise ConnectionResetError
+        received += part
+    return received

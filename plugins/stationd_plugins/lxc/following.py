@@ -4,7 +4,8 @@ happened, a scan says what."""
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from inotify_simple import flags
@@ -15,6 +16,7 @@ from twisted.python.failure import Failure
 
 from stationd.errors import JournalError, SourceAbsent, SourceLost
 from stationd.interfaces import IRecorder
+from stationd.records import Observation
 from stationd_plugins.live import cgroups
 from stationd_plugins.lxc.inotify import Watcher
 from stationd_plugins.lxc.monitors import Connectable, Monitors
@@ -22,6 +24,7 @@ from stationd_plugins.lxc.netfilter import Monitor
 from stationd_plugins.lxc.pace import Pace
 from stationd_plugins.lxc.paths import Scan
 from stationd_plugins.lxc.ports import Ports
+from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.lxc.telling import TYPE
 
 MAX_DISTURBED = 5
@@ -38,11 +41,19 @@ class Containers(Connectable, Protocol):
     @ivar layout: the cgroups.
     """
 
-    layout: cgroups.Layout
     ports: Ports
+
+    @property
+    def layout(self) -> cgroups.Layout: ...
 
     def scan(self) -> Deferred[Scan]:
         """All as they are now."""
+
+    async def looked_into(
+        self, happened: Sequence[Observation], runs: Mapping[str, Seen]
+    ) -> Sequence[Observation]:
+        """The same; of stops with what only the kernel knows. C{runs} are those that may be
+        over, by name."""
 
     def dump_ports(self) -> Deferred[None]:
         """See L{Ports.dump}."""
@@ -72,8 +83,6 @@ class Following:
         self._watcher = Watcher(source.reactor, self._happened, self._broken)
         # Watches first, then the scan: what happens in between is seen twice.
         source.ports.changed()
-        hierarchies = {source.layout.unified, source.layout.controllers.get("freezer", "")}
-        self._roots = hierarchies - {""} or set(source.layout.controllers.values())
         try:
             self._watch(Scan({}, []))
         except OSError:
@@ -115,7 +124,7 @@ class Following:
         self._scan()
 
     def _rules_changed(self) -> None:
-        if self._source.ports.changed() and self._source.tracker.pids:
+        if self._source.ports.changed() and self._source.tracker.running:
             self._scan()
 
     def _scan(self) -> None:
@@ -170,6 +179,9 @@ class Following:
             await self._recorder.listing(TYPE, tracker.containers)
             self._recorder.live(TYPE)
             return
+        # One that is over by now is in one of them, unless no scan has seen it.
+        found = {name: seen for name, seen in scan.containers.items() if seen.init_pid}
+        runs = found | tracker.running
         happened = tracker.update(
             scan.containers,
             self._source.now_us(),
@@ -178,15 +190,21 @@ class Following:
             away=scan.away,
         )
         if happened:
-            await self._recorder.observe(await self._monitors.explained(happened))
+            explained = await self._monitors.explained(happened)
+            await self._recorder.observe(await self._source.looked_into(explained, runs))
 
     def _watch(self, scan: Scan) -> None:
+        layout = self._source.layout
+        hierarchies = {layout.unified, layout.controllers.get("freezer", "")} - {""}
         watches = [(path, _PATH) for path in self._source.paths]
-        watches += [(root, _DIRECTORY) for root in self._roots]
+        watches += [(root, _DIRECTORY) for root in hierarchies or layout.controllers.values()]
         watches += [(path, _CONTAINER) for path in scan.directories]
-        watches += [
-            (path, flags.MODIFY) for seen in scan.containers.values() for path in seen.watch
-        ]
+        files = {path for seen in scan.containers.values() for path in seen.watch}
+        watches += [(path, flags.MODIFY) for path in files]
+        # Where a container's cgroup was made, that of its next run will be: a user's are not
+        # at the top of the hierarchy, nor are those that are told to be elsewhere.
+        places = {os.path.dirname(os.path.dirname(path)) for path in files}
+        watches += [(place, _DIRECTORY) for place in places]
         for path, mask in watches:
             # The same inode gets the same number, so this can be said at each scan.
             number = self._watcher.watch(path, mask)

@@ -40,14 +40,15 @@ class Scan:
 class Paths:
     """Some LXC paths, and what is remembered of them from scan to scan.
 
-    @param paths: these, C{layout}: the cgroups.
+    @param paths: these.
+    @ivar layout: the cgroups.
     """
 
     _log = Logger()
 
     def __init__(self, paths: tuple[str, ...], layout: cgroups.Layout) -> None:
         self._paths = paths
-        self._layout = layout
+        self.layout = layout
         self._silent: Silent = {}
         self._away: dict[str, str] = {}
         self._passed_over: dict[str, str] = {}
@@ -90,7 +91,7 @@ class Paths:
     def _look(self, path: str, names: Iterable[str]) -> dict[str, Seen]:
         """The containers of a path."""
         which = _which(path)
-        looks = ((name, look(path, name, self._layout, self._silent)) for name in names)
+        looks = ((name, look(path, name, self.layout, self._silent)) for name in names)
         found = {name: seen for name, seen in looks if seen is not None}
         if _which(path) != which:
             # It went while we looked, so that we saw nothing in it.
@@ -107,7 +108,7 @@ class Paths:
         found: Seen | None = None
         for path in self._paths:
             try:
-                seen = look(path, name, self._layout, self._silent)
+                seen = look(path, name, self.layout, self._silent)
             except OSError:
                 return None
             if seen is not None and not (seen.is_bare or seen.is_silent):

@@ -84,7 +84,7 @@ class Ports:
         if known is not None and known.run == seen.run and now - known.at < FRESH:
             return known.addresses
         try:
-            texts = network.addresses(seen.init_pid)
+            _, texts = network.of_process(seen.init_pid)
         except OSError:
             # It has just ended, and the next scan will tell.
             return ()

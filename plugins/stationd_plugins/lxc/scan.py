@@ -8,11 +8,12 @@ import os
 import re
 import stat
 import time
+from collections.abc import Mapping
 
 import attrs
 
 from stationd_plugins.live import cgroups, process
-from stationd_plugins.lxc import command, identity
+from stationd_plugins.lxc import command, identity, place
 
 MAX_CONFIG_BYTES = 1 << 20
 """What is read of a configuration."""
@@ -42,6 +43,7 @@ class Seen:
     @ivar frozen: whether it is.
     @ivar unsettled: whether it is on its way from one state to another.
     @ivar ooms: how many of its processes the kernel has killed for want of memory.
+    @ivar cgroups: where it is, while it runs; see L{place.of_run}.
     @ivar watch: cgroup files that change when it stops, freezes or thaws.
     @ivar made_us: when it was made, as far as its directory and its configuration tell;
         C{started_us}: when its first process began, by the clock of now, 0 without one.
@@ -63,6 +65,7 @@ class Seen:
     frozen: bool = False
     unsettled: bool = False
     ooms: int = 0
+    cgroups: Mapping[str, str] = attrs.field(factory=dict, hash=False)
     watch: tuple[str, ...] = ()
     made_us: int = 0
     started_us: int = 0
@@ -122,26 +125,28 @@ def _look(path: str, name: str, layout: cgroups.Layout, silent: Silent) -> Seen 
     if not running or not answers.init_pid:
         return seen
     try:
-        member = cgroups.membership(process.text(f"/proc/{answers.init_pid}/cgroup"))
         init = process.stat(answers.init_pid)
         monitor = identity.of_process(process.stat(init.parent))
+        run = identity.of_process(init)
+        places = place.of_run(layout, path, name, run, init)
     except OSError:
         return attrs.evolve(seen, unsettled=True)
-    freezer = cgroups.directory(layout, member, "freezer")
-    unified = layout.unified + member[cgroups.UNIFIED] if layout.unified else ""
+    freezer = cgroups.directory(layout, places, "freezer")
     frozen, freezing = is_frozen(freezer)
-    memory = cgroups.directory(layout, member, "memory")
-    watch = [f"{freezer}/freezer.state", f"{unified}/cgroup.events" if unified else ""]
-    watch.append(f"{memory}/memory.events")
+    memory = cgroups.directory(layout, places, "memory")
+    watch = [f"{freezer}/freezer.state", f"{memory}/memory.events"]
+    if cgroups.UNIFIED in places:
+        watch.append(f"{layout.unified}{places[cgroups.UNIFIED]}/cgroup.events")
     return attrs.evolve(
         seen,
         init_pid=answers.init_pid,
         started_us=started_us(init),
-        run=identity.of_process(init),
+        run=run,
         monitor=monitor,
         frozen=frozen,
         unsettled=freezing,
         ooms=cgroups.oom_kills(memory),
+        cgroups=places,
         watch=tuple(file for file in watch if os.path.exists(file)),
     )
 

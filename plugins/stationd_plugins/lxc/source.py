@@ -15,14 +15,17 @@ from zope.interface import implementer
 
 from stationd.errors import BadValue
 from stationd.interfaces import IHostReactor, IRecorder, ISource
-from stationd.records import Container, Figures
-from stationd_plugins.live import cgroups, process
-from stationd_plugins.live.sampler import Sampler
+from stationd.records import Container, Figures, Observation
+from stationd_plugins.live import cgroups, kernel, process
+from stationd_plugins.live.sampler import Measured, Sampler
 from stationd_plugins.lxc import identity
+from stationd_plugins.lxc.below import Below
 from stationd_plugins.lxc.daemons import PROGRAMS, Daemons
 from stationd_plugins.lxc.following import Following, unwatchable
+from stationd_plugins.lxc.inquest import inquire, is_open
 from stationd_plugins.lxc.paths import Paths, Scan
 from stationd_plugins.lxc.ports import Ports
+from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.lxc.telling import TYPE, container
 from stationd_plugins.lxc.tracker import Tracker
 
@@ -66,15 +69,22 @@ class LxcSource:
         self.now_us = now_us
         self.tracker = Tracker(identity.lives)
         self.ports = Ports()
+        self._below = Below(kernel.killed, kernel.kills)
+        self._cgroup = cgroup
         self._sampler = Sampler(reactor, cgroup)
         self._threads = ThreadPool(0, 2, "lxc")
         self._threads.start()
-        self.layout = cgroups.layout(process.text("/proc/self/mounts"), cgroup)
         self._daemons = Daemons(PROGRAMS, reactor.seconds)
-        self._paths = Paths(paths, self.layout)
+        self._paths = Paths(paths, cgroups.mounted(cgroup))
+
+    @property
+    def layout(self) -> cgroups.Layout:
+        """The cgroups."""
+        return self._paths.layout
 
     def follow(self, recorder: IRecorder) -> Deferred[None]:
         try:
+            self._paths.layout = cgroups.mounted(self._cgroup)
             return Following(self, recorder).done()
         except OSError as error:
             return fail(unwatchable(error))
@@ -89,21 +99,33 @@ class LxcSource:
         return deferToThreadPool(self.reactor, self._threads, find)
 
     def sample(self, containers: Sequence[Container]) -> Deferred[dict[str, Figures]]:
-        pids = self.tracker.pids
-        return self._sampler.sample({c.id: pids[c.id] for c in containers if c.id in pids})
+        running = self.tracker.running
+        return self._sampler.sample(
+            {one.id: measured(running[one.id]) for one in containers if one.id in running}
+        )
 
     def scan(self) -> Deferred[Scan]:
         """See L{Paths.scan}; with the ports of the containers."""
-
+        if self.layout.is_empty:
+            # Whoever starts the first container mounts them.
+            self._paths.layout = cgroups.mounted(self._cgroup)
         homes = self.tracker.homes
 
         def look_at_all() -> Scan:
             began = time.thread_time()
             found = self._paths.scan(homes)
-            filled = self.ports.fill_in(found.containers)
+            filled = self.ports.fill_in(self._below.fill_in(found.containers))
             return attrs.evolve(found, containers=filled, seconds=time.thread_time() - began)
 
         return deferToThreadPool(self.reactor, self._threads, look_at_all)
+
+    async def looked_into(
+        self, happened: Sequence[Observation], runs: Mapping[str, Seen]
+    ) -> Sequence[Observation]:
+        """See L{inquire}; the kernel's log is read only if there is anything to ask."""
+        if not any(map(is_open, happened)):
+            return happened
+        return await deferToThreadPool(self.reactor, self._threads, inquire, happened, runs)
 
     def dump_ports(self) -> Deferred[None]:
         """See L{Ports.dump}."""
@@ -117,3 +139,14 @@ class LxcSource:
     def close(self) -> Deferred[None]:
         self._threads.stop()
         return self._sampler.close()
+
+
+def measured(seen: Seen) -> Measured:
+    """A run, and no other process that has got the number of its first."""
+
+    def places(stat: process.Stat) -> Mapping[str, str]:
+        if identity.of_process(stat) != seen.run:
+            raise ProcessLookupError(stat.pid)
+        return seen.cgroups
+
+    return Measured(seen.init_pid, places)

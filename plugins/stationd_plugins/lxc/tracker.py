@@ -80,9 +80,10 @@ class Tracker:
         return [*self._held.containers.values(), *known]
 
     @property
-    def pids(self) -> dict[str, int]:
-        """The first process of each that runs, by name."""
-        return {n: k.seen.init_pid for n, k in self._known.items() if k.seen.init_pid > 0}
+    def running(self) -> dict[str, Seen]:
+        """Each whose first process a scan has seen, by name."""
+        runs = {name: known.seen for name, known in self._known.items()}
+        return {name: seen for name, seen in runs.items() if seen.init_pid > 0}
 
     def path_of(self, name: str) -> str | None:
         """The LXC path that a container is in, C{None} if it is not known."""

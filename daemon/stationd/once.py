@@ -1,0 +1,57 @@
+"""No happening is recorded twice."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import KeysView, Sequence
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from stationd.interfaces import Appended, IJournal
+from stationd.memory import REMEMBERED
+from stationd.records import Draft, Record
+
+
+class Once:
+    """A journal that takes no origin twice. Which it has is read from the journal
+    itself, so the two cannot disagree."""
+
+    def __init__(self, journal: IJournal) -> None:
+        self.journal = journal
+        self._known: dict[str, collections.OrderedDict[str, None]] = {}
+
+    def remember(self, records: Sequence[Record]) -> None:
+        """These are recorded, oldest first."""
+        for record in records:
+            self.claim(record.origin)
+
+    def claim(self, origin: str) -> bool:
+        """Whether an origin is new; from now on it is not. None (C{""}) always is."""
+        if not origin:
+            return True
+        known = self._known.setdefault(_type_of(origin), collections.OrderedDict())
+        if origin in known:
+            return False
+        known[origin] = None
+        if len(known) > 2 * REMEMBERED:
+            known.popitem(last=False)
+        return True
+
+    def append(self, drafts: Sequence[Draft]) -> Deferred[Appended]:
+        """Append; if that fails their origins are new again."""
+
+        def refused(failure: Failure) -> Failure:
+            for draft in filter(lambda one: one.origin, drafts):
+                self._known[_type_of(draft.origin)].pop(draft.origin, None)
+            return failure
+
+        return self.journal.append(drafts).addErrback(refused)
+
+    def origins(self, type: str) -> KeysView[str]:
+        """Those that a source made, in the order in which they were recorded."""
+        return dict.fromkeys(self._known.get(type, ())).keys()
+
+
+def _type_of(origin: str) -> str:
+    return origin.partition(":")[0]

@@ -1,0 +1,129 @@
+"""What an engine tells, made whole and recorded: with the reasons, with what must have come
+before, with the ports that come and go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from stationd.interfaces import IRecorder
+from stationd.records import Observation
+from stationd_plugins.docker.deaths import Deaths
+from stationd_plugins.docker.decode import Inspected
+from stationd_plugins.docker.lives import Lives
+from stationd_plugins.docker.origins import TYPE
+from stationd_plugins.docker.reconcile import Listing
+
+
+class Witness(Protocol):
+    """What is asked about containers of which something was told.
+
+    @ivar deaths: why they died, from one subscription to the next.
+    """
+
+    deaths: Deaths
+
+    async def inspect(self, key: str) -> Inspected | None:
+        """A container as the engine has it now, C{None} if it does not say."""
+
+    async def looked_into(self, died: Observation) -> Observation:
+        """An exit with what only the kernel or the engine can tell of it."""
+
+    async def published(self, id: str) -> tuple[str, ...]:
+        """The ports that a container has published; none if it does not run."""
+
+
+class Recording:
+    """Goes on from what is recorded.
+
+    @param failed: called with what went wrong beside L{record}.
+    @ivar origins: what was recorded when it began.
+    """
+
+    def __init__(
+        self, witness: Witness, recorder: IRecorder, failed: Callable[[Failure], None]
+    ) -> None:
+        self._witness = witness
+        self._recorder = recorder
+        self._failed = failed
+        self.origins = recorder.origins(TYPE)
+        known = recorder.known(TYPE)
+        self._ports = {container.id: container.ports for container in known.containers}
+        # The origin of the last start of each that runs.
+        self._starts: dict[str, str] = {}
+        self._lives = Lives(self.origins, known)
+        self._over = False
+        witness.deaths.resume(self.origins)
+
+    def close(self) -> None:
+        """Nothing more is recorded."""
+        self._over = True
+
+    def listed(self, listing: Listing) -> Deferred[None]:
+        """These containers exist, and no other. Fires as L{IRecorder.listing}."""
+        self._lives.listed(listing.ids)
+        containers = [one.container for one in listing.containers]
+        self._ports = {container.id: container.ports for container in containers}
+        return self._recorder.listing(TYPE, containers)
+
+    async def record(self, seen: Sequence[Observation]) -> None:
+        """Record what was told, in this order. One call after the other.
+
+        @raise JournalError: as L{IRecorder.observe}.
+        """
+        if not seen:
+            return
+        explained: list[Observation] = []
+        for one in seen:
+            for told in await self._explained(one):
+                explained += [told, *self._ports_gone(told)]
+        recorded = self._recorder.observe(explained)
+        for started in explained:
+            if started.origin == self._starts.get(started.id):
+                adding = Deferred.fromCoroutine(self._add_ports(started))
+                adding.addErrback(self._failed)
+        await recorded
+
+    async def _explained(self, seen: Observation) -> list[Observation]:
+        """What was told with its reasons, and before it what was not told."""
+        if self._lives.is_over(seen):
+            return []
+        deaths = self._witness.deaths
+        found: list[Observation] = []
+        if missing := self._lives.missing(seen):
+            now = await self._witness.inspect(seen.id)
+            found += map(deaths.explain, self._lives.untold(seen, missing, now))
+        for told in (*found, seen):
+            self._lives.take(told)
+        explained = deaths.explain(seen)
+        if (seen.subject, seen.action) == ("container", "die") and seen.origin not in self.origins:
+            explained = await self._witness.looked_into(explained)
+        return [*found, explained]
+
+    def _ports_gone(self, told: Observation) -> list[Observation]:
+        """The ports that go with an exit."""
+        if told.action == "start":
+            self._starts[told.id] = told.origin
+        if told.action != "die" or told.subject != "container" or told.origin in self.origins:
+            return []
+        self._starts.pop(told.id, None)
+        ports = self._ports.pop(told.id, ())
+        return [_port_change(told, "port-remove", ports)] if ports else []
+
+    async def _add_ports(self, started: Observation) -> None:
+        ports = await self._witness.published(started.id)
+        # It may have ended in the meantime.
+        if ports and self._starts.get(started.id) == started.origin and not self._over:
+            self._ports[started.id] = ports
+            await self._recorder.observe([_port_change(started, "port-add", ports)])
+
+
+def _port_change(cause: Observation, action: str, ports: tuple[str, ...]) -> Observation:
+    """Ports that came or went with a start or an exit."""
+    return attrs.evolve(
+        cause, action=action, details={"ports": list(ports)}, origin=f"{cause.origin}:port"
+    )

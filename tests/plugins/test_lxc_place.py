@@ -1,0 +1,103 @@
+"""Which cgroups a container is in, by what its monitor answers."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import threading
+
+import attrs
+from twisted.trial.unittest import SynchronousTestCase
+
+from stationd_plugins.live import cgroups, process
+from stationd_plugins.lxc import command, place
+
+REQUEST = struct.Struct("iiQ")
+
+
+class Monitor(threading.Thread):
+    """What answers on the command socket of a container, as C{src/lxc/commands.c} does.
+
+    @param answers: by the number of the request; the connection is closed on others.
+    @ivar asked: the requests and their data.
+    """
+
+    def __init__(self, path: str, name: str, answers: dict[int, bytes]) -> None:
+        super().__init__(daemon=True)
+        self.asked: list[tuple[int, bytes]] = []
+        self._answers = answers
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(command.address(path, name))
+        self._listener.listen()
+        self.start()
+
+    def run(self) -> None:
+        """Until the listener is closed."""
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection:
+                number, length, _ = REQUEST.unpack(connection.recv(REQUEST.size))
+                data = connection.recv(length) if length else b""
+                self.asked.append((number, data))
+                if number in self._answers:
+                    text = self._answers[number]
+                    connection.sendall(REQUEST.pack(0, len(text), 0x7FFF) + text)
+
+    def close(self) -> None:
+        """End it."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.join()
+
+
+class PlaceTests(SynchronousTestCase):
+    """A run whose first process is ours."""
+
+    def setUp(self) -> None:
+        self.path = os.path.abspath(self.mktemp())
+        self.memory = f"{self.path}/memory"
+        for made in ("limits/inner/init.scope", "old/init.scope"):
+            os.makedirs(f"{self.memory}/{made}")
+        self.layout = cgroups.Layout("", {"memory": self.memory})
+        self.init = attrs.evolve(process.stat(os.getpid()), parent=os.getpid())
+
+    def monitor(self, **answers: bytes) -> Monitor:
+        numbers = {getattr(command, name): text for name, text in answers.items()}
+        monitor = Monitor(self.path, "one", numbers)
+        self.addCleanup(monitor.close)
+        return monitor
+
+    def found(self) -> dict[str, str]:
+        # Each test's path is another, so nothing is remembered from one to the next.
+        return place.of_run(self.layout, self.path, "one", "run", self.init)
+
+    def test_that_which_has_the_limits(self) -> None:
+        monitor = self.monitor(GET_LIMIT_CGROUP=b"/limits\0", GET_CGROUP=b"/limits/inner\0")
+        for _ in range(3):
+            self.assertEqual(self.found(), {"memory": "/limits"})
+        self.assertEqual(monitor.asked, [(command.GET_LIMIT_CGROUP, b"memory\0")], "once")
+
+    def test_an_older_monitor_knows_one_only(self) -> None:
+        self.monitor(GET_CGROUP=b"/old\0")
+        self.assertEqual(self.found(), {"memory": "/old"})
+
+    def test_an_answer_that_is_of_no_use(self) -> None:
+        for text in (b"/\0", b"/not/there\0", b"relative\0", b""):
+            monitor = Monitor(self.path, "one", {command.GET_LIMIT_CGROUP: text})
+            found = place.of_run(self.layout, self.path, "one", str(text), self.init)
+            # Where the first process is, and that is where its monitor is.
+            self.assertEqual(found, {})
+            monitor.close()
+
+    def test_that_of_the_first_process(self) -> None:
+        first = {"memory": "/lxc/one", "freezer": "/user", "cpuacct": "/"}
+        monitor = {"memory": "/", "freezer": "/user", "cpuacct": "/lxc"}
+        self.assertEqual(place.apart(first, monitor), {"memory": "/lxc/one"})
+
+    def test_a_process_that_is_gone(self) -> None:
+        self.init = attrs.evolve(self.init, pid=2**22 + 1)
+        self.assertRaises(OSError, self.found)
