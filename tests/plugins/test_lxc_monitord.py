@@ -76,6 +76,8 @@ class HeardTests(SynchronousTestCase):
         heard.scanning(first=False)
         self.assertFalse(heard.since_scan("one"))
         self.assertEqual(len(heard.take("one")), 1)
+        for state in ("FREEZING", "FROZEN", "THAWED", "RUNNING"):
+            self.assertFalse(self.told(state).since_scan("one"), "it is no word about a run")
         heard = self.told("STARTING", "RUNNING")
         heard.scanning(first=True)
         self.assertEqual(heard.take("one"), [])

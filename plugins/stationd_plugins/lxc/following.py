@@ -239,9 +239,8 @@ class Following:
     def _failed(self, failure: Failure) -> None:
         error = failure.value
         if isinstance(error, FileNotFoundError):
-            paths = ", ".join(self._source.paths)
             absent = SourceLost if self._begun else SourceAbsent
-            error = absent(f"there is no {paths}")
+            error = absent(nowhere(self._source.paths))
         elif isinstance(error, OSError):
             error = unwatchable(error)
         elif isinstance(error, JournalError):
@@ -250,6 +249,11 @@ class Following:
         if not self._done.called:
             self._scanning = None
             self._done.errback(error)
+
+
+def nowhere(paths: Sequence[str]) -> str:
+    """What to say if none of some paths is there."""
+    return f"there is no {', '.join(paths)}"
 
 
 def unwatchable(error: OSError) -> SourceLost:

@@ -31,6 +31,10 @@ _MESSAGE = struct.Struct("=i256si")
 
 READ_BYTES = 65_536
 
+FREEZES = frozenset(["FREEZING", "FROZEN", "THAWED"])
+"""States that say nothing of runs. A scan that is older than they are is right about these; who
+is frozen, the next one tells."""
+
 MAX_WORDS = 1000
 """What is kept of a container between two scans: more runs than fit between them."""
 
@@ -126,15 +130,15 @@ class Heard:
 
     @property
     def is_disturbed(self) -> bool:
-        """Whether anything was said since the scan began."""
+        """Whether anything was said of runs since the scan began."""
         return bool(self._since_scan)
 
     def since_scan(self, name: str) -> bool:
-        """See L{tracker.Words.since_scan}."""
+        """See L{words.Words.since_scan}."""
         return name in self._since_scan
 
     def take(self, name: str) -> list[Word]:
-        """See L{tracker.Words.take}."""
+        """See L{words.Words.take}."""
         return self._words.pop(name, [])
 
     def forget(self, names: Collection[str]) -> None:
@@ -153,7 +157,8 @@ class Heard:
     def hear(self, message: Message, now_us: int) -> None:
         """Take in a message."""
         name = message.name
-        self._since_scan.add(name)
+        if message.state not in FREEZES and (message.state != "RUNNING" or name in self._starting):
+            self._since_scan.add(name)
         if message.status is not None:
             self._statuses[name] = message.status
         elif message.state == "STARTING":

@@ -13,7 +13,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
-from stationd.errors import BadValue
+from stationd.errors import BadValue, SourceAbsent
 from stationd.interfaces import IHostReactor, IRecorder, ISource
 from stationd.records import Container, Figures, Observation
 from stationd_plugins.live import cgroups, kernel, process
@@ -21,7 +21,7 @@ from stationd_plugins.live.sampler import Measured, Sampler
 from stationd_plugins.lxc import identity
 from stationd_plugins.lxc.below import Below
 from stationd_plugins.lxc.daemons import PROGRAMS, Daemons
-from stationd_plugins.lxc.following import Following, unwatchable
+from stationd_plugins.lxc.following import Following, nowhere, unwatchable
 from stationd_plugins.lxc.inquest import inquire, is_open
 from stationd_plugins.lxc.paths import Paths, Scan
 from stationd_plugins.lxc.ports import Ports
@@ -83,6 +83,9 @@ class LxcSource:
         return self._paths.layout
 
     def follow(self, recorder: IRecorder) -> Deferred[None]:
+        if not any(map(os.path.exists, self.paths)):
+            # Not worth a watch: the kernel takes milliseconds to take one back.
+            return fail(SourceAbsent(nowhere(self.paths)))
         try:
             self._paths.layout = cgroups.mounted(self._cgroup)
             return Following(self, recorder).done()
