@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.interfaces import Retention
-from stationd.memory import Memory, remembered_events, remembered_sentences
+from stationd.memory import LAST, Memory, remembered_events, remembered_sentences
 from stationd.narration import narrate
 from stationd.records import Draft, Observation
 from stationd.testing import MemoryJournal
@@ -70,12 +70,29 @@ class MemoryTests(SynchronousTestCase):
         self.assertEqual(self.origins(), [f"docker:{n}" for n in (1, 2, 8, 9, 10, 11)])
         self.assertTrue(self.remembered().complete)
 
+    def test_one_that_has_been_quiet_but_for_a_word(self) -> None:
+        for word in ("healthy", "kill", "rename", "pause"):
+            self.setUp()
+            self.happen("create", "start", id="quiet")
+            self.happen("start", "die", "start", "die", id="loud")
+            self.happen(word, id="quiet")
+            self.assertEqual(self.origins()[:2], ["docker:1", "docker:2"], word)
+
+    def test_one_with_many_old_events_pushes_no_other_out(self) -> None:
+        self.happen("create", "start", id="quiet")
+        self.happen("create", *["start", "die"] * LAST, id="once-loud")
+        self.happen(*["start", "die"] * 2, id="loud")
+        found = {record.container for record in self.remembered().events}
+        self.assertEqual(found, {"docker/quiet", "docker/once-loud", "docker/loud"})
+
     def test_an_lxc_container_that_was_renamed(self) -> None:
         self.happen("create", id="old", type="lxc")
         self.happen("rename", id="new", type="lxc", old="old")
         self.happen("create", "start", "stop", "start", "stop", id="loud", type="lxc")
-        # The history of the old name is not another container's.
-        self.assertEqual(self.origins("lxc"), [f"lxc:{n}" for n in (2, 4, 5, 6, 7)])
+        # Its history is that of both names.
+        self.assertEqual(self.origins("lxc"), [f"lxc:{n}" for n in range(1, 8)])
+        self.happen("rename", id="newest", type="lxc", old="new")
+        self.assertEqual(self.origins("lxc"), [f"lxc:{n}" for n in range(1, 9)])
 
     def test_it_says_when_it_may_have_forgotten_one(self) -> None:
         for n in range(5):

@@ -96,6 +96,9 @@ class Containers:
         if known.removed and observation.action not in BEGINNINGS[observation.type == "docker"]:
             # Told late: it is gone all the same.
             return None
+        if known.removed:
+            # Another of its name, or one that is back.
+            known = Container(type=observation.type, id=observation.id, name=observation.name)
         fields = _after(observation, known)
         if fields is None:
             return None

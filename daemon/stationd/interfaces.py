@@ -196,13 +196,14 @@ class IRecorder(Interface):
         """
 
     def origins(type: str) -> KeysView[str]:
-        """The origins of this type that are among the newest records, in the order of
-        these: a source finds its own position in them. That order is right even if the
-        clock was set back; the times are then not."""
+        """The origins of this type that are among the newest records of it, and among those
+        of containers that exist and have been quiet for longer, in the order of the records: a
+        source finds its own position in them. That order is right even if the clock was set
+        back; the times are then not."""
 
     def known(type: str) -> Known:
         """What is known of the containers of a type: from L{listing} and what came
-        after it; before the first one, from the newest events of the journal. What
+        after it; before the first one, from the same records as L{origins}. What
         has changed while nobody looked is the difference to how they are."""
 
     def note(level: Level, text: str) -> Deferred[None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import attrs
 
@@ -15,6 +15,10 @@ from stationd.records import Record
 REMEMBERED = 16_384
 """Happenings of a type that are known to be recorded: 64 times what a Docker engine can
 replay."""
+
+LAST = 64
+"""Events of one container that are read back if they are older: what it is depends on the last
+few."""
 
 _EXISTENCE = ("create", "found", "rename", "destroy")
 """What makes containers and ends them."""
@@ -35,24 +39,54 @@ class Memory:
 
 def remembered_events(event: IJournal, type: str, limit: int = REMEMBERED) -> Memory:
     """Read them back. Blocking: if there are more than the limit 0.3 s for a million events of
-    the journal, else some 20 ms."""
+    the journal and 0.5 ms for each container that exists, else some 20 ms."""
     status = event.status()
     whole = status.first == 1 and not status.damage
     seen = Query(users=frozenset([WITNESS]), limit=limit)
     newest = _select(event, attrs.evolve(seen, text=f'"type": "{type}"'))
     if len(newest) < limit:
         return Memory(newest, whole)
-    existing, all_told = Containers(), True
+    events = {record.number: record for record in newest}
+    since = newest[0].number
     told: list[Record] = []
+    is_all = whole
     for action in _EXISTENCE:
         found = _select(event, attrs.evolve(seen, text=f'"state": "{action}", "type": "{type}"'))
-        all_told = all_told and len(found) < limit
+        is_all = is_all and len(found) < limit
         told += found
-    for observation in filter(None, map(recall, sorted(told, key=lambda one: one.number))):
-        existing.apply(observation)
-    quiet = {one.reference for one in existing.all()} - {one.container for one in newest}
-    older = attrs.evolve(seen, containers=frozenset(quiet), before=newest[0].number)
-    return Memory([*(_select(event, older) if quiet else []), *newest], whole and all_told)
+    for references in _existing(sorted(told, key=lambda one: one.number), since):
+        # It began before the newest of all: with that, and with what it did last until then.
+        events |= {one.number: one for one in told if one.container in references}
+        before = attrs.evolve(seen, containers=references, before=since, limit=LAST)
+        events |= {one.number: one for one in _select(event, before)}
+    return Memory([events[number] for number in sorted(events)], is_all)
+
+
+def _existing(told: Sequence[Record], since: int) -> Iterator[frozenset[str]]:
+    """Each container that exists and began before a number: what it has been called.
+
+    @param told: what made and ended containers, in order.
+    """
+    existing = Containers()
+    began: dict[str, int] = {}
+    names: dict[str, frozenset[str]] = {}
+    for record in told:
+        observation = recall(record)
+        change = None if observation is None else existing.apply(observation)
+        if observation is None or change is None:
+            continue
+        reference = change.container.reference
+        known = frozenset([reference])
+        if change.reference != reference:
+            # Only of LXC a name is what a container is called by.
+            known |= names.pop(change.reference, frozenset([change.reference]))
+            began[reference] = began.pop(change.reference, 0)
+        elif observation.action != "rename":
+            began[reference] = record.number
+        names[reference] = known
+    for container in existing.all():
+        if began.get(container.reference, 0) < since:
+            yield names[container.reference]
 
 
 def remembered_sentences(log: IJournal, type: str, limit: int = REMEMBERED) -> list[Record]:

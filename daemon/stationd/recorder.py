@@ -151,7 +151,7 @@ class Recorder:
         """The same; how it last ended, if its source does not know that any more."""
         registry = self._containers if container.type in self._listed else self._recalled
         known = registry.get(container.reference)
-        if known is None or container.finished_us is not None:
+        if known is None or known.removed or container.finished_us is not None:
             return container
         if {container.state, known.state} != {State.STOPPED}:
             return container

@@ -125,6 +125,26 @@ class DeathTests(SynchronousTestCase):
         died = self.deaths.explain(happened("die", 9 * S, exitCode=1))
         self.assertEqual(died.details["exits"], 7)
 
+    def test_what_could_not_be_recorded_is_counted_once(self) -> None:
+        exits = [happened("die", n * S, exitCode=1) for n in range(1, 4)]
+        for _ in range(3):
+            self.deaths.resume([])
+            for one in exits:
+                self.assertNotIn("exits", self.deaths.explain(one).details)
+
+    def test_a_signal_of_before_the_clock_was_set_back(self) -> None:
+        kill = happened("kill", 7200 * S, signal="SIGHUP")
+        said = self.said(kill, happened("die", 5400 * S, exitCode=1))
+        self.assertEqual(said[-1][1], "Container exited by itself with code 1")
+
+    def test_a_harmless_signal_takes_nothing_back(self) -> None:
+        kills = [
+            happened("kill", 2 * S, signal="SIGTERM"),
+            happened("kill", 3 * S, signal="SIGHUP"),
+        ]
+        said = self.last(*kills, happened("die", 3 * S + SOON_US, exitCode=143))
+        self.assertEqual(said[1], "Container exited as asked with code 143")
+
     def test_a_start_that_is_not_the_engine_s_is_said(self) -> None:
         for n in range(6):
             self.said(happened("start", n * S), happened("die", n * S + 1, exitCode=1))

@@ -173,7 +173,9 @@ class ListTests(SynchronousTestCase):
     """A container in a list."""
 
     def test_it_says_less(self) -> None:
-        found = summarized({"Id": ID, "Names": ["/one"], "Image": "bb:latest", "State": "running"})
+        found = summarized(
+            {"Id": ID, "Names": ["/web/db", "/one"], "Image": "bb:latest", "State": "running"}
+        )
         self.assertEqual(
             found.container,
             Container(type="docker", id=ID, name="one", image="bb:latest", state=State.RUNNING),

@@ -153,6 +153,11 @@ class FollowingTests(SynchronousTestCase):
             )
         return found
 
+    def made_at(self, time: int, *actions: str) -> list[object]:
+        """The same, from a time on."""
+        self.time = time
+        return self.made(*actions)
+
     def happen(self, *actions: str) -> None:
         """The engine tells of these."""
         self.events.waiting += self.made(*actions)
@@ -251,6 +256,46 @@ class FollowingTests(SynchronousTestCase):
         self.recorder = self.make_recorder()
         self.follow()
         self.assertEqual(self.recorded(), ["die", "destroy"])
+
+    def test_nor_when_the_stream_ends_early(self) -> None:
+        self.lose()
+        old = self.made("create", "start")
+        self.time += OVERLAP_NS // 1000
+        kept = self.made("die", "destroy")
+        text = '{"type": "docker"}'
+        self.event.append([draft(text, origin=one.origin) for one in kept])  # type: ignore[attr-defined]
+        self.recorder = self.make_recorder()
+        self.engine.listing = Deferred()
+        self.follow()
+        self.events.waiting += [*old, *kept, *self.made("create")]
+        self.lose()
+        self.assertEqual(self.recorded(), ["die", "destroy", "create"])
+
+    def test_a_clock_that_was_set_back_loses_nothing(self) -> None:
+        self.time = 10 * OVERLAP_NS // 1000
+        self.happen("create", "start")
+        recorded = self.engine.read
+        self.lose()
+        self.assertEqual(len(recorded), 2)
+        known = self.made_at(10 * OVERLAP_NS // 1000, "create", "start")
+        self.engine.told = [*known, *self.made_at(5 * OVERLAP_NS // 1000, "die", "destroy")]
+        self.follow()
+        self.assertEqual(self.recorded(), ["create", "start", "die", "destroy"])
+
+    def test_a_disk_that_refuses_what_came_during_the_listing(self) -> None:
+        self.lose()
+        self.lives.clear()
+        self.engine.listing = Deferred()
+        self.follow()
+        self.events.waiting += self.made("create")
+        self.log.slow, self.event.slow = [], []
+        self.engine.listing.callback(Listing(frozenset(), []))
+        self.event.refuse()
+        self.log.commit()
+        self.events.ended.callback("closed")
+        self.failureResultOf(self.done, SourceLost)
+        self.assertEqual(self.lives, [])
+        self.assertEqual(self.engine.reactor.getDelayedCalls(), [])
 
     def test_it_says_when_the_engine_has_forgotten_something(self) -> None:
         self.happen("create", "destroy")

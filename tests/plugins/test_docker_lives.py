@@ -11,7 +11,7 @@ from stationd.interfaces import Known
 from stationd.records import State
 from stationd_plugins.docker.decode import Inspected
 from stationd_plugins.docker.lives import Lives
-from stationd_plugins.docker.origins import time_ns_of
+from stationd_plugins.docker.origins import origin_of, time_ns_of
 from tests.plugins.test_docker_deaths import S, happened
 from tests.plugins.test_docker_reconcile import container
 from tests.test_narration import ID
@@ -116,6 +116,7 @@ class LivesTests(SynchronousTestCase):
             # It has not ended since: the same start is told twice.
             ({}, [("create", 1), ("start", 2)], 1, []),
             ({}, [("create", 1), ("start", 2)], None, []),
+            ({"state": State.RUNNING}, [], None, []),
         ]
         for known, told, finished, expected in cases:
             lives = self.lives(told, **known)
@@ -123,6 +124,24 @@ class LivesTests(SynchronousTestCase):
             found = lives.untold(started, lives.missing(started), now)
             self.assertEqual([time_ns_of(one.origin) for one in found], expected)
             self.assertTrue(all(one.action == "die" for one in found))
+
+    def test_a_start_that_is_told_after_it_was_worked_out(self) -> None:
+        lives = self.lives([("create", 1)])
+        died = happened("die", 2 * S)
+        now = Inspected(container(), pid=0, started_ns=1_999_000_000)
+        for one in lives.untold(died, lives.missing(died), now):
+            lives.take(one)
+        lives.take(died)
+        late = happened("start", 2 * S + 3000)
+        self.assertEqual(lives.missing(late), [])
+        lives.take(late)
+        self.assertEqual(lives.missing(happened("start", 10 * S)), [])
+        # So it is when that is read back.
+        lives = self.lives([("create", 1)])
+        times = (("start", 2 * S * 1000 - 1), ("die", 2 * S * 1000), ("start", 2 * S * 1000 + 3000))
+        origins = [origin_of(at, "container", action, ID) for action, at in times]
+        lives = Lives(origins, lives_known())
+        self.assertEqual(lives.missing(happened("start", 10 * S)), [])
 
     def test_a_removal_that_is_told_once_more(self) -> None:
         lives = self.lives([("create", 1), ("destroy", 2)])

@@ -8,6 +8,7 @@ loop.
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Collection
 
 import attrs
@@ -34,6 +35,9 @@ LOOP_US = 300 * 1_000_000
 """An exit within this time after another one belongs to the same loop: an engine waits
 for a minute at most before it starts a container again."""
 
+REMEMBERED = 4096
+"""What was counted last: more than is recorded at once."""
+
 BACKOFF_US = 75 * 1_000_000
 """A start this long after an exit is not the engine's."""
 
@@ -42,20 +46,22 @@ BACKOFF_US = 75 * 1_000_000
 class _Past:
     """What is known of a container that matters when it exits.
 
-    @ivar asked_until_us: until when an exit is what was asked for.
+    @ivar asked_us: when an exit was last asked for, C{waits_us}: for how long it counts.
     @ivar oom_us: when it last ran out of memory, and nobody sent it a SIGKILL since.
     @ivar died_us: when it last exited.
     @ivar exits: how often in a row it failed by itself.
     """
 
-    asked_until_us: int = 0
+    asked_us: int = 0
+    waits_us: int = 0
     oom_us: int | None = None
     died_us: int = 0
     exits: int = 0
 
     def was_asked(self, time_us: int) -> bool:
         """Whether an exit at a time is what was asked for."""
-        return time_us < self.asked_until_us
+        # The clock may be set back.
+        return abs(time_us - self.asked_us) < self.waits_us
 
     def ran_out(self, time_us: int) -> bool:
         """Whether memory had run out just before."""
@@ -68,6 +74,8 @@ class Deaths:
     def __init__(self) -> None:
         self._past: dict[str, _Past] | None = None
         self._recorded: Collection[str] = ()
+        # Of what could not be recorded is told again, too.
+        self._counted: collections.OrderedDict[str, None] = collections.OrderedDict()
 
     def resume(self, origins: Collection[str]) -> None:
         """Begin, or go on after something may have been missed.
@@ -89,9 +97,12 @@ class Deaths:
             return seen
         short = seen.id[:SHORT]
         signal, code = str(seen.details.get("signal", "")), seen.details.get("exitCode")
-        if seen.origin not in self._recorded:
+        if seen.origin not in self._recorded and seen.origin not in self._counted:
             # A replay tells again of what was counted.
             self._take(seen.action, short, seen.time_us, signal, code)
+            self._counted[seen.origin] = None
+            if len(self._counted) > REMEMBERED:
+                self._counted.popitem(last=False)
         past = self._past.get(short)
         if past is None or seen.action not in ("start", "die"):
             return seen
@@ -118,16 +129,17 @@ class Deaths:
         past = self._past.setdefault(short, _Past())
         since_exit_us = time_us - past.died_us
         if action == "kill":
-            waits_us = SOON_US if signal in HARMLESS else ASKED_US
-            past.asked_until_us = max(past.asked_until_us, time_us + waits_us)
+            is_harmless = signal in HARMLESS
+            if not (is_harmless and past.was_asked(time_us)):
+                past.asked_us, past.waits_us = time_us, SOON_US if is_harmless else ASKED_US
             past.oom_us = None if signal == "SIGKILL" else past.oom_us
         elif action == "oom":
             past.oom_us = time_us
         elif action == "start":
-            past.asked_until_us, past.oom_us = 0, None
+            past.waits_us, past.oom_us = 0, None
             if since_exit_us >= LOOP_US:
                 past.exits = 0
-        elif action == "die" and since_exit_us:
+        elif action == "die":
             by_itself = code != 0 and not past.was_asked(time_us)
             again = past.exits if since_exit_us < LOOP_US else 0
             past.exits = again + 1 if by_itself else 0

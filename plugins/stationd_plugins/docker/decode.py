@@ -196,7 +196,9 @@ def summarized(document: object) -> Inspected:
     """
     whole = _mapping(document, "container")
     names = whole.get("Names")
-    name = str(names[0]) if isinstance(names, list) and names else ""
+    # Others are what containers that are linked to it call it: /web/db.
+    own = [str(name) for name in (names if isinstance(names, list) else ())]
+    name = next((name for name in own if name.count("/") == 1), "")
     container = Container(
         type=TYPE,
         id=_string(whole, "Id"),

@@ -1,5 +1,5 @@
 """What we use of the Docker SDK, each in a thread of its own: one reads the event
-stream and does nothing but queue, one asks the engine questions."""
+stream and does nothing but queue, others ask the engine questions."""
 
 from __future__ import annotations
 

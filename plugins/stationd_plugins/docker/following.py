@@ -104,6 +104,8 @@ class Following:
 
     def _begin(self) -> Recording:
         """Go on from what is recorded."""
+        if self._recording is not None:
+            self._recording.close()
         recording = self._recording = Recording(self._source, self._recorder, self._failed)
         self._since_ns = since_ns(recording.origins, time.time_ns())
         return recording
@@ -138,6 +140,8 @@ class Following:
         self._source.read.extend(map(identity, remembered))
         self._live = True
         await self._drain()
+        if self._error is not None:
+            return
         self._recorder.live(TYPE)
         self._beating = Deferred.fromCoroutine(self._beat())
         self._beating.addErrback(self._failed)
@@ -216,9 +220,6 @@ class Following:
 
     def _end(self, error: Exception) -> None:
         self._error = self._error or error
-        if self._recording is not None:
-            self._recording.close()
-        self._stream.close()
         if not self._done.called:
             self._done.errback(self._error)
 
@@ -233,12 +234,18 @@ class Following:
             # It began with what the engine remembers, so nothing else is needed.
             self._catching_up.cancel()
             self._told.clear()
-            self._begin()
+            recorded = self._begin().origins
+            self._since += news(self._news(self._stream.take(QUEUE_LIMIT)), recorded)
+            if not self._since_ns:
+                # What there was before our time is not known before the first listing.
+                self._since = []
         self._drain().addBoth(lambda _: self._end(SourceLost(reason)))
 
     async def _release(self, failure: Failure) -> None:
         """Hold a failure back until everything is released."""
         self._error = self._error or CancelledError()
+        if self._recording is not None:
+            self._recording.close()
         for under_way in (self._catching_up, self._draining, self._beating):
             if under_way is not None:
                 under_way.cancel()

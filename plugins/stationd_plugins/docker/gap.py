@@ -18,11 +18,13 @@ REMEMBERED = 256
 
 
 def news(remembered: Sequence[Observation], origins: Collection[str]) -> list[Observation]:
-    """What an engine remembers without what retention has removed: what is older than the
-    oldest of it that is still recorded. Nobody wants it back."""
-    known = next((one for one in remembered if one.origin in origins), None)
-    oldest_ns = 0 if known is None else time_ns_of(known.origin) - OVERLAP_NS
-    return [one for one in remembered if time_ns_of(one.origin) >= oldest_ns]
+    """What an engine remembers without what retention has removed: what comes before the first
+    of it that is still recorded, and is older. Nobody wants it back."""
+    places = (place for place, one in enumerate(remembered) if one.origin in origins)
+    first = next(places, 0)
+    known, rest = remembered[:first], remembered[first:]
+    oldest_ns = time_ns_of(rest[0].origin) - OVERLAP_NS if rest else 0
+    return [*(one for one in known if time_ns_of(one.origin) >= oldest_ns), *rest]
 
 
 def since_ns(origins: Collection[str], now_ns: int) -> int:

@@ -83,11 +83,10 @@ class Lives:
         life = self._lives.get(seen.id[:SHORT], Past())
         end_ns = time_ns_of(seen.origin)
         begin_ns = max(life.began_ns, life.at.get("start", 0))
-        if seen.action == "start" and life.runs and now is not None:
-            finished_ns = now.finished_ns or 0
-            if finished_ns <= begin_ns and "start" in life.at:
-                # It has not ended: the same start is told twice.
-                return []
+        finished_ns = begin_ns + 1 if now is None else now.finished_ns or 0
+        if seen.action == "start" and life.runs and finished_ns <= begin_ns:
+            # It has not ended: the same start is told twice.
+            return []
         found: list[Observation] = []
         for left, action in zip(range(len(missing), 0, -1), missing, strict=True):
             time_ns = end_ns - left
@@ -111,9 +110,10 @@ class Lives:
     def take(self, told: Observation) -> None:
         """Something happened."""
         if told.subject == "container":
-            self._take(told.id[:SHORT], told.action, time_ns_of(told.origin))
+            time_ns = time_ns_of(told.origin)
+            self._take(told.id[:SHORT], told.action, time_ns, is_guess=told.inferred)
 
-    def _take(self, short: str, action: str, time_ns: int) -> None:
+    def _take(self, short: str, action: str, time_ns: int, is_guess: bool = False) -> None:
         if action == "destroy":
             self._lives.pop(short, None)
             self._gone[short] = None
@@ -122,7 +122,7 @@ class Lives:
             return
         if action not in ("create", "start", "die"):
             return
-        self._lives.setdefault(short, Past()).take(action, time_ns)
+        self._lives.setdefault(short, Past()).take(action, time_ns, is_guess)
 
 
 def _given_ns(now: Inspected | None, action: str) -> int | None:

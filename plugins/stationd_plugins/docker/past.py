@@ -13,12 +13,16 @@ INVERSION_NS = 50_000_000
 """How much later than the end of a container that lives for milliseconds the engine's
 time of its start can be: the one is the kernel's, the other that of the next lock."""
 
+GUESS_NS = 2
+"""How long before an exit the start that is worked out for it is put."""
+
 
 @attrs.define
 class Past:
     """One container's.
 
     @ivar at: when each action was told last, in nanoseconds.
+    @ivar is_guess: whether its last start was worked out: it may still be told.
     @ivar runs: whether it runs, C{ran}: whether it ran before it exited, C{paused}: whether
         it is.
     """
@@ -27,21 +31,24 @@ class Past:
     runs: bool = False
     ran: bool = False
     paused: bool = False
+    is_guess: bool = False
 
     @property
     def began_ns(self) -> int:
         """When it last exited, or else was made; 0 if neither was told."""
         return self.at.get("die") or self.at.get("create", 0)
 
-    def take(self, action: str, time_ns: int) -> None:
-        """Something was told."""
+    def take(self, action: str, time_ns: int, is_guess: bool = False) -> None:
+        """Something was told, or worked out."""
         self.at[action] = time_ns
         if action == "die":
-            self.ran, self.runs, self.paused = self.runs, False, False
+            # A start that is worked out for an exit is put a moment before it, if need be.
+            is_guess = self.is_guess or 0 <= time_ns - self.at.get("start", 0) <= GUESS_NS
+            self.ran, self.runs, self.paused = self.runs and not is_guess, False, False
         elif action == "start":
             # Of one that lives for milliseconds the start may be told after the end.
             self.runs = self.ran or not _is_told_late(time_ns, self.at.get("die", 0))
-            self.paused = False
+            self.paused, self.is_guess = False, is_guess
         elif action in ("pause", "unpause"):
             self.paused = action == "pause"
 

@@ -60,13 +60,16 @@ class Recording:
         witness.deaths.resume(self.origins)
 
     def close(self) -> None:
-        """Nothing more is recorded."""
+        """Record no more ports of what was recorded."""
         self._over = True
 
     def listed(self, listing: Listing) -> Deferred[None]:
         """These containers exist, and no other. Fires as L{IRecorder.listing}."""
         self._lives.listed(listing.ids)
         containers = [one.container for one in listing.containers]
+        untold = listing.ids - {one.id for one in containers}
+        known = self._recorder.known(TYPE).containers
+        containers += [one for one in known if one.id in untold]
         self._ports = {container.id: container.ports for container in containers}
         return self._recorder.listing(TYPE, containers)
 

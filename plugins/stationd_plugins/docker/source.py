@@ -150,6 +150,7 @@ class DockerSource:
         # It connects now, and not when the first container dies.
         self._inquests.ask(lambda client: None).addErrback(lambda _: None)
         found: list[Inspected] = []
+        ids = {str(one.get("Id")) for one in summaries if isinstance(one, Mapping)}
         for summary in summaries:
             try:
                 listed = summarized(summary)
@@ -159,7 +160,7 @@ class DockerSource:
             one = await self._in_detail(listed)
             if one is not None:
                 found.append(one)
-        return Listing(frozenset(one.container.id for one in found), found)
+        return Listing(frozenset(ids), found)
 
     async def _in_detail(self, listed: Inspected) -> Inspected | None:
         """A container that was listed; C{None} if it has gone since."""
@@ -200,6 +201,9 @@ class DockerSource:
             if seen is None:
                 continue
             found.append(seen)
+            if (seen.subject, seen.action) == ("container", "start"):
+                # One that is being stopped starts nothing.
+                self._stops = False
             if seen.subject == "container" and seen.action in ("start", "die", "destroy"):
                 self._pids.pop(seen.id, None)
         return found
