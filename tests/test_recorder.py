@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+import attrs
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -128,6 +129,30 @@ class RecorderTests(SynchronousTestCase):
         running = Container(type="lxc", id="one", name="one", state=State.RUNNING)
         self.successResultOf(self.recorder.listing("lxc", [running]))
         self.assertEqual(self.containers.all(), [running])
+
+    def test_a_round_of_a_loop_without_a_sentence_has_none_when_it_is_told_again(self) -> None:
+        for exits in (4, 5):
+            details = {"exitCode": 1, "exits": exits}
+            died = happened("die", origin=f"docker:{exits}", details=details)
+            self.successResultOf(self.recorder.observe([died]))
+        self.assertEqual(self.actions(self.log), ["docker:4"])
+        self.restart()
+        # A replay does not know that it was one of many.
+        for exits in (4, 5):
+            again = happened("die", origin=f"docker:{exits}", details={"exitCode": 1})
+            self.successResultOf(self.recorder.observe([again]))
+        self.assertEqual(self.actions(self.log), ["docker:4"])
+        self.assertEqual(len(self.records(self.event)), 2)
+
+    def test_an_engine_gives_one_exit_several_times(self) -> None:
+        self.successResultOf(self.recorder.observe([happened("start"), happened("die")]))
+        (died,) = self.containers.all()
+        assert died.finished_us is not None
+        for ahead_us, expected_us in ((20_000, 0), (9_000_000, 9_000_000)):
+            listed = attrs.evolve(died, finished_us=died.finished_us + ahead_us)
+            self.successResultOf(self.recorder.listing("docker", [listed]))
+            (shown,) = self.containers.all()
+            self.assertEqual(shown.finished_us, died.finished_us + expected_us)
 
     def test_a_type_does_not_push_another_out(self) -> None:
         self.successResultOf(self.recorder.observe([happened("start", origin="docker:1")]))

@@ -61,6 +61,13 @@ class WaitsTests(SynchronousTestCase):
         self.answer(Container(type="docker", id=ID, name="x", state=State.RUNNING))
         self.assertIs(self.successResultOf(done).state, State.RUNNING)
 
+    def test_a_world_that_has_forgotten_how_one_ended(self) -> None:
+        self.happen("create", "start")
+        self.happen("die", details={"exitCode": 7})
+        done = self.wait("stopped")
+        self.answer(Container(type="docker", id=ID, name="one", state=State.STOPPED))
+        self.assertEqual(self.successResultOf(done).exit_code, 7)
+
     def test_a_stale_registry_is_not_believed(self) -> None:
         self.happen("create", "start", "die", details={"exitCode": 0})
         done = self.wait("stopped")

@@ -20,6 +20,9 @@ BEGINNINGS = {
 """What can happen to one that was removed: to another of its name, or to one that is back. By
 whether it is Docker's, whose ids are used once."""
 
+SAME_US = 1_000_000
+"""Within this time two ends of a container are one."""
+
 PREFIX_LENGTH = 12
 """Characters of a Docker id that are enough to name it."""
 
@@ -43,6 +46,23 @@ def names(container: Container, type: str, key: str) -> bool:
         key in (container.id, container.name)
         or (type == "docker" and len(key) >= PREFIX_LENGTH and container.id.startswith(key))
     )
+
+
+def with_exit(container: Container, known: Container | None) -> Container:
+    """A container as its source has it, with how it last ended as it is known: a source may not
+    know that any more, and engines give an exit several times, some milliseconds apart.
+
+    @param known: what the registry has, C{None} if nothing.
+    """
+    if known is None or known.removed or known.finished_us is None:
+        return container
+    if {container.state, known.state} != {State.STOPPED}:
+        return container
+    finished_us = container.finished_us
+    if finished_us is not None and abs(finished_us - known.finished_us) > SAME_US:
+        return container
+    code = container.exit_code if known.exit_code is None else known.exit_code
+    return attrs.evolve(container, exit_code=code, finished_us=known.finished_us)
 
 
 class Containers:
@@ -163,7 +183,7 @@ def _after(observation: Observation, known: Container) -> dict[str, object] | No
             fields |= {"state": State.PAUSED}
         case "die":
             fields |= {"state": State.STOPPED, "finished_us": observation.time_us, "health": ""}
-            fields |= {"exit_code": details.get("exitCode")}
+            fields |= {"exit_code": details.get("exitCode"), "ports": ()}
         case "stop":
             if known.state is not State.STOPPED:
                 fields |= {"finished_us": observation.time_us}

@@ -186,11 +186,17 @@ class CannotListen(StationdError):
         return f"cannot listen on {self.endpoint}: {self.reason}"
 
 
+@attrs.frozen(slots=False)
 class NotLoggedIn(StationdError):
-    """Nobody knows who is asking."""
+    """Nobody knows who is asking.
+
+    @ivar reason: what to do about it, or what was wrong.
+    """
+
+    reason: str = "log in first: POST /api/v1/login with username and password"
 
     def __str__(self) -> str:
-        return "log in first: POST /api/v1/login with username and password"
+        return self.reason
 
 
 @attrs.frozen(slots=False)

@@ -29,6 +29,7 @@ _CONTAINER_SENTENCES = {
     "unhealthy": (Level.WARN, "Container is unhealthy"),
     "kill": (Level.INFO, "Kill container"),
     "rename": (Level.INFO, "Rename container"),
+    "recovered": (Level.INFO, "Container stays up"),
 }
 
 _IMAGE_SENTENCES = {
@@ -140,7 +141,7 @@ def _container(observation: Observation) -> Narration:
     if isinstance(exits, int) and exits and action == "die" and not _is_round(exits):
         # It is in a loop; the next round number of exits has a sentence again.
         return Narration(events, [])
-    if action == "start" and exits:
+    if action in ("start", "oom") and exits:
         return Narration(events, [])
     if action == "die" or (action == "stop" and details.get("oom")):
         level, words = _death(details)
@@ -148,6 +149,8 @@ def _container(observation: Observation) -> Narration:
         level = Level.WARN
         words += f", ended by {details['signal']}" if "signal" in details else ""
         words += f", code {details['exitCode']}"
+    if action == "recovered":
+        words += f" after {exits} exits"
     if action == "kill" and "signal" in details:
         words += f" with {details['signal']}"
     if action == "rename" and details.get("old"):
@@ -163,17 +166,14 @@ def _death(details: Mapping[str, JsonValue]) -> tuple[Level, str]:
     code = details.get("exitCode")
     with_code = "" if code is None else f" with code {code}"
     level = Level.INFO if code in (None, 0) else Level.WARN
+    memory = _want_of_memory(details) if details.get("oom") else ""
     if exits := details.get("exits"):
         words = f"Container keeps ending: {exits} exits, each soon after the last, this one"
+        if memory:
+            return Level.ERROR, f"{words} killed by the kernel, {memory}"
         return Level.WARN, words + (with_code or " without a code")
-    if details.get("oom"):
-        words = "Container was killed by the kernel, out of memory"
-        limit = details.get("limit")
-        if details.get("hostMemory"):
-            words = "Container was killed by the kernel, the host was out of memory"
-        elif isinstance(limit, int):
-            words += f", limit {_size(limit)}"
-        return Level.ERROR, words
+    if memory:
+        return Level.ERROR, f"Container was killed by the kernel, {memory}"
     if details.get("engineStops"):
         return Level.INFO, f"Container exited as its engine was stopped{with_code}"
     if details.get("asked"):
@@ -183,6 +183,14 @@ def _death(details: Mapping[str, JsonValue]) -> tuple[Level, str]:
     if "signal" in details:
         return level, f"Container was ended by {details['signal']}, code {code}"
     return level, f"Container exited by itself{with_code}"
+
+
+def _want_of_memory(details: Mapping[str, JsonValue]) -> str:
+    """Whose memory it was, and how much."""
+    if details.get("hostMemory"):
+        return "the host was out of memory"
+    limit = details.get("limit")
+    return "out of memory" + (f", limit {_size(limit)}" if isinstance(limit, int) else "")
 
 
 def _is_round(count: int) -> bool:
@@ -254,6 +262,8 @@ def _event(observation: Observation, category: str, data: dict[str, JsonValue]) 
 def _sentence(
     observation: Observation, category: str, level: Level, words: str, parts: list[str]
 ) -> Draft:
+    if observation.inferred:
+        words += ", noticed later"
     text = f"{words} ({', '.join(parts)})"
     return _draft(observation, category, level, DAEMON, text)
 

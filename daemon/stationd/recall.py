@@ -31,6 +31,8 @@ def recall(record: Record) -> Observation | None:
         if data.get("now") not in [state.value for state in State]:
             return None
         details["now"] = data["now"]
+    if isinstance(data.get("exits"), int):
+        details["exits"] = data["exits"]
     if isinstance(data.get("old"), str):
         details["old"] = data["old"]
     if isinstance(mapping, list):

@@ -6,13 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable, KeysView, Sequence
 from typing import TypeVar
 
-import attrs
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from stationd.containers import Change, Containers
+from stationd.containers import Change, Containers, with_exit
 from stationd.errors import BadValue
 from stationd.feed import Feed
 from stationd.interfaces import Appended, IJournal, IRecorder, Known
@@ -126,7 +125,8 @@ class Recorder:
         ]
 
         def replace() -> None:
-            known = [self._with_exit(container) for container in containers]
+            registry = self._containers if type in self._listed else self._recalled
+            known = [with_exit(one, registry.get(one.reference)) for one in containers]
             self._listed.add(type)
             for change in self._containers.list_all(type, known):
                 self._told(change)
@@ -147,16 +147,6 @@ class Recorder:
         recorded.addBoth(lambda result: replaced.addCallback(lambda _: result))
         return _regardless(recorded)
 
-    def _with_exit(self, container: Container) -> Container:
-        """The same; how it last ended, if its source does not know that any more."""
-        registry = self._containers if container.type in self._listed else self._recalled
-        known = registry.get(container.reference)
-        if known is None or known.removed or container.finished_us is not None:
-            return container
-        if {container.state, known.state} != {State.STOPPED}:
-            return container
-        return attrs.evolve(container, exit_code=known.exit_code, finished_us=known.finished_us)
-
     def _remember(self, type: str) -> None:
         """Read back what is recorded of a type, when it is first heard of."""
         if type in self._recalls_all:
@@ -167,6 +157,9 @@ class Recorder:
         self._logs.remember(remembered_sentences(self._logs.journal, type))
         for observation in filter(None, map(recall, memory.events)):
             self._recall(observation)
+            if "exits" in observation.details and not narrate(observation).log:
+                # Of a loop not each round has a sentence; nor has it when it is told again.
+                self._logs.claim(observation.origin)
 
     def _is_recalled(self, container: Container) -> bool:
         recalled = self._recalled.get(container.reference)

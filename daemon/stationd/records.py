@@ -141,7 +141,7 @@ class Observation:
     @ivar subject: C{"container"}, C{"image"} or C{"export"} (of a container).
     @ivar action: what happened. Containers: C{create}, C{start}, C{stop}, C{restart},
         C{destroy}, C{pause}, C{unpause}, C{die}, C{oom}, C{healthy}, C{unhealthy},
-        C{kill}, C{rename}, C{port-add}, C{port-remove}, C{found}, C{exec_*}. Images:
+        C{kill}, C{rename}, C{recovered}, C{port-add}, C{port-remove}, C{found}, C{exec_*}. Images:
         C{pull}, C{delete}, C{import}, C{load}, C{save}, C{tag}, C{untag}, C{prune}.
         Exports: C{export}.
     @ivar id: a container's full id (for LXC its name); an image's reference as the

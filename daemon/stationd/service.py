@@ -118,6 +118,8 @@ class Station(MultiService):
 
     async def _stop(self) -> None:
         for part in reversed(list(self)):
+            if part is self._journals:
+                await self._recorder.note(Level.INFO, f"Stopped stationd {__version__}")
             await maybeDeferred(part.stopService)
         self._log.info("everything is on disk")
 

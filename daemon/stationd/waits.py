@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from stationd.containers import Change, Containers, names
+from stationd.containers import Change, Containers, names, with_exit
 from stationd.errors import ContainerUnknown, TooManyWaits
 from stationd.records import Container, State
 
@@ -163,7 +163,7 @@ class Waits:
             # of, or the source is in trouble, and then the time is soon up.
             wait.confirming = False
             if not wait.settled and wait.reached(found):
-                self._answer(wait, found)
+                self._answer(wait, with_exit(found, wait.container))
             else:
                 self._unpark(wait)
                 self._park(wait, wait.container)

@@ -16,7 +16,7 @@ from typing import Any
 
 TWISTD = os.path.join(os.path.dirname(sys.executable), "twistd")
 
-READY = 20.0
+READY = 60.0
 
 
 class Daemon:

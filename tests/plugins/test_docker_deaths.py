@@ -125,6 +125,38 @@ class DeathTests(SynchronousTestCase):
         died = self.deaths.explain(happened("die", 9 * S, exitCode=1))
         self.assertEqual(died.details["exits"], 7)
 
+    def test_a_harmless_signal_is_not_what_another_did(self) -> None:
+        for signal, code, expected in (
+            ("SIGHUP", 137, "Container was ended by SIGKILL, code 137"),
+            ("SIGHUP", 1, "Container exited by itself with code 1"),
+            ("SIGHUP", 129, "Container exited as asked with code 129"),
+            ("SIGHUP", 0, "Container exited as asked with code 0"),
+            ("SIGUSR1", 143, "Container was ended by SIGTERM, code 143"),
+            ("SIGUSR1", 138, "Container exited as asked with code 138"),
+        ):
+            self.deaths = deaths()
+            kill = happened("kill", 2 * S, signal=signal)
+            said = self.last(kill, happened("die", 3 * S, exitCode=code))
+            self.assertEqual(said[1], expected, signal)
+
+    def test_a_loop_for_want_of_memory(self) -> None:
+        said: list[tuple[Level, str]] = []
+        for n in range(1, 11):
+            start, oom = happened("start", n * 20 * S), happened("oom", n * 20 * S + 1)
+            said += self.said(start, oom, happened("die", n * 20 * S + 2, exitCode=137))
+        whole = ["Start container", "Container ran out of memory"]
+        killed = "Container was killed by the kernel, out of memory"
+        words = "Container keeps ending: {} exits, each soon after the last, this one killed by"
+        self.assertEqual(
+            [text for _, text in said],
+            [
+                *[*whole, killed] * 3,
+                *whole,
+                *(f"{words.format(n)} the kernel, out of memory" for n in (4, 10)),
+            ],
+        )
+        self.assertEqual(said[-1][0], Level.ERROR)
+
     def test_what_could_not_be_recorded_is_counted_once(self) -> None:
         exits = [happened("die", n * S, exitCode=1) for n in range(1, 4)]
         for _ in range(3):
@@ -214,10 +246,12 @@ class DeathTests(SynchronousTestCase):
 
     def test_of_what_is_inferred_nobody_knows_who_asked(self) -> None:
         died = attrs.evolve(happened("die", 2 * S, exitCode=1), inferred=True)
-        self.assertEqual(self.last(died), (Level.WARN, "Container exited with code 1"))
+        self.assertEqual(
+            self.last(died), (Level.WARN, "Container exited with code 1, noticed later")
+        )
         died = attrs.evolve(happened("die", 3 * S, exitCode=137), inferred=True)
         found = self.deaths.explain(died).details
-        self.assertEqual(found, {"exitCode": 137, "signal": "SIGKILL", "oom": False})
+        self.assertEqual(found, {"exitCode": 137, "signal": "SIGKILL"})
         self.said(happened("start", 4 * S), happened("oom", 5 * S))
         found = self.deaths.explain(attrs.evolve(died, time_us=6 * S)).details
         self.assertEqual(found["oom"], True)

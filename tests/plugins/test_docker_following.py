@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from stationd.errors import JournalUnwritable, SourceAbsent, SourceLost
 from stationd.feed import Feed
 from stationd.interfaces import Query
 from stationd.recorder import Recorder
-from stationd.records import Observation
+from stationd.records import LOOP_EXITS, Observation
 from stationd_plugins.docker.deaths import Deaths
 from stationd_plugins.docker.decode import Inspected
 from stationd_plugins.docker.engine import STOP_TIMEOUT, TIMEOUT
@@ -25,6 +26,7 @@ from stationd_plugins.docker.following import BATCH, HEARTBEAT, Following
 from stationd_plugins.docker.gap import OVERLAP_NS, REMEMBERED
 from stationd_plugins.docker.origins import origin_of
 from stationd_plugins.docker.reconcile import Listing
+from stationd_plugins.docker.recording import STAYS_UP
 from tests.contracts.journal import draft
 from tests.test_recorder import SlowJournal
 
@@ -172,6 +174,10 @@ class FollowingTests(SynchronousTestCase):
         found = self.event.select(Query(oldest_first=True))
         return [record.origin.split(":")[3] for records in found for record in records]
 
+    def texts(self) -> list[str]:
+        found = self.event.select(Query(oldest_first=True))
+        return [record.text for records in found for record in records]
+
     def commit(self) -> None:
         """The disk takes what waits for it."""
         for journal in (self.event, self.log):
@@ -315,6 +321,26 @@ class FollowingTests(SynchronousTestCase):
         self.engine.told = list(noise[-REMEMBERED:])
         self.follow()
         self.assertEqual(self.notes(), [])
+
+    def test_one_that_kept_ending_and_stays_up(self) -> None:
+        self.happen("create", *["start", "die"] * LOOP_EXITS, "start")
+        clock = self.engine.reactor
+        clock.advance(STAYS_UP - 1)
+        self.assertNotIn("recovered", [json.loads(text).get("state") for text in self.texts()])
+        self.engine.slow = False
+        clock.advance(1)
+        told = json.loads(self.texts()[-1])
+        self.assertEqual((told["state"], told["exits"]), ("recovered", LOOP_EXITS))
+        said = [record.text for rs in self.log.select(Query(limit=1)) for record in rs]
+        self.assertIn(f"Container stays up after {LOOP_EXITS} exits (docker, ", said[0])
+
+    def test_one_that_kept_ending_and_ends_again_or_is_not_followed_any_more(self) -> None:
+        self.happen("create", *["start", "die"] * LOOP_EXITS, "start", "die")
+        self.engine.reactor.advance(STAYS_UP)
+        self.assertEqual(self.recorded()[-1], "die")
+        self.happen("start")
+        self.lose()
+        self.assertEqual(self.engine.reactor.getDelayedCalls(), [])
 
     def test_an_engine_that_hangs(self) -> None:
         clock = self.engine.reactor

@@ -147,7 +147,7 @@ class AccountTests(StationCase):
             b"username=admin&password=" + b"x" * 5000,
         ):
             answered = self.call("POST", "/api/v1/login", body)
-            self.problem(401, answered)
+            self.problem(401, answered, "wrong username or password")
             self.assertNotIn("set-cookie", answered.headers)
         problem = self.problem(400, self.call("POST", "/api/v1/login", b"username=admin"))
         self.assertEqual(problem["parameter"], "password")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl
 
+from twisted.logger import Logger
+
 from stationd.errors import BadValue, NotLoggedIn
 from stationd.web.api import Answer, Call
 from stationd.web.bodies import parse
 from stationd.web.routes_log import date, json_answer
 from stationd.web.sessions import COOKIE
+
+_log = Logger()
 
 
 async def login(call: Call) -> Answer:
@@ -16,7 +20,8 @@ async def login(call: Call) -> Answer:
     username, password = _credentials(call)
     account = await call.api.accounts.check(username, password)
     if account is None:
-        raise NotLoggedIn()
+        _log.warn("a login as {user} was refused", user=repr(username[:60]))
+        raise NotLoggedIn("wrong username or password")
     now_us = call.api.now_us()
     token = call.api.sessions.begin(account.name, account.hash, now_us)
     answer = json_answer(_who(account.name, account.admin, now_us))

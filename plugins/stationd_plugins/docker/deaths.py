@@ -46,7 +46,8 @@ BACKOFF_US = 75 * 1_000_000
 class _Past:
     """What is known of a container that matters when it exits.
 
-    @ivar asked_us: when an exit was last asked for, C{waits_us}: for how long it counts.
+    @ivar asked_us: when an exit was last asked for, C{waits_us}: for how long it counts;
+        C{signal}: how, C{""} if that is not known any more.
     @ivar oom_us: when it last ran out of memory, and nobody sent it a SIGKILL since.
     @ivar died_us: when it last exited.
     @ivar exits: how often in a row it failed by itself.
@@ -54,14 +55,21 @@ class _Past:
 
     asked_us: int = 0
     waits_us: int = 0
+    signal: str = ""
     oom_us: int | None = None
     died_us: int = 0
     exits: int = 0
 
-    def was_asked(self, time_us: int) -> bool:
-        """Whether an exit at a time is what was asked for."""
+    def was_asked(self, time_us: int, code: object) -> bool:
+        """Whether an exit at a time, with a code, is what was asked for."""
         # The clock may be set back.
-        return abs(time_us - self.asked_us) < self.waits_us
+        if abs(time_us - self.asked_us) >= self.waits_us:
+            return False
+        if self.signal not in HARMLESS or self.signal == "" or code == 0:
+            return True
+        # Another signal ended it; or it was told to look at its configuration, and failed.
+        by_itself = isinstance(code, int) and code <= 128 and self.signal != "SIGHUP"
+        return by_itself or signal_of(code) == self.signal
 
     def ran_out(self, time_us: int) -> bool:
         """Whether memory had run out just before."""
@@ -104,16 +112,19 @@ class Deaths:
             if len(self._counted) > REMEMBERED:
                 self._counted.popitem(last=False)
         past = self._past.get(short)
-        if past is None or seen.action not in ("start", "die"):
+        if past is None or seen.action not in ("start", "oom", "die"):
             return seen
         details = dict(seen.details)
         if seen.action == "die":
-            if isinstance(code, int) and 128 < code < 128 + 65:
-                details["signal"] = signal_name(code - 128)
-            details["oom"] = code == 137 and past.ran_out(seen.time_us)
+            if by := signal_of(code):
+                details["signal"] = by
+            is_oom = code == 137 and past.ran_out(seen.time_us)
+            if is_oom or not seen.inferred:
+                # Of what nobody saw it is not known.
+                details["oom"] = is_oom
         if seen.action == "die" and not seen.inferred:
-            details["asked"] = past.was_asked(seen.time_us)
-        is_of_loop = seen.action == "die" or seen.time_us - past.died_us < BACKOFF_US
+            details["asked"] = past.was_asked(seen.time_us, code)
+        is_of_loop = seen.action in ("die", "oom") or seen.time_us - past.died_us < BACKOFF_US
         if past.exits >= LOOP_EXITS and is_of_loop:
             details["exits"] = past.exits
         return attrs.evolve(seen, details=details)
@@ -130,8 +141,9 @@ class Deaths:
         since_exit_us = time_us - past.died_us
         if action == "kill":
             is_harmless = signal in HARMLESS
-            if not (is_harmless and past.was_asked(time_us)):
+            if not (is_harmless and past.was_asked(time_us, 0)):
                 past.asked_us, past.waits_us = time_us, SOON_US if is_harmless else ASKED_US
+                past.signal = signal
             past.oom_us = None if signal == "SIGKILL" else past.oom_us
         elif action == "oom":
             past.oom_us = time_us
@@ -140,7 +152,13 @@ class Deaths:
             if since_exit_us >= LOOP_US:
                 past.exits = 0
         elif action == "die":
-            by_itself = code != 0 and not past.was_asked(time_us)
+            by_itself = code != 0 and not past.was_asked(time_us, code)
             again = past.exits if since_exit_us < LOOP_US else 0
             past.exits = again + 1 if by_itself else 0
             past.died_us = time_us
+
+
+def signal_of(code: object) -> str:
+    """The signal that an exit code speaks of, C{""} if of none."""
+    is_one = isinstance(code, int) and 128 < code < 128 + 65
+    return signal_name(code - 128) if is_one and isinstance(code, int) else ""

@@ -106,7 +106,9 @@ class Following:
         """Go on from what is recorded."""
         if self._recording is not None:
             self._recording.close()
-        recording = self._recording = Recording(self._source, self._recorder, self._failed)
+        recording = self._recording = Recording(
+            self._source.reactor, self._source, self._recorder, self._failed
+        )
         self._since_ns = since_ns(recording.origins, time.time_ns())
         return recording
 
@@ -130,11 +132,12 @@ class Following:
             self._since += self._news(await self._source.remembered())
             self._since += self._news(self._stream.take(QUEUE_LIMIT))
             missed = self._missed(listing)
-        if self._since_ns and (missed or len(remembered) >= REMEMBERED):
+        worked_out = len(missed) + recording.worked_out
+        if self._since_ns and (worked_out or len(remembered) >= REMEMBERED):
             told = {one.origin for one in (*seen, *self._since)}
             read = {*map(identity, remembered)} - {""}
             if told.isdisjoint(recording.origins) and read.isdisjoint(self._source.read):
-                self._say_forgotten(len(missed))
+                self._say_forgotten(worked_out)
         await recording.record(missed)
         await recording.listed(listing)
         self._source.read.extend(map(identity, remembered))

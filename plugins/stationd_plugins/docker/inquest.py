@@ -15,7 +15,9 @@ from stationd_plugins.live.kernel import KILLED, Kill, kills_near
 
 def is_open(died: Observation) -> bool:
     """Whether there is anything to ask: of most exits there is not."""
-    return bool(died.details.get("asked")) or died.details.get("exitCode") == KILLED
+    # The code of one that was started again meanwhile nobody knows any more.
+    code = died.details.get("exitCode", KILLED if died.inferred else None)
+    return bool(died.details.get("asked")) or code == KILLED
 
 
 def inquire(client: Any, url: str, died: Observation) -> Mapping[str, JsonValue]:

@@ -8,15 +8,20 @@ from typing import Protocol
 
 import attrs
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from stationd.interfaces import IRecorder
 from stationd.records import Observation
-from stationd_plugins.docker.deaths import Deaths
+from stationd_plugins.docker.deaths import LOOP_US, Deaths
 from stationd_plugins.docker.decode import Inspected
 from stationd_plugins.docker.lives import Lives
 from stationd_plugins.docker.origins import TYPE
 from stationd_plugins.docker.reconcile import Listing
+
+STAYS_UP = LOOP_US / 1e6
+"""Seconds after which one that kept ending does not any more: another exit would not belong to
+the loop."""
 
 
 class Witness(Protocol):
@@ -42,11 +47,17 @@ class Recording:
 
     @param failed: called with what went wrong beside L{record}.
     @ivar origins: what was recorded when it began.
+    @ivar worked_out: how much of what was not told must have come before what was.
     """
 
     def __init__(
-        self, witness: Witness, recorder: IRecorder, failed: Callable[[Failure], None]
+        self,
+        clock: IReactorTime,
+        witness: Witness,
+        recorder: IRecorder,
+        failed: Callable[[Failure], None],
     ) -> None:
+        self._clock = clock
         self._witness = witness
         self._recorder = recorder
         self._failed = failed
@@ -57,11 +68,17 @@ class Recording:
         self._starts: dict[str, str] = {}
         self._lives = Lives(self.origins, known)
         self._over = False
+        # When it is clear of one that kept ending that it does not any more.
+        self._hopes: dict[str, IDelayedCall] = {}
+        self.worked_out = 0
         witness.deaths.resume(self.origins)
 
     def close(self) -> None:
-        """Record no more ports of what was recorded."""
+        """Record nothing more of what was recorded: no ports, and not that it stays up."""
         self._over = True
+        for hope in self._hopes.values():
+            hope.cancel()
+        self._hopes.clear()
 
     def listed(self, listing: Listing) -> Deferred[None]:
         """These containers exist, and no other. Fires as L{IRecorder.listing}."""
@@ -85,6 +102,7 @@ class Recording:
             for told in await self._explained(one):
                 explained += [told, *self._ports_gone(told)]
         recorded = self._recorder.observe(explained)
+        self._hope(explained)
         for started in explained:
             if started.origin == self._starts.get(started.id):
                 adding = Deferred.fromCoroutine(self._add_ports(started))
@@ -100,12 +118,30 @@ class Recording:
         if missing := self._lives.missing(seen):
             now = await self._witness.inspect(seen.id)
             found += map(deaths.explain, self._lives.untold(seen, missing, now))
+            self.worked_out += len(found)
         for told in (*found, seen):
             self._lives.take(told)
         explained = deaths.explain(seen)
         if (seen.subject, seen.action) == ("container", "die") and seen.origin not in self.origins:
             explained = await self._witness.looked_into(explained)
         return [*found, explained]
+
+    def _hope(self, told: Sequence[Observation]) -> None:
+        """Of what kept ending, tell that it does not if its last start lasts."""
+        for one in told:
+            if one.subject != "container" or one.action not in ("start", "die", "destroy"):
+                continue
+            hope = self._hopes.pop(one.id, None)
+            if hope is not None:
+                hope.cancel()
+            if one.action == "start" and "exits" in one.details and not self._over:
+                self._hopes[one.id] = self._clock.callLater(STAYS_UP, self._stays_up, one)
+
+    def _stays_up(self, started: Observation) -> None:
+        del self._hopes[started.id]
+        now_us = started.time_us + int(STAYS_UP * 1e6)
+        up = attrs.evolve(started, action="recovered", time_us=now_us, origin="")
+        self._recorder.observe([up]).addErrback(self._failed)
 
     def _ports_gone(self, told: Observation) -> list[Observation]:
         """The ports that go with an exit."""

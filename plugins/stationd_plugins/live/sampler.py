@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
 from stationd.interfaces import IHostReactor
 from stationd.records import Figures
@@ -60,8 +59,6 @@ class Sampler:
 
     @param cgroup_root: where cgroups are mounted.
     """
-
-    _log = Logger()
 
     def __init__(self, reactor: IHostReactor, cgroup_root: str = "/sys/fs/cgroup") -> None:
         self._reactor = reactor
@@ -162,17 +159,15 @@ class Sampler:
             traffic, addresses = self._network(pid)
             if process.stat(pid).start_ticks != began.start_ticks:
                 return None
-        except OSError as error:
-            self._log.debug("process {pid} cannot be read: {error}", pid=pid, error=error)
+        except OSError:
             return None
         return Reading(at, began.start_ticks, used, traffic, addresses)
 
     def _network(self, pid: int) -> tuple[network.Traffic, tuple[str, ...]]:
         try:
             return network.of_process(pid)
-        except OSError as error:
+        except OSError:
             # Of a process that is gone nothing is said; of others the rest.
-            self._log.debug("the network of {pid} cannot be read: {error}", pid=pid, error=error)
             return network.Traffic(), ()
 
 
