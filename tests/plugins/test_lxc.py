@@ -342,8 +342,11 @@ class TrackerTests(SynchronousTestCase):
         self.assertEqual([one.action for one in told], ["port-remove", "stop", "destroy"])
         # Another of its name.
         other = attrs.evolve(silent, identity="2", made_us=600)
-        told = self.begin({"one": other}, runs, told=[made, started])
-        self.assertEqual([one.action for one in told][-1], "destroy")
+        self.assertEqual(self.begin({"one": other}, runs, told=[made, started]), [])
+        other = attrs.evolve(other, is_silent=False)
+        told = self.tracker.update({"one": other}, 9, inferred=False)
+        actions = ["port-remove", "stop", "destroy", "create"]
+        self.assertEqual([one.action for one in told], actions)
 
     def test_a_run_that_no_scan_saw_and_that_ends_in_a_reboot(self) -> None:
         self.alive.clear()

@@ -10,7 +10,7 @@ from stationd.narration import found
 from stationd.records import Container, Observation
 from stationd_plugins.lxc.absence import missed
 from stationd_plugins.lxc.scan import Seen
-from stationd_plugins.lxc.telling import container, observation
+from stationd_plugins.lxc.telling import Recorded, container, observation
 
 NEWEST_US, NOW_US = 1000, 2000
 
@@ -27,7 +27,7 @@ def happened(
     """
     known = Known(containers=(was,) if was else (), newest_us=NEWEST_US, complete=True)
     origins = [told.origin] if told else []
-    found = missed({seen.name: seen for seen in scanned}, known, origins, NOW_US)
+    found = missed({seen.name: seen for seen in scanned}, known, Recorded(origins), NOW_US)
     return [(one.action, one.name, one.time_us) for one in found]
 
 
@@ -83,5 +83,5 @@ class UnrecordedTests(SynchronousTestCase):
 
     def test_before_anything_was_recorded(self) -> None:
         nothing = Known(containers=(), newest_us=0, complete=True)
-        (create,) = missed({"one": STOPPED}, nothing, [], NOW_US)
+        (create,) = missed({"one": STOPPED}, nothing, Recorded([]), NOW_US)
         self.assertEqual(create.action, "create")

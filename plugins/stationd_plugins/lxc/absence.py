@@ -7,7 +7,7 @@ are recorded; only if records are missing it is its time of birth that decides."
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 
 from stationd.interfaces import Known
 from stationd.records import Container, Observation, State
@@ -16,13 +16,13 @@ from stationd_plugins.lxc.telling import TYPE, Recorded, observation, state
 
 
 def missed(
-    scanned: Mapping[str, Seen], known: Known, origins: Collection[str], now_us: int
+    scanned: Mapping[str, Seen], known: Known, recorded: Recorded, now_us: int
 ) -> list[Observation]:
     """What to record, in the order in which it must have happened: all of it inferred. If
     records are missing, a container that is in none was made only if it was born after the
     newest of them.
 
-    @param known: what is recorded of containers, C{origins}: what of them.
+    @param known: what is recorded of containers, C{recorded}: what of them.
     """
     lives: dict[str, list[Observation]] = {}
 
@@ -32,7 +32,6 @@ def missed(
         time_us = max([time_us or now_us, *(one.time_us for one in life[-1:])])
         life.append(observation(action, seen, time_us, True, **details))
 
-    recorded = Recorded(origins)
     before = {container.name: container for container in known.containers}
     olds: dict[str, str] = {}
     for name, seen in scanned.items():
@@ -49,7 +48,7 @@ def missed(
     for name, seen in scanned.items():
         known_as = before.get(name)
         is_born = bool(known.newest_us) and seen.made_us > known.newest_us
-        if seen.is_silent or (known_as is None and not (known.complete or is_born)):
+        if known_as is None and not (known.complete or is_born):
             continue
         if known_as is None or recorded.is_another(seen):
             # Older, it was moved here, or the clock was set back.

@@ -17,11 +17,10 @@ import attrs
 
 from stationd.interfaces import Known
 from stationd.records import Container, Observation
-from stationd_plugins.lxc.absence import missed
 from stationd_plugins.lxc.hearing import AHEAD_US, HEARD, Tell, Told, count, hear, unseen
 from stationd_plugins.lxc.held import Held
 from stationd_plugins.lxc.scan import Seen
-from stationd_plugins.lxc.telling import container, observation
+from stationd_plugins.lxc.telling import Recorded, container, observation
 from stationd_plugins.lxc.words import Silence, Words
 
 SUSPENSE_US = 30_000_000
@@ -44,7 +43,7 @@ class Tracker:
         self.silent: set[str] = set()
         self._known: dict[str, Told] = {}
         self._away: frozenset[str] = frozenset()
-        self._held = Held(Known(containers=(), newest_us=0, complete=False), (), {}, (), 0)
+        self._held = Held(Known(containers=(), newest_us=0, complete=False), Recorded(()))
         self._now_us = 0
 
     def begin(
@@ -55,23 +54,18 @@ class Tracker:
         now_us: int,
         away: frozenset[str] = frozenset(),
     ) -> list[Observation]:
-        """Take a first scan as how things are; see L{missed}. One that does not answer, or
-        may be in a path that is away, is what it was until it is clear: see L{Held}.
+        """Take a first scan as how things are, and what must have happened before. One that
+        does not answer, or may be in a path that is away, is what it was until it is clear.
 
         @param away: paths that could not be looked at.
         """
         self.silent = {name for name, seen in scanned.items() if seen.is_silent}
         self._away = away
-        self._held = Held(known, origins, scanned, away, now_us)
+        self._held = Held(known, Recorded(origins))
         self._now_us = now_us
-        before = {container.name for container in known.containers}
-        there = {
-            name: seen
-            for name, seen in scanned.items()
-            if name not in self._held.containers and (not seen.is_bare or name in before)
-        }
+        happened, there = self._held.answered(scanned, away, now_us)
         self._known = {name: Told(seen) for name, seen in there.items()}
-        return missed(there, self._held.recorded, origins, now_us)
+        return happened
 
     @property
     def containers(self) -> list[Container]:
