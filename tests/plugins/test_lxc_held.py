@@ -9,9 +9,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.interfaces import Known
 from stationd.records import State
+from stationd_plugins.lxc.monitord import Heard, Message
 from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.lxc.telling import container, observation
 from stationd_plugins.lxc.tracker import Tracker
+from stationd_plugins.lxc.words import Silence, Words
 
 X = Seen("x", "/p", "1-1", "", made_us=10)
 OTHER = attrs.evolve(X, identity="2-2", made_us=200)
@@ -49,9 +51,14 @@ class HeldTests(SynchronousTestCase):
         told = self.tracker.begin(found, known, Origins([made.origin]), 1000, away)
         return [(one.action, one.name) for one in told]
 
-    def look(self, *seen: Seen, away: frozenset[str] = frozenset()) -> list[tuple[str, str]]:
+    def look(
+        self,
+        *seen: Seen,
+        away: frozenset[str] = frozenset(),
+        words: Words = Silence(),  # noqa: B008 - it has no state
+    ) -> list[tuple[str, str]]:
         found = {one.name: one for one in seen}
-        told = self.tracker.update(found, 2000, inferred=False, away=away)
+        told = self.tracker.update(found, 2000, inferred=False, words=words, away=away)
         return [(one.action, one.name) for one in told]
 
     def test_another_of_its_name_is_followed_while_a_path_is_away(self) -> None:
@@ -102,6 +109,32 @@ class HeldTests(SynchronousTestCase):
         self.begin(X, silent(attrs.evolve(X, name="new", identity="3-3")))
         listed = {one.name: one.state for one in self.tracker.containers}
         self.assertEqual(listed, {"x": State.STOPPED, "new": State.STOPPED})
+
+    def test_what_was_said_of_one_before_it_answers(self) -> None:
+        def said(at: int, *messages: str) -> None:
+            heard.scanning(first=False)
+            for state in messages:
+                heard.hear(Message("x", state=state), at)
+
+        heard = Heard()
+        heard.listening = True
+        self.begin(silent(X))
+        said(1100, "STARTING", "RUNNING", "STOPPED", "STARTING")
+        self.assertEqual(self.look(runs(X), words=heard), [], "it is older than that")
+        said(1200)
+        self.assertEqual(self.look(silent(X), words=heard), [])
+        said(1300, "RUNNING")
+        heard.scanning(first=False)
+        self.assertEqual(self.look(runs(X), words=heard), [("start", "x")])
+        self.assertEqual(self.look(runs(X), words=heard), [])
+        # One that nobody knew.
+        self.begin(away=GONE, complete=False)
+        heard.hear(Message("x", state="STOPPED"), 1400)
+        old = runs(attrs.evolve(X, identity="0-0", name="old"))
+        heard.hear(Message("old", state="STOPPED"), 1400)
+        self.assertEqual(self.look(X, old, words=heard), [])
+        heard.scanning(first=False)
+        self.assertEqual(self.look(X, old, words=heard), [("found", "old")])
 
     def test_what_is_recorded_is_read_once(self) -> None:
         self.begin(away=AWAY)

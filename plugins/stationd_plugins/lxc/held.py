@@ -74,6 +74,10 @@ class Held:
             happened += [found(seen, now_us) for name, seen in new.items() if name not in told]
         return happened, there
 
+    def holds(self, name: str) -> bool:
+        """Whether it is not clear yet what one is."""
+        return name in self.containers or name in self._strangers
+
     def _is_new(self, seen: Seen) -> bool:
         """Whether nobody can know how one came."""
         if seen.name in self.containers:

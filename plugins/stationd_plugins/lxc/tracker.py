@@ -125,10 +125,18 @@ class Tracker:
 
         names = {*scanned}
         self.silent = {name for name, seen in scanned.items() if seen.is_silent}
-        strange = {name: seen for name, seen in scanned.items() if name not in self._known}
+        # A scan that is older than what was said does not decide what one is.
+        strange = {
+            name: attrs.evolve(seen, is_silent=seen.is_silent or words.since_scan(name))
+            for name, seen in scanned.items()
+            if name not in self._known
+        }
         happened, answered = self._held.answered(strange, away, now_us)
-        self._known |= {name: Told(seen) for name, seen in answered.items()}
-        scanned = {n: seen for n, seen in scanned.items() if n not in self._held.containers}
+        for name, seen in answered.items():
+            # It is what was said of it before.
+            words.take(name)
+            self._known[name] = Told(seen)
+        scanned = {n: seen for n, seen in scanned.items() if not self._held.holds(n)}
         # Words first: what a scan could not tell is then as they say.
         for name, known in self._known.items():
             self._known[name] = hear(known, words.take(name), now_us, tell)
