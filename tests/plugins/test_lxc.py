@@ -227,6 +227,23 @@ class TrackerTests(SynchronousTestCase):
             self.assertEqual(found, [("destroy", "one"), ("rename", "one")])
             self.assertEqual([*self.tracker.running], ["one"])
 
+    def test_names_that_are_passed_on(self) -> None:
+        old, new = attrs.evolve(ONE, name="old"), attrs.evolve(ONE, name="one", identity="2")
+        two = attrs.evolve(new, name="two")
+        for before in ([ONE, two], [two, ONE]):
+            told = self.after(before, [old, new])
+            found = [(one.action, one.id, one.details["old"]) for one in told]
+            self.assertEqual(found, [("rename", "old", "one"), ("rename", "one", "two")])
+
+    def test_names_that_are_exchanged(self) -> None:
+        one, two = attrs.evolve(RUNNING, identity="2"), attrs.evolve(ONE, name="two")
+        told = self.after([ONE, attrs.evolve(one, name="two")], [one, two])
+        found = [(one.action, one.id) for one in told]
+        ended = [("stop", "two"), ("destroy", "two")]
+        made = [("create", "one"), ("start", "one")]
+        self.assertEqual(found, [*ended, ("rename", "two"), *made])
+        self.assertEqual([*self.tracker.running], ["one"])
+
     def hear(self, scan: Seen, *words: Word, since_scan: bool = False) -> list[tuple[str, int]]:
         """What is told when monitors said this, and a scan found that."""
         said = Said(list(words), since_scan)

@@ -203,20 +203,22 @@ class Tracker:
         for name in gone:
             del self._known[name]
         new = {seen.identity: seen for name, seen in scanned.items() if name not in self._known}
-        for known in gone.values():
-            if known.seen.identity in new:
+        for name in [*gone]:
+            if gone[name].seen.identity not in new:
+                _end(gone.pop(name), now_us, tell)
+        while gone:
+            # A name that another still has can be taken when that one has its new one.
+            free = (old for old, known in gone.items() if new[known.seen.identity].name not in gone)
+            name = next(free, "")
+            if not name:
+                # They have changed names with one another: there is no order to tell this in.
+                _end(gone.popitem()[1], now_us, tell)
                 continue
-            if known.seen.ports:
-                tell("port-remove", known.seen, ports=list(known.seen.ports))
-            if known.seen.init_pid:
-                tell("stop", known.seen, known.ceased_us or now_us)
-            tell("destroy", known.seen)
-        for name, known in gone.items():
-            moved = new.get(known.seen.identity)
-            if moved is not None:
-                tell("rename", moved, old=name)
-                was = attrs.evolve(known.seen, name=moved.name)
-                self._known[moved.name] = attrs.evolve(known, seen=was)
+            known = gone.pop(name)
+            moved = new[known.seen.identity]
+            tell("rename", moved, old=name)
+            was = attrs.evolve(known.seen, name=moved.name)
+            self._known[moved.name] = attrs.evolve(known, seen=was)
 
     def _step(self, before: Told, seen: Seen, now_us: int, tell: Tell) -> Told:
         """One container that was there and still is."""
@@ -257,3 +259,12 @@ class Tracker:
         late = not seen.init_pid and abs(now_us - before.begun_us) < AHEAD_US
         begun_us = before.begun_us if late else 0
         return attrs.evolve(before, seen=seen, ceased_us=0, begun_us=begun_us, reboots=False)
+
+
+def _end(known: Told, now_us: int, tell: Tell) -> None:
+    """One that is gone."""
+    if known.seen.ports:
+        tell("port-remove", known.seen, ports=list(known.seen.ports))
+    if known.seen.init_pid:
+        tell("stop", known.seen, known.ceased_us or now_us)
+    tell("destroy", known.seen)
