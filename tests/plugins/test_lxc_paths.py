@@ -186,6 +186,23 @@ class AwayTests(SynchronousTestCase):
             found, [("stop", "b", True), ("destroy", "b", True), ("rename", "c", False)]
         )
 
+    def test_what_a_path_that_is_back_says_late_is_inferred_too(self) -> None:
+        stopped = attrs.evolve(B, init_pid=0, run="", monitor="")
+        new = attrs.evolve(stopped, name="new", identity="4")
+        self.tracker = Tracker(lambda _: False)
+        for unknown in (attrs.evolve(stopped, is_silent=True), attrs.evolve(stopped, is_bare=True)):
+            self.begin(A, B, known=NOTHING, away=frozenset())
+            self.look(A, away=AWAY)
+            self.assertEqual(self.look(A, unknown, attrs.evolve(new, is_silent=True)), [])
+            scans = (A, stopped, new), (A, B, new)
+            told = [
+                (one.action, one.name, one.inferred)
+                for scan in scans
+                for one in self.tracker.update({s.name: s for s in scan}, 300, inferred=False)
+            ]
+            expected = [("stop", "b", True), ("create", "new", True), ("start", "b", False)]
+            self.assertEqual(told, expected)
+
     def test_another_of_the_same_name_is_not_looked_at_meanwhile(self) -> None:
         self.begin(A, B, known=NOTHING, away=frozenset())
         other = attrs.evolve(A, name="b", identity="3")

@@ -43,6 +43,8 @@ class Tracker:
         self.silent: set[str] = set()
         self._known: dict[str, Told] = {}
         self._away: frozenset[str] = frozenset()
+        # Those of which something may have been missed since they were certain.
+        self._doubtful: set[str] = set()
         self._held = Held(Known(containers=(), newest_us=0, complete=False), Recorded(()))
         self._now_us = 0
 
@@ -120,10 +122,12 @@ class Tracker:
         self._now_us = now_us
 
         def tell(action: str, seen: Seen, time_us: int = now_us, **details: object) -> None:
-            missed_it = inferred or seen.path in back
+            missed_it = inferred or seen.path in back or seen.name in self._doubtful
             happened.append(observation(action, seen, time_us, missed_it, **details))
 
         names = {*scanned}
+        self._doubtful &= names
+        self._doubtful |= {n for n, seen in scanned.items() if inferred or seen.path in back}
         self.silent = {name for name, seen in scanned.items() if seen.is_silent}
         # A scan that is older than what was said does not decide what one is.
         strange = {
@@ -158,6 +162,7 @@ class Tracker:
             if words.listening:
                 after = count(before, after, [one.action for one in happened[told:]], now_us)
             self._known[name] = after
+            self._doubtful.discard(name)
         words.forget(names | self._known.keys())
         return happened
 
