@@ -214,6 +214,29 @@ class AwayTests(SynchronousTestCase):
             self.look(attrs.evolve(B, path="/here", frozen=True), away=AWAY), [("pause", "b")]
         )
 
+    def test_one_whose_monitor_has_the_address_of_the_path_that_is_away(self) -> None:
+        self.begin(B, known=NOTHING, away=frozenset())
+        other = attrs.evolve(B, path="/here", init_pid=0, run="", monitor="")
+        self.assertEqual(self.look(other, away=AWAY), [])
+        self.assertFalse(self.tracker.unsettled)
+        self.assertEqual(self.look(B), [])
+        # It is over if that monitor is.
+        self.tracker = Tracker(lambda _: False)
+        self.begin(B, known=NOTHING, away=frozenset())
+        self.assertEqual(self.look(other, away=AWAY), [("stop", "b")])
+
+    def test_another_name_that_does_not_answer(self) -> None:
+        renamed = attrs.evolve(B, name="c")
+        silent = attrs.evolve(renamed, init_pid=0, run="", monitor="", is_silent=True)
+        self.begin(B, known=NOTHING, away=frozenset())
+        self.assertEqual(self.look(silent), [])
+        self.assertEqual(self.look(renamed), [("rename", "c")])
+        self.assertEqual(self.look(silent, away=frozenset(["/elsewhere"])), [])
+        # It went before it answered.
+        self.begin(B, known=NOTHING, away=frozenset())
+        self.look(silent)
+        self.assertEqual(self.look(), [("stop", "b"), ("destroy", "b")])
+
     def test_no_end_is_concluded_at_a_first_scan(self) -> None:
         known, told = self.recorded()
         self.assertEqual(self.begin(A, known=known, told=told), [])

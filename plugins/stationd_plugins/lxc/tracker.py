@@ -167,13 +167,23 @@ class Tracker:
         return happened
 
     def _out_of_sight(self, scanned: Mapping[str, Seen]) -> dict[str, Seen]:
-        """Those in paths that are away, as they were told of last."""
+        """Those in paths that are away, or that do not answer under another name, as they
+        were told of last."""
+        strange = {n: seen for n, seen in scanned.items() if n not in self._known}
+        renamed = {seen.identity for seen in strange.values() if seen.is_silent}
         return {
             name: attrs.evolve(known.seen, is_silent=True)
             for name, known in self._known.items()
-            if known.seen.path in self._away
-            if name not in scanned or scanned[name].identity != known.seen.identity
+            if known.seen.path in self._away or known.seen.identity in renamed
+            if self._is_out_of_sight(known.seen, scanned.get(name))
         }
+
+    def _is_out_of_sight(self, was: Seen, seen: Seen | None) -> bool:
+        """Whether what was found in the place of one does not say what it does."""
+        if seen is None or seen.identity != was.identity:
+            return True
+        # By another spelling of its path: a monitor has the address of the one it was started by.
+        return not (seen.init_pid or seen.unsettled) and self._alive(was.monitor)
 
     def _certain(
         self, scanned: Mapping[str, Seen], now_us: int
