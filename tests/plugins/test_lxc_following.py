@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import KeysView, Sequence
+from collections.abc import KeysView, Mapping, Sequence
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from stationd.errors import SourceLost
 from stationd.interfaces import IRecorder, Known
-from stationd.records import Container, Level, Observation
+from stationd.records import Container, Level, Observation, State
 from stationd_plugins.live import cgroups
 from stationd_plugins.lxc.following import Following
 from stationd_plugins.lxc.pace import CREDIT, NET, SHARE, SOON, WAITING, Pace
@@ -79,6 +79,7 @@ class Source:
         self.tracker = Tracker(lambda _: True)
         self.seen = ONE
         self.scans = 0
+        self.dumps: list[Deferred[None]] = []
 
     def now_us(self) -> int:
         return int(self.reactor.seconds() * 1_000_000)
@@ -90,15 +91,27 @@ class Source:
     def connect(self, paths: Sequence[str]) -> Deferred[dict[str, object]]:
         return succeed({})
 
+    async def looked_into(
+        self, happened: Sequence[Observation], runs: Mapping[str, Seen]
+    ) -> Sequence[Observation]:
+        return happened
+
     def dump_ports(self) -> Deferred[None]:
-        return succeed(None)
+        self.ports.dumping = True
+        self.dumps.append(Deferred())
+        return self.dumps[-1]
 
 
 @implementer(IRecorder)
 class Recorder:
-    """Takes everything, and knows nothing."""
+    """Takes everything."""
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+        self.told: list[str] = []
 
     def observe(self, observations: Sequence[Observation]) -> Deferred[None]:
+        self.told += [one.action for one in observations]
         return succeed(None)
 
     def listing(self, type: str, containers: Sequence[Container]) -> Deferred[None]:
@@ -108,7 +121,7 @@ class Recorder:
         return dict[str, None]().keys()
 
     def known(self, type: str) -> Known:
-        return Known(containers=(), newest_us=0, complete=False)
+        return self._known
 
     def note(self, level: Level, text: str) -> Deferred[None]:
         return succeed(None)
@@ -128,10 +141,19 @@ class FollowingTests(SynchronousTestCase):
         os.mkdir(path)
         self.path = path
         self.source = Source(path)
-        self.following = Following(self.source, Recorder())  # type: ignore[arg-type]
+        self.following: Following | None = None
+        self.begin(Known(containers=(), newest_us=0, complete=False))
         self.addCleanup(self.end)
 
+    def begin(self, known: Known, *, silent: bool = False) -> None:
+        if self.following:
+            self.end()
+        self.source.seen = attrs.evolve(ONE, is_silent=silent)
+        self.recorder = Recorder(known)
+        self.following = Following(self.source, self.recorder)  # type: ignore[arg-type]
+
     def end(self) -> None:
+        assert self.following is not None
         done = self.following.done()
         done.addErrback(lambda _: None)
         done.cancel()
@@ -164,12 +186,30 @@ class FollowingTests(SynchronousTestCase):
         self.assertLessEqual(self.scans(60, signal_every=STEP), most + 1)
 
     def test_a_watch_that_breaks_ends_it(self) -> None:
+        assert self.following is not None
         done = self.following.done()
         for reader in self.source.reactor.getReaders():
             reader.connectionLost(Failure(OSError(9, "Bad file descriptor")))
         self.failureResultOf(done, SourceLost)
         self.assertEqual(self.source.reactor.getReaders(), [])
         self.assertEqual(self.source.reactor.getDelayedCalls(), [])
+
+    def test_ports_are_not_lost_before_the_rules_are_known(self) -> None:
+        had = Container(type="lxc", id="one", name="one", state=State.RUNNING, ports=("p",))
+        self.begin(Known(containers=(had,), newest_us=1, complete=True), silent=True)
+        self.source.seen = attrs.evolve(ONE, init_pid=1)
+        self.assertEqual(self.scans(10, signal_every=1), 1)
+        (dumped,) = self.source.dumps
+        self.source.seen = attrs.evolve(ONE, init_pid=1, ports=("p",))
+        dumped.callback(None)
+        self.scans(1)
+        self.assertEqual(self.recorder.told, [])
+
+    def test_a_start_does_not_wait_for_the_rules(self) -> None:
+        self.scans(10)
+        self.source.seen = attrs.evolve(ONE, init_pid=1)
+        self.scans(10)
+        self.assertEqual((len(self.source.dumps), self.recorder.told), (1, ["start"]))
 
     def test_a_signal_is_answered_at_once(self) -> None:
         self.scans(10)

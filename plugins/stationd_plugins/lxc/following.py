@@ -72,6 +72,7 @@ class Following:
         self._again = False
         self._missed = False
         self._begun = False
+        self._dumped = False
         self._disturbed = 0
         self._over = False
         self._pace = Pace()
@@ -158,9 +159,12 @@ class Following:
         self._watch(scan)
         if self._source.ports.is_due(scan.containers):
             dumped = self._source.dump_ports()
-            if not self._begun:
+            is_first, self._dumped = not self._dumped, True
+            if is_first and (not self._begun or any(one.ports for one in tracker.containers)):
+                # Without rules those that had ports would seem to have lost them.
                 await dumped
                 self._again = True
+                self._missed |= inferred
                 return
             dumped.addCallback(lambda _: self._scan())
         if not self._begun and heard.is_disturbed and self._disturbed < MAX_DISTURBED:
