@@ -9,6 +9,8 @@ import struct
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
@@ -17,6 +19,19 @@ from stationd_plugins.lxc.command import GET_STATE, Answers, address, ask
 from stationd_plugins.lxc.scan import ASK_AGAIN, Silent, look
 
 NOBODY = 65534
+
+
+@contextmanager
+def exhausted() -> Iterator[None]:
+    """There are no more descriptors."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 class CommandTests(SynchronousTestCase):
@@ -93,15 +108,9 @@ class CommandTests(SynchronousTestCase):
         directory = os.path.join(self.path, "one")
         os.mkdir(directory)
         self.addCleanup(os.rmdir, directory)
-        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-        lowest = os.dup(0)
-        os.close(lowest)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, limits[1]))
-        try:
+        with exhausted():
             self.assertRaises(OSError, ask, self.path, "one")
             self.assertRaises(OSError, look, self.path, "one", cgroups.Layout("", {}))
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 class ConfigurationTests(SynchronousTestCase):

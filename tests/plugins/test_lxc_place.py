@@ -12,6 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stationd_plugins.live import cgroups, process
 from stationd_plugins.lxc import command, place
+from stationd_plugins.lxc.scan import is_frozen
+from tests.plugins.test_lxc_command import exhausted
 
 REQUEST = struct.Struct("iiQ")
 
@@ -97,6 +99,15 @@ class PlaceTests(SynchronousTestCase):
         first = {"memory": "/lxc/one", "freezer": "/user", "cpuacct": "/"}
         monitor = {"memory": "/", "freezer": "/user", "cpuacct": "/lxc"}
         self.assertEqual(place.apart(first, monitor), {"memory": "/lxc/one"})
+
+    def test_a_moment_without_descriptors_is_not_remembered(self) -> None:
+        self.monitor(GET_LIMIT_CGROUP=b"/limits\0")
+        directory = f"{self.memory}/limits"
+        with exhausted():
+            self.assertRaises(OSError, self.found)
+            self.assertRaises(OSError, is_frozen, directory)
+            self.assertRaises(OSError, cgroups.oom_kills, directory)
+        self.assertEqual(self.found(), {"memory": "/limits"})
 
     def test_a_process_that_is_gone(self) -> None:
         self.init = attrs.evolve(self.init, pid=2**22 + 1)

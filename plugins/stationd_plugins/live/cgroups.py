@@ -130,30 +130,38 @@ def oom_kills(directory: str) -> int:
     not count them (v1 before Linux 4.13) or the cgroup is gone.
 
     @param directory: that of the memory controller.
+    @raise OSError: we have no more descriptors or memory.
     """
-    text = _first(f"{directory}/memory.oom_control", f"{directory}/memory.events")
+    text = first(f"{directory}/memory.oom_control", f"{directory}/memory.events")
     return keyed(text).get("oom_kill", 0)
 
 
 def usage(layout: Layout, membership: Mapping[str, str]) -> Usage:
     """What the cgroup of a process uses, 0 of what the kernel does not count there: it may have
-    been started with C{cgroup_disable=memory}. Blocking: three small files."""
+    been started with C{cgroup_disable=memory}. Blocking: three small files.
+
+    @raise OSError: we have no more descriptors or memory.
+    """
     cpu = directory(layout, membership, "cpuacct")
-    cpu_ns = number(_first(f"{cpu}/cpuacct.usage"))
+    cpu_ns = number(first(f"{cpu}/cpuacct.usage"))
     if cpu_ns is None:
-        cpu_ns = 1000 * keyed(_first(f"{cpu}/cpu.stat")).get("usage_usec", 0)
+        cpu_ns = 1000 * keyed(first(f"{cpu}/cpu.stat")).get("usage_usec", 0)
     memory = directory(layout, membership, "memory")
-    used = number(_first(f"{memory}/memory.usage_in_bytes", f"{memory}/memory.current"))
-    return Usage(cpu_ns, working_set(used or 0, keyed(_first(f"{memory}/memory.stat"))))
+    used = number(first(f"{memory}/memory.usage_in_bytes", f"{memory}/memory.current"))
+    return Usage(cpu_ns, working_set(used or 0, keyed(first(f"{memory}/memory.stat"))))
 
 
-def _first(*paths: str) -> str:
-    """The first of some files that can be read, nothing if none can."""
+def first(*paths: str) -> str:
+    """The first of some files that can be read, nothing if none can.
+
+    @raise OSError: we have no more descriptors or memory.
+    """
     for path in paths:
         try:
             return process.text(path)
-        except OSError:
-            continue
+        except OSError as error:
+            if error.errno in process.EXHAUSTED:
+                raise
     return ""
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 
 import attrs
+
+EXHAUSTED = frozenset([errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+"""Errors that are about us, and not about what we look at."""
 
 
 def text(path: str) -> str:

@@ -13,6 +13,7 @@ import struct
 
 import attrs
 
+from stationd_plugins.live.process import EXHAUSTED
 from stationd_plugins.lxc.peers import CREDENTIALS, is_trusted
 
 GET_STATE = 3
@@ -71,18 +72,21 @@ def cgroup(path: str, name: str, controller: str) -> str:
     """Ask a monitor which cgroup the container is in, whatever its first process has made
     below it, or moved to: systemd's goes to C{init.scope}.
 
-    @param controller: one that the hierarchy has; C{""} for a v2 hierarchy without any.
+    @param controller: one that the container's base cgroup has, which may be fewer than
+        the hierarchy's root; C{""} for a v2 hierarchy without any. Of a host with v2 only
+        C{freezer} counts as one, since LXC 4.0.
     @return: the path from the hierarchy's root, C{""} if the monitor does not say: it uses no
         such hierarchy, is too old, or there is none.
     @raise TimeoutError: it is there and does not answer.
+    @raise OSError: we have no more descriptors or memory.
     """
     data = os.fsencode(controller) + b"\0" if controller else b""
     for asked in (GET_LIMIT_CGROUP, GET_CGROUP):
         try:
             _, said = _request(path, name, asked, data)
-        except TimeoutError:
-            raise
-        except OSError:
+        except OSError as error:
+            if isinstance(error, TimeoutError) or error.errno in EXHAUSTED:
+                raise
             continue
         found = os.fsdecode(said.rstrip(b"\0"))
         if found.startswith("/"):

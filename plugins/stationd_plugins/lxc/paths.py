@@ -11,7 +11,8 @@ import attrs
 from twisted.logger import Logger
 
 from stationd_plugins.live import cgroups
-from stationd_plugins.lxc.scan import EXHAUSTED, Seen, Silent, look
+from stationd_plugins.live.process import EXHAUSTED
+from stationd_plugins.lxc.scan import Seen, Silent, look
 
 MAX_NAME_LENGTH = 252
 """Characters: with C{lxc/} before it, what a record can hold."""

@@ -13,13 +13,11 @@ from collections.abc import Mapping
 import attrs
 
 from stationd_plugins.live import cgroups, process
+from stationd_plugins.live.process import EXHAUSTED
 from stationd_plugins.lxc import command, identity, place
 
 MAX_CONFIG_BYTES = 1 << 20
 """What is read of a configuration."""
-
-EXHAUSTED = frozenset([errno.EMFILE, errno.ENFILE, errno.ENOMEM])
-"""Errors that are about us, and not about a container."""
 
 GONE = frozenset([errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG])
 """Errors that say that there is nothing; all others, that it is not known."""
@@ -129,7 +127,9 @@ def _look(path: str, name: str, layout: cgroups.Layout, silent: Silent) -> Seen 
         monitor = identity.of_process(process.stat(init.parent))
         run = identity.of_process(init)
         places = place.of_run(layout, path, name, run, init)
-    except OSError:
+    except OSError as error:
+        if error.errno in EXHAUSTED:
+            raise
         return attrs.evolve(seen, unsettled=True)
     freezer = cgroups.directory(layout, places, "freezer")
     frozen, freezing = is_frozen(freezer)
@@ -189,14 +189,11 @@ def started_us(of: process.Stat) -> int:
 
 def is_frozen(directory: str) -> tuple[bool, bool]:
     """Whether a cgroup is frozen, and whether it is being frozen: by the freezer of v1, or
-    by v2."""
-    try:
-        state = process.text(f"{directory}/freezer.state").strip()
+    by v2; neither if it is gone.
+
+    @raise OSError: we have no more descriptors or memory.
+    """
+    if state := cgroups.first(f"{directory}/freezer.state").strip():
         return state == "FROZEN", state == "FREEZING"
-    except OSError:
-        pass
-    try:
-        events = cgroups.keyed(process.text(f"{directory}/cgroup.events"))
-        return events.get("frozen") == 1, False
-    except OSError:
-        return False, False
+    events = cgroups.keyed(cgroups.first(f"{directory}/cgroup.events"))
+    return events.get("frozen") == 1, False
