@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 import threading
+from collections.abc import Sequence
 
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
@@ -22,11 +23,19 @@ class Monitor(threading.Thread):
     """What answers on the command socket of a container, as C{src/lxc/commands.c} does.
 
     @param answers: by the number of the request; the connection is closed on others.
+    @param controllers: those that it knows, C{None} for all.
     @ivar asked: the requests and their data.
     """
 
-    def __init__(self, path: str, name: str, answers: dict[int, bytes]) -> None:
+    def __init__(
+        self,
+        path: str,
+        name: str,
+        answers: dict[int, bytes],
+        controllers: Sequence[bytes] | None = None,
+    ) -> None:
         super().__init__(daemon=True)
+        self._controllers = controllers
         self.asked: list[tuple[int, bytes]] = []
         self._answers = answers
         self._listener = socket.socket(socket.AF_UNIX)
@@ -45,7 +54,8 @@ class Monitor(threading.Thread):
                 number, length, _ = REQUEST.unpack(connection.recv(REQUEST.size))
                 data = connection.recv(length) if length else b""
                 self.asked.append((number, data))
-                if number in self._answers:
+                is_known = self._controllers is None or data.rstrip(b"\0") in self._controllers
+                if number in self._answers and is_known:
                     text = self._answers[number]
                     connection.sendall(REQUEST.pack(0, len(text), 0x7FFF) + text)
 
@@ -99,6 +109,24 @@ class PlaceTests(SynchronousTestCase):
         first = {"memory": "/lxc/one", "freezer": "/user", "cpuacct": "/"}
         monitor = {"memory": "/", "freezer": "/user", "cpuacct": "/lxc"}
         self.assertEqual(place.apart(first, monitor), {"memory": "/lxc/one"})
+
+    def test_a_user_has_few_of_the_controllers(self) -> None:
+        said = {command.GET_LIMIT_CGROUP: b"/limits\0"}
+        for number, (v1, controllers) in enumerate(
+            [
+                ((), [b"freezer", b"memory", b"pids"]),
+                ((), [b"memory", b"pids"]),
+                # What v1 has is not asked for: it would be that of another hierarchy.
+                (("freezer", "memory"), [b"freezer", b"memory", b"pids"]),
+                (("freezer", "memory", "pids"), [b"freezer", b"memory", b"pids", b""]),
+            ]
+        ):
+            mounts = dict.fromkeys(v1, "/nowhere")
+            layout = cgroups.Layout(self.memory, mounts)
+            monitor = Monitor(self.path, "one", said, controllers)
+            found = place.of_run(layout, self.path, "one", str(number), self.init)
+            monitor.close()
+            self.assertEqual(found, {"": "/limits"})
 
     def test_a_moment_without_descriptors_is_not_remembered(self) -> None:
         self.monitor(GET_LIMIT_CGROUP=b"/limits\0")

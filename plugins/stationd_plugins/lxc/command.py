@@ -73,8 +73,8 @@ def cgroup(path: str, name: str, controller: str) -> str:
     below it, or moved to: systemd's goes to C{init.scope}.
 
     @param controller: one that the container's base cgroup has, which may be fewer than
-        the hierarchy's root; C{""} for a v2 hierarchy without any. Of a host with v2 only
-        C{freezer} counts as one, since LXC 4.0.
+        the hierarchy's root: a user's are what systemd delegates. C{freezer} where there is
+        only v2; C{""} for a v2 hierarchy without any.
     @return: the path from the hierarchy's root, C{""} if the monitor does not say: it uses no
         such hierarchy, is too old, or there is none.
     @raise TimeoutError: it is there and does not answer.

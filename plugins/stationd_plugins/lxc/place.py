@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from stationd_plugins.live import cgroups, process
 from stationd_plugins.lxc import command
@@ -16,8 +16,12 @@ from stationd_plugins.lxc import command
 USED = ("freezer", "memory", "cpuacct")
 """The controllers that we read files of."""
 
+DELEGATED = ("freezer", "memory", "pids", "")
+"""By which controllers a monitor may know the v2 hierarchy, in the order of how likely that is: a
+user's cgroup has few of those that the root has. C{""} is one without any."""
+
 MAX_REMEMBERED = 16_384
-"""Answers of monitors, four of each that runs."""
+"""Answers of monitors, seven at most of each that runs."""
 
 
 def of_run(
@@ -34,7 +38,8 @@ def of_run(
     missing: list[str] = []
     for controller, asked, mount in _hierarchies(layout):
         try:
-            said = _said(path, name, run, asked, mount)
+            answers = (_said(path, name, run, one, mount) for one in asked)
+            said = next(filter(None, answers), "")
         except TimeoutError:
             said = ""
         if said:
@@ -53,27 +58,23 @@ def apart(of: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
     return {name: path for name, path in of.items() if path not in ("/", other.get(name))}
 
 
-def _hierarchies(layout: cgroups.Layout) -> Iterator[tuple[str, str, str]]:
-    """Under what we know each hierarchy, by which controller a monitor does, and where it is
+def _hierarchies(layout: cgroups.Layout) -> Iterator[tuple[str, Sequence[str], str]]:
+    """Under what we know each hierarchy, by which controllers a monitor may, and where it is
     mounted."""
     for controller in USED:
         if controller in layout.controllers:
-            yield controller, controller, layout.controllers[controller]
+            yield controller, [controller], layout.controllers[controller]
     if layout.unified:
-        yield cgroups.UNIFIED, _first_controller(layout.unified), layout.unified
-
-
-@functools.cache
-def _first_controller(unified: str) -> str:
-    try:
-        return next(iter(process.text(f"{unified}/cgroup.controllers").split()), "")
-    except OSError:
-        return ""
+        asked = [one for one in DELEGATED if one not in layout.controllers]
+        yield cgroups.UNIFIED, asked, layout.unified
 
 
 @functools.lru_cache(MAX_REMEMBERED)
 def _said(path: str, name: str, run: str, controller: str, mount: str) -> str:
-    """What a monitor says, C{""} if it is of no use; the same as long as the run lasts."""
+    """What a monitor says, C{""} if it is of no use; the same as long as the run lasts.
+
+    @raise OSError: it does not answer, or we have no more descriptors or memory.
+    """
     said = command.cgroup(path, name, controller)
     # It may see the hierarchy from another root than we do.
     return said if said != "/" and os.path.isdir(f"{mount}{said}") else ""
