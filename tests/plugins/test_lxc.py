@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import attrs
 from hypothesis import given
@@ -15,7 +16,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from stationd.errors import BadValue
+from stationd.errors import BadValue, SourceAbsent
 from stationd.interfaces import Known
 from stationd.narration import found as found_observation
 from stationd.records import Container, Observation, State
@@ -596,6 +597,15 @@ class SettingsTests(SynchronousTestCase):
         for settings in wrong:
             reactor = MemoryReactorClock()
             self.assertRaises(BadValue, make_source, settings, reactor)
+
+    def test_a_path_that_is_given_twice_is_one(self) -> None:
+        path = os.path.abspath(self.mktemp())
+        reactor: Any = MemoryReactorClock()
+        source = make_source({"path": [path, f"{path}/", path]}, reactor)
+        self.addCleanup(source.close)
+        unused: Any = None
+        absent = self.failureResultOf(source.follow(unused), SourceAbsent)
+        self.assertEqual(absent.getErrorMessage(), f"there is no {path}")
 
 
 class LimitTests(SynchronousTestCase):

@@ -14,7 +14,7 @@ from stationd.interfaces import Known
 from stationd.records import Container, Observation, State
 from stationd_plugins.live import cgroups
 from stationd_plugins.lxc.command import address
-from stationd_plugins.lxc.paths import Paths
+from stationd_plugins.lxc.paths import Paths, is_absent
 from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.lxc.telling import observation
 from stationd_plugins.lxc.tracker import Tracker
@@ -65,6 +65,11 @@ class PathsTests(SynchronousTestCase):
         self.assertRaises(FileNotFoundError, self.paths.scan, {})
         open(self.there, "w").close()
         self.assertRaises(NotADirectoryError, self.paths.scan, {})
+
+    def test_what_cannot_be_looked_at_is_not_absent(self) -> None:
+        os.symlink(self.there, self.there)
+        paths = (self.here, self.there, f"{self.here}/none", f"{self.here}/a/config/none")
+        self.assertEqual([is_absent(path) for path in paths], [False, False, True, True])
 
     def test_a_configuration_that_cannot_be_read_leaves_it_unknown(self) -> None:
         os.unlink(f"{self.here}/a/config")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 from twisted.logger import Logger
@@ -68,13 +68,13 @@ class Paths:
         for path in self._paths:
             try:
                 names = _directories(path)
-                there = self._look(path, filter(_is_usable, names))
+                usable = [name for name in names if _is_usable(name)]
+                there = self._look(path, usable)
             except OSError as error:
                 if error.errno in EXHAUSTED:
                     raise
                 away[path] = error
                 continue
-            usable = [name for name in names if _is_usable(name)]
             directories += [os.path.join(path, name) for name in usable]
             passed_over |= {os.path.join(path, name): ODD for name in {*names} - {*usable}}
             for name, seen in there.items():
@@ -83,13 +83,13 @@ class Paths:
                 if worse is not None and not (_is_same(better, worse) or worse.is_bare):
                     passed_over[os.path.join(worse.path, name)] = ANOTHER
         if len(away) == len(self._paths):
-            raise _worst(away.values())
+            raise _worst([*away.values()])
         for directory in {*list(self._silent)} - {*directories}:
             self._silent.pop(directory, None)
         self._say(away, passed_over)
         return Scan(found, directories, frozenset(away))
 
-    def _look(self, path: str, names: Iterable[str]) -> dict[str, Seen]:
+    def _look(self, path: str, names: Sequence[str]) -> dict[str, Seen]:
         """The containers of a path."""
         which = _which(path)
         looks = ((name, look(path, name, self.layout, self._silent)) for name in names)
@@ -134,6 +134,17 @@ class Paths:
         self._away, self._passed_over = reasons, passed_over
 
 
+def is_absent(path: str) -> bool:
+    """Whether there is no such path. One that cannot be looked at may be there."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False
+
+
 def _choose(before: Seen | None, seen: Seen, home: str | None) -> tuple[Seen, Seen | None]:
     """Which of two of one name to take, and the other."""
     if before is None:
@@ -154,7 +165,7 @@ def _is_same(one: Seen, other: Seen) -> bool:
     return bool(one.identity) and one.identity == other.identity
 
 
-def _worst(errors: Iterable[OSError]) -> OSError:
+def _worst(errors: Sequence[OSError]) -> OSError:
     """What to say if no path can be looked at: that they are not there is the least."""
     return min(errors, key=lambda error: isinstance(error, FileNotFoundError))
 

@@ -23,7 +23,7 @@ from stationd_plugins.lxc.below import Below
 from stationd_plugins.lxc.daemons import PROGRAMS, Daemons
 from stationd_plugins.lxc.following import Following, nowhere, unwatchable
 from stationd_plugins.lxc.inquest import inquire, is_open
-from stationd_plugins.lxc.paths import Paths, Scan
+from stationd_plugins.lxc.paths import Paths, Scan, is_absent
 from stationd_plugins.lxc.ports import Ports
 from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.lxc.telling import TYPE, container
@@ -47,7 +47,7 @@ def make_source(settings: Mapping[str, object], reactor: IHostReactor) -> ISourc
         raise BadValue("path", path, "an absolute path, or a list of them")
     if not isinstance(cgroup, str) or not cgroup.startswith("/"):
         raise BadValue("cgroup", cgroup, "an absolute path")
-    clean = tuple(os.path.normpath(str(p)) for p in paths)
+    clean = tuple(dict.fromkeys(os.path.normpath(str(p)) for p in paths))
     return LxcSource(clean, os.path.normpath(cgroup), reactor, lambda: time.time_ns() // 1000)
 
 
@@ -83,7 +83,7 @@ class LxcSource:
         return self._paths.layout
 
     def follow(self, recorder: IRecorder) -> Deferred[None]:
-        if not any(map(os.path.exists, self.paths)):
+        if all(map(is_absent, self.paths)):
             # Not worth a watch: the kernel takes milliseconds to take one back.
             return fail(SourceAbsent(nowhere(self.paths)))
         try:
