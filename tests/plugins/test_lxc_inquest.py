@@ -6,7 +6,7 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from stationd_plugins.live.kernel import Kill
-from stationd_plugins.lxc.inquest import cause, inquire, is_open
+from stationd_plugins.lxc.inquest import cause, inquire, is_named, is_open
 from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.lxc.telling import observation
 
@@ -44,6 +44,14 @@ class CauseTests(SynchronousTestCase):
         self.assertEqual(
             cause([FIRST, CHILD], attrs.evolve(other, cgroups={}), by_signal=False), {}
         )
+
+    def test_a_run_that_no_scan_has_seen(self) -> None:
+        made = ("/lxc.payload.a", "/lxc.payload.a-2", "/user.slice/lxc.payload.a/svc", "/lxc/a")
+        others = ("/lxc.payload.ab", "/lxc.payload.b.a", "/lxc.monitor.a", "/a", "", "/svc/xlxc/a")
+        for cgroup in (*made, *others):
+            is_made = is_named(attrs.evolve(FIRST, cgroup=cgroup), "a")
+            self.assertEqual(is_made, cgroup in made, cgroup)
+        self.assertFalse(is_named(attrs.evolve(FIRST, cgroup="/lxc/axb"), "a.b"))
 
     def test_of_most_that_happens_nothing_is_asked(self) -> None:
         for action, code in (("stop", 0), ("stop", 143), ("stop", None), ("start", None)):

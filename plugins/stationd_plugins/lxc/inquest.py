@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -27,10 +28,11 @@ def inquire(happened: Sequence[Observation], runs: Mapping[str, Seen]) -> list[O
 
 
 def _looked_into(stop: Observation, run: Seen | None) -> Observation:
-    if run is None:
-        return stop
     kills = kills_near(time.time() - stop.time_us / 1e6)
-    found = cause(kills, run, by_signal="signal" in stop.details)
+    if run is None:
+        found = _told(kill for kill in kills if is_named(kill, stop.name))
+    else:
+        found = cause(kills, run, by_signal="signal" in stop.details)
     return attrs.evolve(stop, details={**stop.details, **found})
 
 
@@ -41,9 +43,24 @@ def cause(kills: Iterable[Kill], run: Seen, *, by_signal: bool) -> Mapping[str, 
         any in its cgroup or below.
     """
     memory = run.cgroups.get("memory", run.cgroups.get(UNIFIED, ""))
-    for kill in kills:
-        if kill.pid == run.init_pid or (kill.is_in(memory) and not by_signal):
-            if kill.of_host:
-                return {"oom": True, "hostMemory": True}
-            return {"oom": True} | ({"limit": kill.limit_bytes} if kill.limit_bytes else {})
-    return {}
+    return _told(
+        kill for kill in kills if kill.pid == run.init_pid or (kill.is_in(memory) and not by_signal)
+    )
+
+
+def is_named(kill: Kill, name: str) -> bool:
+    """Whether the cgroup is one that LXC makes for a container of a name. That is all that is known
+    of a run that no scan has seen. Pure."""
+    # While that of the run before is there, LXC appends a number.
+    made = rf"/lxc(\.payload\.|/){re.escape(name)}(-\d+)?(/|$)"
+    return re.search(made, kill.cgroup) is not None
+
+
+def _told(to_blame: Iterable[Kill]) -> Mapping[str, JsonValue]:
+    """What the first of some kills tells. Pure."""
+    kill = next(iter(to_blame), None)
+    if kill is None:
+        return {}
+    if kill.of_host:
+        return {"oom": True, "hostMemory": True}
+    return {"oom": True} | ({"limit": kill.limit_bytes} if kill.limit_bytes else {})
