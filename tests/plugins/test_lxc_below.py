@@ -30,7 +30,7 @@ class BelowTests(SynchronousTestCase):
         self.log.append(Kill(float(self.killed), 99, cgroup))
 
     def ooms(self, seen: Seen = RUN) -> int:
-        return self.below.fill_in({"one": seen})["one"].ooms
+        return self.below.fill_in({"one": seen}, {})["one"].ooms
 
     def test_each_is_counted_once(self) -> None:
         self.assertEqual(self.ooms(), 0)
@@ -52,6 +52,14 @@ class BelowTests(SynchronousTestCase):
         self.assertEqual(self.ooms(), 0)
         self.kill("/lxc.payload.one/svc")
         self.assertEqual(self.ooms(), 1)
+
+    def test_one_that_does_not_answer(self) -> None:
+        self.ooms()
+        silent = attrs.evolve(RUN, run="", init_pid=0, cgroups={}, is_silent=True)
+        for found in ({"one": silent}, {}):
+            self.kill("/lxc.payload.one/svc")
+            self.below.fill_in(found, {"one": RUN})
+        self.assertEqual(self.ooms(), 2)
 
     def test_another_run_begins_anew(self) -> None:
         self.ooms()

@@ -27,16 +27,21 @@ class Below:
         self._newest = 0.0
         self._of: dict[str, int] = {}
 
-    def fill_in(self, found: Mapping[str, Seen]) -> dict[str, Seen]:
+    def fill_in(self, found: Mapping[str, Seen], running: Mapping[str, Seen]) -> dict[str, Seen]:
         """The same containers; of each that runs with those that were killed below since the
-        first call."""
+        first call.
+
+        @param running: those that ran when they were last seen: that some of them do not
+            answer, or are in a path that is away, keeps nobody from being killed in them.
+        """
+        runs = {seen.run: seen.cgroups for seen in [*running.values(), *found.values()] if seen.run}
         count = self._killed()
         if count != self._count or self._again:
             # A kill is counted a moment before the log has it: look at it twice.
             self._again = count != self._count and self._count is not None
-            self._take(found, is_first=self._count is None)
+            self._take(runs, is_first=self._count is None)
             self._count = count
-        self._of = {seen.run: self._of.get(seen.run, 0) for seen in found.values() if seen.run}
+        self._of = {run: self._of.get(run, 0) for run in runs}
         return {
             name: attrs.evolve(seen, ooms=seen.ooms + self._of[seen.run])
             if self._of.get(seen.run)
@@ -44,13 +49,13 @@ class Below:
             for name, seen in found.items()
         }
 
-    def _take(self, found: Mapping[str, Seen], *, is_first: bool) -> None:
+    def _take(self, runs: Mapping[str, Mapping[str, str]], *, is_first: bool) -> None:
         kills = [kill for kill in self._kills() if kill.at > self._newest]
         self._newest = max([self._newest, *(kill.at for kill in kills)])
         if is_first:
             return
-        for seen in found.values():
+        for run, groups in runs.items():
             # Only of v1 it is under this name.
-            memory = seen.cgroups.get("memory", "")
+            memory = groups.get("memory", "")
             below = sum(kill.is_in(memory) and kill.cgroup != memory for kill in kills)
-            self._of[seen.run] = self._of.get(seen.run, 0) + below
+            self._of[run] = self._of.get(run, 0) + below

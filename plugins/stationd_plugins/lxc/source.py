@@ -112,12 +112,12 @@ class LxcSource:
         if self.layout.is_empty:
             # Whoever starts the first container mounts them.
             self._paths.layout = cgroups.mounted(self._cgroup)
-        homes = self.tracker.homes
+        homes, running = self.tracker.homes, self.tracker.running
 
         def look_at_all() -> Scan:
             began = time.thread_time()
             found = self._paths.scan(homes)
-            filled = self.ports.fill_in(self._below.fill_in(found.containers))
+            filled = self.ports.fill_in(self._below.fill_in(found.containers, running))
             return attrs.evolve(found, containers=filled, seconds=time.thread_time() - began)
 
         return deferToThreadPool(self.reactor, self._threads, look_at_all)
