@@ -69,9 +69,10 @@ class Monitors:
         self.heard.listening = bool(self._clients)
 
     def _hear(self, client: Client, messages: Sequence[Message]) -> None:
+        homes = self._source.tracker.homes
         for message in messages:
-            # Of the same name in two paths only the first is watched.
-            if self._source.tracker.path_of(message.name) in (client.path, None):
+            # Of the same name in two paths only the one that is known is followed.
+            if homes.get(message.name) in (client.path, None):
                 self.heard.hear(message, self._source.now_us())
         self._told()
 

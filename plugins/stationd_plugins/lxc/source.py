@@ -93,7 +93,7 @@ class LxcSource:
             return fail(unwatchable(error))
 
     def find(self, key: str) -> Deferred[Container | None]:
-        home = self.tracker.path_of(key)
+        home = self.tracker.homes.get(key)
 
         def find() -> Container | None:
             seen = self._paths.find(key, home)

@@ -81,11 +81,6 @@ class Tracker:
         runs = {name: known.seen for name, known in self._known.items()}
         return {name: seen for name, seen in runs.items() if seen.init_pid > 0}
 
-    def path_of(self, name: str) -> str | None:
-        """The LXC path that a container is in, C{None} if it is not known."""
-        known = self._known.get(name)
-        return None if known is None else known.seen.path
-
     @property
     def homes(self) -> dict[str, str]:
         """The LXC paths that all are in, by name."""
