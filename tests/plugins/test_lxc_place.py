@@ -51,7 +51,10 @@ class Monitor(threading.Thread):
             except OSError:
                 return
             with connection:
-                number, length, _ = REQUEST.unpack(connection.recv(REQUEST.size))
+                request = connection.recv(REQUEST.size)
+                if not request:
+                    continue
+                number, length, _ = REQUEST.unpack(request)
                 data = connection.recv(length) if length else b""
                 self.asked.append((number, data))
                 is_known = self._controllers is None or data.rstrip(b"\0") in self._controllers
@@ -135,6 +138,16 @@ class PlaceTests(SynchronousTestCase):
             self.assertRaises(OSError, self.found)
             self.assertRaises(OSError, is_frozen, directory)
             self.assertRaises(OSError, cgroups.oom_kills, directory)
+        self.assertEqual(self.found(), {"memory": "/limits"})
+
+    def test_a_path_that_goes_meanwhile_is_not_remembered(self) -> None:
+        self.monitor(GET_LIMIT_CGROUP=b"/limits\0")
+        memory = f"{os.path.dirname(self.path)}/memory"
+        os.rename(self.memory, memory)
+        self.layout = cgroups.Layout("", {"memory": memory})
+        os.rename(self.path, f"{self.path}-away")
+        self.assertRaises(FileNotFoundError, self.found)
+        os.rename(f"{self.path}-away", self.path)
         self.assertEqual(self.found(), {"memory": "/limits"})
 
     def test_a_process_that_is_gone(self) -> None:

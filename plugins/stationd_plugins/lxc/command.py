@@ -13,7 +13,6 @@ import struct
 
 import attrs
 
-from stationd_plugins.live.process import EXHAUSTED
 from stationd_plugins.lxc.peers import CREDENTIALS, is_trusted
 
 GET_STATE = 3
@@ -33,6 +32,9 @@ MAX_NAME_BYTES = 107
 
 MAX_CGROUP_BYTES = 4096
 """C{PATH_MAX}: what is read of an answer."""
+
+REFUSED = (ConnectionRefusedError, ConnectionResetError, BrokenPipeError)
+"""What says that a monitor does not answer something, or that there is none."""
 
 _MESSAGE = struct.Struct("iiQ")
 
@@ -61,7 +63,7 @@ def ask(path: str, name: str) -> Answers | None:
     try:
         state, _ = _request(path, name, GET_STATE)
         init_pid, _ = _request(path, name, GET_INIT_PID)
-    except (ConnectionRefusedError, ConnectionResetError, BrokenPipeError):
+    except REFUSED:
         return None
     if not 0 <= state < len(STATES):
         return None
@@ -78,15 +80,13 @@ def cgroup(path: str, name: str, controller: str) -> str:
     @return: the path from the hierarchy's root, C{""} if the monitor does not say: it uses no
         such hierarchy, is too old, or there is none.
     @raise TimeoutError: it is there and does not answer.
-    @raise OSError: we have no more descriptors or memory.
+    @raise OSError: see L{ask}.
     """
     data = os.fsencode(controller) + b"\0" if controller else b""
     for asked in (GET_LIMIT_CGROUP, GET_CGROUP):
         try:
             _, said = _request(path, name, asked, data)
-        except OSError as error:
-            if isinstance(error, TimeoutError) or error.errno in EXHAUSTED:
-                raise
+        except REFUSED:
             continue
         found = os.fsdecode(said.rstrip(b"\0"))
         if found.startswith("/"):

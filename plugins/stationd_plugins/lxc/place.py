@@ -21,7 +21,7 @@ DELEGATED = ("freezer", "memory", "pids", "")
 user's cgroup has few of those that the root has. C{""} is one without any."""
 
 MAX_REMEMBERED = 16_384
-"""Answers of monitors, seven at most of each that runs."""
+"""Answers of monitors, five at most of each that runs."""
 
 
 def of_run(
@@ -73,7 +73,7 @@ def _hierarchies(layout: cgroups.Layout) -> Iterator[tuple[str, Sequence[str], s
 def _said(path: str, name: str, run: str, controller: str, mount: str) -> str:
     """What a monitor says, C{""} if it is of no use; the same as long as the run lasts.
 
-    @raise OSError: it does not answer, or we have no more descriptors or memory.
+    @raise OSError: see L{command.cgroup}.
     """
     said = command.cgroup(path, name, controller)
     # It may see the hierarchy from another root than we do.
