@@ -207,6 +207,10 @@ class AwayTests(SynchronousTestCase):
             ]
             expected = [("stop", "b", True), ("create", "new", True), ("start", "b", False)]
             self.assertEqual(told, expected)
+        self.look(A, B, away=AWAY)
+        self.look(A, attrs.evolve(stopped, is_silent=True))
+        told_of_end = self.tracker.update({"a": A}, 400, inferred=False)
+        self.assertEqual([one.inferred for one in told_of_end], [True, True])
 
     def test_another_of_the_same_name_is_not_looked_at_meanwhile(self) -> None:
         self.begin(A, B, known=NOTHING, away=frozenset())

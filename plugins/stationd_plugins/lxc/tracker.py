@@ -121,7 +121,7 @@ class Tracker:
             happened.append(observation(action, seen, time_us, missed_it, **details))
 
         names = {*scanned}
-        self._doubtful &= names
+        self._doubtful &= names | self._known.keys()
         self._doubtful |= {n for n, seen in scanned.items() if inferred or seen.path in back}
         self.silent = {name for name, seen in scanned.items() if seen.is_silent}
         # A scan that is older than what was said does not decide what one is.
