@@ -165,6 +165,17 @@ class FollowingTests(SynchronousTestCase):
         self.events.waiting += self.made(*actions)
         self.events.wake()
 
+    def retained(self) -> list[object]:
+        """A life of which retention has removed the first half, as the engine tells it."""
+        self.lose()
+        old = self.made("create", "start")
+        self.time += OVERLAP_NS // 1000
+        kept = self.made("die", "destroy")
+        text = '{"type": "docker"}'
+        self.event.append([draft(text, origin=one.origin) for one in kept])  # type: ignore[attr-defined]
+        self.recorder = self.make_recorder()
+        return [*old, *kept]
+
     def notes(self) -> list[str]:
         """What was said about the engine in the log."""
         found = self.log.select(Query(categories=frozenset(["system"]), oldest_first=True))
@@ -252,28 +263,15 @@ class FollowingTests(SynchronousTestCase):
         self.assertEqual(self.recorded(), ["create", "start", "die"])
 
     def test_what_retention_has_removed_does_not_come_back(self) -> None:
-        self.lose()
-        old = self.made("create", "start")
-        self.time += OVERLAP_NS // 1000
-        kept = self.made("die", "destroy")
-        text = '{"type": "docker"}'
-        self.event.append([draft(text, origin=one.origin) for one in kept])  # type: ignore[attr-defined]
-        self.engine.told = [*old, *kept]
-        self.recorder = self.make_recorder()
+        self.engine.told = self.retained()
         self.follow()
         self.assertEqual(self.recorded(), ["die", "destroy"])
 
     def test_nor_when_the_stream_ends_early(self) -> None:
-        self.lose()
-        old = self.made("create", "start")
-        self.time += OVERLAP_NS // 1000
-        kept = self.made("die", "destroy")
-        text = '{"type": "docker"}'
-        self.event.append([draft(text, origin=one.origin) for one in kept])  # type: ignore[attr-defined]
-        self.recorder = self.make_recorder()
+        told = self.retained()
         self.engine.listing = Deferred()
         self.follow()
-        self.events.waiting += [*old, *kept, *self.made("create")]
+        self.events.waiting += [*told, *self.made("create")]
         self.lose()
         self.assertEqual(self.recorded(), ["die", "destroy", "create"])
 

@@ -13,6 +13,7 @@ from stationd.interfaces import Known
 from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.lxc.tracker import Tracker
 from stationd_plugins.lxc.words import Word
+from tests.plugins.test_lxc import Said
 
 LIVES = 1000
 """Of each kind."""
@@ -90,25 +91,6 @@ class Life:
     def lives(self, monitor: str, at: int) -> bool:
         first, last = self.monitors.get(monitor, (0, 0))
         return first <= at < last
-
-
-@attrs.define
-class Said:
-    """What monitors have said, when a scan that began at some time is through."""
-
-    words: list[Word]
-    just_now: bool
-    listening: bool = True
-
-    def take(self, name: str) -> list[Word]:
-        words, self.words = self.words, []
-        return words
-
-    def since_scan(self, name: str) -> bool:
-        return self.just_now
-
-    def forget(self, names: Collection[str]) -> None:
-        pass
 
 
 class LifeTests(SynchronousTestCase):
