@@ -148,6 +148,14 @@ class ScenarioTests(SynchronousTestCase):
         listing = Listing(frozenset([ID]), [quick])
         self.assertEqual(reconcile(listing, [container()], origins, SINCE, NOW), [])
 
+    def test_a_start_right_after_an_exit_is_another_if_that_run_was_told(self) -> None:
+        # An engine that came back told of the exit, started it again and was killed.
+        again = attrs.evolve(seen(STOPPED, 200, 205, 205), started_ns=205 * S + 5 * S // 1000)
+        recorded = [("create", 200), ("start", 201), ("die", 205)]
+        found = self.work_out(recorded, again)
+        self.assertEqual([action for action, _ in found], ["start", "die"])
+        self.assertEqual(time_ns_of(self.told[0].origin), again.started_ns)
+
     def test_a_clock_that_was_set_back(self) -> None:
         # Now is 1,000: what is dated 4,000 was recorded before.
         recorded = [("create", 4000), ("start", 4001)]

@@ -106,9 +106,11 @@ def _of(
     if known is not None and known.name != container.name:
         yield tell("rename", now_ns, old=known.name)
     started, finished = missed("start", one.started_ns), missed("die", one.finished_ns)
-    if not runs and not finished and at("die") < started < at("die") + INVERSION_NS:
+    is_late = at("die") < started < at("die") + INVERSION_NS and not past.ran
+    if not runs and not finished and is_late:
         # Its end was told, its start was not, and has the later time of the two: what
-        # is worked out is put just before the end.
+        # is worked out is put just before the end. If the run that ended did begin, it is
+        # another: an engine that comes back starts again what it finds dead, at once.
         if at("start") < at("die") - 1:
             yield tell("start", at("die") - 1)
         started = 0
