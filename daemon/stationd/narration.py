@@ -176,6 +176,8 @@ def _death(details: Mapping[str, JsonValue]) -> tuple[Level, str]:
         return Level.ERROR, f"Container was killed by the kernel, {memory}"
     if details.get("engineStops"):
         return Level.INFO, f"Container exited as its engine was stopped{with_code}"
+    if details.get("engineStarts"):
+        return Level.INFO, f"Container exited as its engine came back{with_code}"
     if details.get("asked"):
         return Level.INFO, f"Container exited as asked{with_code}"
     if "asked" not in details:

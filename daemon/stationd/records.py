@@ -149,8 +149,9 @@ class Observation:
     @ivar name: a container's name, or an image's reference.
     @ivar image: the image of a container, C{""} if not known.
     @ivar details: what else is known: C{exitCode} (int), C{signal} (str), of
-        an exit C{asked}, C{engineStops} (asked by an engine that is stopped) and C{oom}
-        (bool), C{limit} (int, bytes of memory) or C{hostMemory} (bool, it was the host's),
+        an exit C{asked}, C{engineStops} (by an engine that is stopped), C{engineStarts} (by one
+        that comes back) and C{oom} (bool), C{limit} (int, bytes of memory) or C{hostMemory}
+        (bool, it was the host's),
         C{exits} (int, in a row, of a container that does not stay up), C{old} (str, a former
         name), C{ports} (list of C{"0.0.0.0:8080->80/tcp"}), C{restarts} (int), C{now}
         (str, the state in which something was found).

@@ -102,6 +102,19 @@ class GapTests(TestCase):
             self.assertTrue(lines[1].startswith(finished[:23].replace("T", " ")), lines)
             self.daemon.stop()
 
+    def test_an_engine_that_was_killed_ends_what_it_finds(self) -> None:
+        self.begin()
+        # As the first process it does not mind a SIGTERM: it takes the engine ten seconds.
+        self.run_one("one")
+        eventually(lambda: self.states("one") == ["create", "start"])
+        self.engine.kill()
+        self.engine.start()
+        self.assertTrue(eventually(lambda: "die" in self.states("one"), 30), self.daemon.said())
+        (died,) = [event for event in self.daemon.events() if event.get("state") == "die"]
+        self.assertEqual((died["asked"], died.get("engineStarts")), (True, True), died)
+        said = [text.partition(" (")[0] for _, _, text in self.daemon.sentences()]
+        self.assertIn("Container exited as its engine came back with code 137", said)
+
     def test_an_engine_that_is_stopped_stops_its_containers(self) -> None:
         self.begin()
         self.run_one("one")

@@ -157,6 +157,28 @@ class DeathTests(SynchronousTestCase):
         )
         self.assertEqual(said[-1][0], Level.ERROR)
 
+    def test_an_engine_that_comes_back_ends_what_it_finds(self) -> None:
+        def ended(kill_us: int) -> object:
+            self.said(happened("start", 1 * S), happened("kill", kill_us, signal="SIGKILL"))
+            return self.deaths.explain(happened("die", 20 * S, exitCode=137)).details
+
+        def away(*times_us: int) -> None:
+            self.deaths = deaths()
+            for time_us in times_us:
+                self.deaths.away(time_us)
+            self.deaths.resume([])
+
+        asked = {"exitCode": 137, "signal": "SIGKILL", "oom": False, "asked": True}
+        away(10 * S, 12 * S, 15 * S)
+        self.assertEqual(ended(11 * S), asked | {"engineStarts": True})
+        for kill_us in (9 * S, 16 * S):
+            away(10 * S, 12 * S, 15 * S)
+            self.assertEqual(ended(kill_us), asked)
+        # It was there in between.
+        away(10 * S)
+        self.deaths.away(12 * S)
+        self.assertEqual(ended(11 * S), asked)
+
     def test_what_could_not_be_recorded_is_counted_once(self) -> None:
         exits = [happened("die", n * S, exitCode=1) for n in range(1, 4)]
         for _ in range(3):

@@ -254,6 +254,22 @@ class FollowingTests(SynchronousTestCase):
         self.failureResultOf(self.done, SourceLost)
         self.assertEqual(self.recorded(), ["create", "start", "die", "destroy"])
 
+    def test_what_the_stream_began_with_reaches_further_back(self) -> None:
+        self.lose()
+        told = self.made("create", "start", "die", "start", "die", "destroy")
+        # Between the two questions the engine has forgotten some, and the stream is behind.
+        self.engine.told = told[2:]
+        self.done = Following(self.engine, self.recorder).done()
+        assert self.engine.events is not None
+        self.events = self.engine.events
+        self.events.waiting += told[:4]
+        self.events.opened.callback(None)
+        self.assertEqual(self.recorded(), ["create", "start", "die", "start", "die", "destroy"])
+        self.events.waiting += told[4:]
+        self.events.wake()
+        self.happen("create")
+        self.assertEqual(self.recorded()[5:], ["destroy", "create"])
+
     def test_what_is_dated_in_the_future_only_the_stream_tells(self) -> None:
         self.lose()
         self.engine.listing = Deferred()

@@ -82,6 +82,9 @@ class Deaths:
     def __init__(self) -> None:
         self._past: dict[str, _Past] | None = None
         self._recorded: Collection[str] = ()
+        # From when to when the engine took no connection; whether it still does not.
+        self._away_us = 0, 0
+        self._is_away = False
         # Of what could not be recorded is told again, too.
         self._counted: collections.OrderedDict[str, None] = collections.OrderedDict()
 
@@ -92,15 +95,22 @@ class Deaths:
             before our time only this is known: that a signal was sent, and not which.
         """
         self._recorded = origins
+        self._is_away = False
         if self._past is None:
             self._past = {}
             for time_ns, action, short in filter(None, map(container_event, origins)):
                 self._take(action, short, time_ns // 1000, "", 0)
 
+    def away(self, time_us: int) -> None:
+        """The engine takes no connection: who is told to end meanwhile is so by itself, when it
+        comes back and does not let what it finds live on."""
+        since_us = self._away_us[0] if self._is_away else time_us
+        self._away_us, self._is_away = (since_us, time_us), True
+
     def explain(self, seen: Observation) -> Observation:
         """An observation with what is known about why: of an exit C{signal}, C{oom}
-        and, if it was seen, C{asked}; of exits and starts in a loop C{exits}, how many there
-        were."""
+        and, if it was seen, C{asked} and C{engineStarts}; of exits and starts in a loop
+        C{exits}, how many there were."""
         if seen.subject != "container" or self._past is None:
             return seen
         short = seen.id[:SHORT]
@@ -124,6 +134,8 @@ class Deaths:
                 details["oom"] = is_oom
         if seen.action == "die" and not seen.inferred:
             details["asked"] = past.was_asked(seen.time_us, code)
+            if details["asked"] and self._away_us[0] < past.asked_us < self._away_us[1]:
+                details["engineStarts"] = True
         is_of_loop = seen.action in ("die", "oom") or seen.time_us - past.died_us < BACKOFF_US
         if past.exits >= LOOP_EXITS and is_of_loop:
             details["exits"] = past.exits

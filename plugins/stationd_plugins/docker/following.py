@@ -13,7 +13,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from stationd.errors import JournalError, SourceError, SourceLost
+from stationd.errors import JournalError, SourceAbsent, SourceError, SourceLost
 from stationd.interfaces import IHostReactor, IRecorder
 from stationd.records import Level, Observation
 from stationd_plugins.docker.engine import QUEUE_LIMIT, STOP_TIMEOUT, TIMEOUT
@@ -120,27 +120,29 @@ class Following:
         recording = self._begin()
         self._recorder.connected(TYPE)
         remembered = await self._source.remembered()
-        seen = news(self._news(remembered), recording.origins)
+        # What the stream began with may reach further back, and is in order; what it has not
+        # told yet is newer.
+        told = [*self._stream.take(QUEUE_LIMIT), *remembered]
+        seen = news(self._news(told), recording.origins)
         await recording.record(seen)
         listing = await self._source.list_all()
-        # The stream began with what the engine remembers; of that, what is dated later.
         self._since += self._news(self._stream.take(QUEUE_LIMIT))
         missed = self._missed(listing)
         if missed:
             # What looks like missed may be told in a moment.
             await deferLater(self._source.reactor, SETTLED)
-            self._since += self._news(await self._source.remembered())
-            self._since += self._news(self._stream.take(QUEUE_LIMIT))
+            remembered = await self._source.remembered()
+            self._since += self._news([*self._stream.take(QUEUE_LIMIT), *remembered])
             missed = self._missed(listing)
         worked_out = len(missed) + recording.worked_out
         if self._since_ns and (worked_out or len(remembered) >= REMEMBERED):
-            told = {one.origin for one in (*seen, *self._since)}
-            read = {*map(identity, remembered)} - {""}
-            if told.isdisjoint(recording.origins) and read.isdisjoint(self._source.read):
+            origins = {one.origin for one in (*seen, *self._since)}
+            read = {*map(identity, (*told, *remembered))} - {""}
+            if origins.isdisjoint(recording.origins) and read.isdisjoint(self._source.read):
                 self._say_forgotten(worked_out)
         await recording.record(missed)
         await recording.listed(listing)
-        self._source.read.extend(map(identity, remembered))
+        self._source.read.extend(map(identity, (*told, *remembered)))
         self._live = True
         await self._drain()
         if self._error is not None:
@@ -176,9 +178,13 @@ class Following:
 
     def _news(self, events: Sequence[object]) -> list[Observation]:
         """What events mean that were not told while catching up."""
-        news = [one for one in self._source.decode(events) if one.origin not in self._told]
-        if not self._live:
-            self._told.update(one.origin for one in news)
+        news: list[Observation] = []
+        for one in self._source.decode(events):
+            if one.origin in self._told:
+                continue
+            news.append(one)
+            if not self._live:
+                self._told.add(one.origin)
         return news
 
     def _missed(self, listing: Listing) -> list[Observation]:
@@ -215,6 +221,8 @@ class Following:
         error = failure.value
         if isinstance(error, CancelledError):
             return
+        if isinstance(error, SourceAbsent):
+            self._source.deaths.away(time.time_ns() // 1000)
         if isinstance(error, JournalError):
             error = SourceLost(f"what it tells cannot be recorded: {error}")
         elif not isinstance(error, SourceError):

@@ -17,6 +17,8 @@ def is_open(died: Observation) -> bool:
     """Whether there is anything to ask: of most exits there is not."""
     # The code of one that was started again meanwhile nobody knows any more.
     code = died.details.get("exitCode", KILLED if died.inferred else None)
+    if died.details.get("engineStarts"):
+        return False
     return bool(died.details.get("asked")) or code == KILLED
 
 
