@@ -162,8 +162,9 @@ class DeathTests(SynchronousTestCase):
             self.said(happened("start", 1 * S), happened("kill", kill_us, signal="SIGKILL"))
             return self.deaths.explain(happened("die", 20 * S, exitCode=137)).details
 
-        def away(*times_us: int) -> None:
+        def away(lost_us: int, *times_us: int) -> None:
             self.deaths = deaths()
+            self.deaths.lost(lost_us)
             for time_us in times_us:
                 self.deaths.away(time_us)
             self.deaths.resume([])
@@ -174,9 +175,8 @@ class DeathTests(SynchronousTestCase):
         for kill_us in (9 * S, 16 * S):
             away(10 * S, 12 * S, 15 * S)
             self.assertEqual(ended(kill_us), asked)
-        # It was there in between.
+        # Only the connection was cut.
         away(10 * S)
-        self.deaths.away(12 * S)
         self.assertEqual(ended(11 * S), asked)
 
     def test_what_could_not_be_recorded_is_counted_once(self) -> None:

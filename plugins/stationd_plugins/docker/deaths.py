@@ -47,7 +47,8 @@ class _Past:
     """What is known of a container that matters when it exits.
 
     @ivar asked_us: when an exit was last asked for, C{waits_us}: for how long it counts;
-        C{signal}: how, C{""} if that is not known any more.
+        C{signal}: how, C{""} if that is not known any more; C{first_us}: when it began to
+        be asked for: who does not end soon is asked again.
     @ivar oom_us: when it last ran out of memory, and nobody sent it a SIGKILL since.
     @ivar died_us: when it last exited.
     @ivar exits: how often in a row it failed by itself.
@@ -55,6 +56,7 @@ class _Past:
 
     asked_us: int = 0
     waits_us: int = 0
+    first_us: int = 0
     signal: str = ""
     oom_us: int | None = None
     died_us: int = 0
@@ -82,9 +84,9 @@ class Deaths:
     def __init__(self) -> None:
         self._past: dict[str, _Past] | None = None
         self._recorded: Collection[str] = ()
-        # From when to when the engine took no connection; whether it still does not.
-        self._away_us = 0, 0
-        self._is_away = False
+        # When the engine was lost, and when it last did not answer.
+        self._lost_us = 0
+        self._away_us = 0
         # Of what could not be recorded is told again, too.
         self._counted: collections.OrderedDict[str, None] = collections.OrderedDict()
 
@@ -95,17 +97,20 @@ class Deaths:
             before our time only this is known: that a signal was sent, and not which.
         """
         self._recorded = origins
-        self._is_away = False
         if self._past is None:
             self._past = {}
             for time_ns, action, short in filter(None, map(container_event, origins)):
                 self._take(action, short, time_ns // 1000, "", 0)
 
+    def lost(self, time_us: int) -> None:
+        """The engine has ended its stream."""
+        self._lost_us = time_us
+
     def away(self, time_us: int) -> None:
-        """The engine takes no connection: who is told to end meanwhile is so by itself, when it
+        """The engine does not answer: who is told to end meanwhile is so by itself, when it
         comes back and does not let what it finds live on."""
-        since_us = self._away_us[0] if self._is_away else time_us
-        self._away_us, self._is_away = (since_us, time_us), True
+        self._lost_us = self._lost_us or time_us
+        self._away_us = time_us
 
     def explain(self, seen: Observation) -> Observation:
         """An observation with what is known about why: of an exit C{signal}, C{oom}
@@ -134,7 +139,7 @@ class Deaths:
                 details["oom"] = is_oom
         if seen.action == "die" and not seen.inferred:
             details["asked"] = past.was_asked(seen.time_us, code)
-            if details["asked"] and self._away_us[0] < past.asked_us < self._away_us[1]:
+            if details["asked"] and self._lost_us < past.first_us < self._away_us:
                 details["engineStarts"] = True
         is_of_loop = seen.action in ("die", "oom") or seen.time_us - past.died_us < BACKOFF_US
         if past.exits >= LOOP_EXITS and is_of_loop:
@@ -153,7 +158,9 @@ class Deaths:
         since_exit_us = time_us - past.died_us
         if action == "kill":
             is_harmless = signal in HARMLESS
-            if not (is_harmless and past.was_asked(time_us, 0)):
+            was_asked = past.was_asked(time_us, 0)
+            past.first_us = past.first_us if was_asked else time_us
+            if not (is_harmless and was_asked):
                 past.asked_us, past.waits_us = time_us, SOON_US if is_harmless else ASKED_US
                 past.signal = signal
             past.oom_us = None if signal == "SIGKILL" else past.oom_us

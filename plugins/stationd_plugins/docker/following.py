@@ -221,8 +221,10 @@ class Following:
         error = failure.value
         if isinstance(error, CancelledError):
             return
-        if isinstance(error, SourceAbsent):
+        if isinstance(error, SourceAbsent | TimeoutError):
             self._source.deaths.away(time.time_ns() // 1000)
+        if isinstance(error, TimeoutError):
+            error = SourceLost(f"the engine did not answer within {TIMEOUT:.0f} seconds")
         if isinstance(error, JournalError):
             error = SourceLost(f"what it tells cannot be recorded: {error}")
         elif not isinstance(error, SourceError):
@@ -241,6 +243,7 @@ class Following:
         if self._error is not None:
             return
         self._error = SourceLost(reason)
+        self._source.deaths.lost(time.time_ns() // 1000)
         if not self._live:
             # It began with what the engine remembers, so nothing else is needed.
             self._catching_up.cancel()
