@@ -113,9 +113,9 @@ class LivesTests(SynchronousTestCase):
             ({}, [("create", 1), ("start", 2)], 10, [9 * S * 1000 - 1]),
             # It was found running; when it had exited before, nobody has told.
             ({"state": State.RUNNING}, [], 5, [5 * S * 1000]),
-            # It has not ended since: the same start is told twice.
-            ({}, [("create", 1), ("start", 2)], 1, []),
-            ({}, [("create", 1), ("start", 2)], None, []),
+            # An engine that was killed may never know of the exit.
+            ({}, [("create", 1), ("start", 2)], 1, [9 * S * 1000 - 1]),
+            ({}, [("create", 1), ("start", 2)], None, [9 * S * 1000 - 1]),
             ({"state": State.RUNNING}, [], None, []),
         ]
         for known, told, finished, expected in cases:
@@ -124,6 +124,12 @@ class LivesTests(SynchronousTestCase):
             found = lives.untold(started, lives.missing(started), now)
             self.assertEqual([time_ns_of(one.origin) for one in found], expected)
             self.assertTrue(all(one.action == "die" for one in found))
+
+    def test_one_start_that_is_told_twice(self) -> None:
+        lives = self.lives([("create", 1), ("start", 9)])
+        again = happened("start", 9 * S + 3000)
+        now = Inspected(container(), pid=0)
+        self.assertEqual(lives.untold(again, lives.missing(again), now), [])
 
     def test_a_start_that_is_told_after_it_was_worked_out(self) -> None:
         lives = self.lives([("create", 1)])

@@ -16,7 +16,7 @@ from stationd.interfaces import Known
 from stationd.records import Observation, State
 from stationd_plugins.docker.decode import Inspected
 from stationd_plugins.docker.origins import SHORT, container_event, origin_of, time_ns_of
-from stationd_plugins.docker.past import Past
+from stationd_plugins.docker.past import INVERSION_NS, Past
 
 REMEMBERED = 4096
 """Containers that are known to be gone."""
@@ -84,8 +84,12 @@ class Lives:
         end_ns = time_ns_of(seen.origin)
         begin_ns = max(life.began_ns, life.at.get("start", 0))
         finished_ns = begin_ns + 1 if now is None else now.finished_ns or 0
-        if seen.action == "start" and life.runs and finished_ns <= begin_ns:
-            # It has not ended: the same start is told twice.
+        started_ns = life.at.get("start")
+        is_same = started_ns is not None and 0 <= end_ns - started_ns <= INVERSION_NS
+        # Of one that was only found a first start may be told late. Else an engine that is
+        # killed may never know of an exit.
+        is_late = started_ns is None and finished_ns <= begin_ns
+        if seen.action == "start" and life.runs and (is_same or is_late):
             return []
         found: list[Observation] = []
         for left, action in zip(range(len(missing), 0, -1), missing, strict=True):
