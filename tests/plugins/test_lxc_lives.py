@@ -96,17 +96,21 @@ class Life:
 class LifeTests(SynchronousTestCase):
     """A L{Tracker} that looks at signals, and else seldom."""
 
-    def told(self, life: Life, rng: random.Random, slowness_ms: int) -> list[str]:
+    def told(
+        self, life: Life, rng: random.Random, slowness_ms: int, *, lost: float = 0.0
+    ) -> list[str]:
         """What it tells of a life.
 
         @param slowness_ms: how long a scan takes at most until it looks, and after.
+        @param lost: the part of the words that nobody hears.
         """
         now = 0
         tracker = Tracker(lambda monitor: life.lives(monitor, now))
         nothing = Known(containers=(), newest_us=0, complete=False)
         tracker.begin({"one": STOPPED}, nothing, [], 0)
         told: list[str] = []
-        words = [*life.words]
+        signals = [at for at, _ in life.words]
+        words = [word for word in life.words if rng.random() >= lost]
         began = rng.randint(1, 20)
         while began < life.now + REST_MS:
             looked = began + rng.randint(0, slowness_ms)
@@ -122,7 +126,7 @@ class LifeTests(SynchronousTestCase):
             )
             told += [one.action for one in happened]
             pause = 10 if tracker.unsettled else 5000
-            signal = words[0][0] if words else now + pause
+            signal = next((at for at in signals if at > now), now + pause)
             began = now + 1 if just_now else max(now + 1, min(signal, now + pause))
         return told
 
@@ -137,6 +141,18 @@ class LifeTests(SynchronousTestCase):
 
     def test_runs_of_a_while(self) -> None:
         self.check([30, 200], reboots=0.4, slowness_ms=1)
+
+    def test_words_that_are_lost(self) -> None:
+        # Not all can be told then, but what is told must be possible, and the end of it true.
+        for seed in range(LIVES):
+            rng = random.Random(seed)
+            life = Life(rng, [5, 30, 200, 3000], reboots=0.4)
+            told = self.told(life, rng, rng.choice([1, 50, 1000]), lost=rng.choice([0.1, 0.5]))
+            runs = False
+            for action in told:
+                self.assertIs(runs, action != "start", f"seed {seed}: {told}, {life.happened}")
+                runs = action != "stop"
+            self.assertIs(runs, life.happened[-1] != "stop", f"seed {seed}: {told}")
 
     def test_mostly_reboots(self) -> None:
         self.check([5, 30, 200], reboots=0.9, slowness_ms=1)

@@ -17,6 +17,17 @@ AHEAD_US = 5_000_000
 
 
 @attrs.frozen
+class Due:
+    """A word that monitors are still to say of what a scan has told.
+
+    @ivar began: as of a L{Word}. C{told_us}: when it was told.
+    """
+
+    began: bool
+    told_us: int
+
+
+@attrs.frozen
 class Told:
     """A container as it was last told of.
 
@@ -24,8 +35,7 @@ class Told:
         reboots; 0 if it is clear what it does.
     @ivar begun_us: when a run began that a monitor told of and no scan has seen; else 0.
     @ivar reboots: whether a monitor has said so.
-    @ivar begins: starts that were told and no monitor has spoken of yet; C{ends}: the
-        same of stops. C{told_us}: when the last of them was.
+    @ivar due: what monitors are still to say, in the order in which they will.
     @ivar bare_us: since when it has no configuration; 0 if it has.
     """
 
@@ -33,9 +43,7 @@ class Told:
     ceased_us: int = 0
     begun_us: int = 0
     reboots: bool = False
-    begins: int = 0
-    ends: int = 0
-    told_us: int = 0
+    due: tuple[Due, ...] = ()
     bare_us: int = 0
 
 
@@ -44,13 +52,16 @@ Tell = Callable[..., None]
 
 def hear(known: Told, words: list[Word], now_us: int, tell: Tell) -> Told:
     """What monitors told and no scan has."""
-    if abs(now_us - known.told_us) > AHEAD_US:
-        known = attrs.evolve(known, begins=0, ends=0)
+    due = tuple(one for one in known.due if abs(now_us - one.told_us) <= AHEAD_US)
     for word in words:
         seen = known.seen
-        if word.began and known.begins:
-            known = attrs.evolve(known, begins=known.begins - 1)
-        elif word.began and seen.init_pid and not known.reboots:
+        is_due = [one.began for one in due]
+        if word.began in is_due:
+            # Monitors speak in order: what was to come before it was lost.
+            due = due[is_due.index(word.began) + 1 :]
+            continue
+        due = ()
+        if word.began and seen.init_pid and not known.reboots:
             # How the run before ended nobody told: the next scan says what is.
             pass
         elif word.began:
@@ -63,16 +74,14 @@ def hear(known: Told, words: list[Word], now_us: int, tell: Tell) -> Told:
             if not word.reboots:
                 tell("stop", seen, word.time_us, **word.details)
                 known = _stopped(known)
-        elif known.ends:
-            known = attrs.evolve(known, ends=known.ends - 1)
-        elif word.reboots:
+        elif seen.init_pid and word.reboots:
             known = attrs.evolve(known, reboots=True)
         elif seen.init_pid:
             if seen.ports:
                 tell("port-remove", seen, word.time_us, ports=list(seen.ports))
             tell("stop", seen, known.ceased_us or word.time_us, **word.details)
             known = _stopped(known)
-    return known
+    return attrs.evolve(known, due=due)
 
 
 def unseen(seen: Seen) -> Seen:
@@ -85,13 +94,12 @@ def _stopped(known: Told) -> Told:
     return attrs.evolve(known, seen=seen, ceased_us=0, reboots=False)
 
 
-def count(before: Told, after: Told, told: list[str], now_us: int) -> Told:
-    """What was told and no monitor has spoken of."""
-    begins = any(one in ("start", "restart") for one in told) and not before.begun_us
-    ends = any(one in ("stop", "restart") for one in told) and not before.reboots
-    return attrs.evolve(
-        after,
-        begins=after.begins + begins,
-        ends=after.ends + ends,
-        told_us=now_us if begins or ends else after.told_us,
-    )
+def await_words(before: Told, after: Told, told: list[str], now_us: int) -> Told:
+    """What a scan has told monitors will say too, if they have not."""
+    due = list(after.due)
+    for action in told:
+        if action in ("stop", "restart") and not before.reboots:
+            due.append(Due(False, now_us))
+        if action in ("start", "restart") and not before.begun_us:
+            due.append(Due(True, now_us))
+    return attrs.evolve(after, due=tuple(due))

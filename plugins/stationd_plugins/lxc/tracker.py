@@ -17,7 +17,7 @@ import attrs
 
 from stationd.interfaces import Known
 from stationd.records import Container, Observation
-from stationd_plugins.lxc.hearing import AHEAD_US, HEARD, Tell, Told, count, hear, unseen
+from stationd_plugins.lxc.hearing import AHEAD_US, HEARD, Tell, Told, await_words, hear, unseen
 from stationd_plugins.lxc.held import Held
 from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.lxc.telling import Recorded, container, observation
@@ -155,7 +155,8 @@ class Tracker:
             told = len(happened)
             after = self._step(before, seen, now_us, tell)
             if words.listening:
-                after = count(before, after, [one.action for one in happened[told:]], now_us)
+                actions = [one.action for one in happened[told:]]
+                after = await_words(before, after, actions, now_us)
             self._known[name] = after
             self._doubtful.discard(name)
         words.forget(names | self._known.keys())
