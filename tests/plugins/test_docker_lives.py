@@ -117,6 +117,9 @@ class LivesTests(SynchronousTestCase):
             ({}, [("create", 1), ("start", 2)], 1, [9 * S * 1000 - 1]),
             ({}, [("create", 1), ("start", 2)], None, [9 * S * 1000 - 1]),
             ({"state": State.RUNNING}, [], None, []),
+            # A listing came before the word of its first start, and that run is over by now.
+            ({"state": State.RUNNING}, [("create", 1)], 10, []),
+            ({"state": State.RUNNING}, [("create", 1)], 9, []),
         ]
         for known, told, finished, expected in cases:
             lives = self.lives(told, **known)
@@ -124,6 +127,13 @@ class LivesTests(SynchronousTestCase):
             found = lives.untold(started, lives.missing(started), now)
             self.assertEqual([time_ns_of(one.origin) for one in found], expected)
             self.assertTrue(all(one.action == "die" for one in found))
+
+    def test_one_that_was_found_running_and_is_gone(self) -> None:
+        started = happened("start", 9 * S)
+        for told, expected in (([], ["die"]), ([("create", 1)], [])):
+            lives = self.lives(told, state=State.RUNNING)
+            found = lives.untold(started, lives.missing(started), None)
+            self.assertEqual([one.action for one in found], expected)
 
     def test_one_start_that_is_told_twice(self) -> None:
         lives = self.lives([("create", 1), ("start", 9)])

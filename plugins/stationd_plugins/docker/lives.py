@@ -83,12 +83,12 @@ class Lives:
         life = self._lives.get(seen.id[:SHORT], Past())
         end_ns = time_ns_of(seen.origin)
         begin_ns = max(life.began_ns, life.at.get("start", 0))
-        finished_ns = begin_ns + 1 if now is None else now.finished_ns or 0
         started_ns = life.at.get("start")
         is_same = started_ns is not None and 0 <= end_ns - started_ns <= INVERSION_NS
-        # Of one that was only found a first start may be told late. Else an engine that is
-        # killed may never know of an exit.
-        is_late = started_ns is None and finished_ns <= begin_ns
+        # Of one that was listed running a first start may be told late, also when that run is
+        # over by now. Else an engine that is killed may never know of an exit.
+        exited = begin_ns < (now.finished_ns or 0) < end_ns if now else "create" not in life.at
+        is_late = started_ns is None and not exited
         if seen.action == "start" and life.runs and (is_same or is_late):
             return []
         found: list[Observation] = []
