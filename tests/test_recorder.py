@@ -300,7 +300,7 @@ class RecorderTests(SynchronousTestCase):
         self.recorder.live("docker")
         self.assertEqual(self.lives, ["docker catches up", "docker"])
 
-    def test_what_is_known_comes_from_the_journal_until_there_is_a_listing(self) -> None:
+    def test_what_is_known_comes_from_the_journal(self) -> None:
         nothing = Known(containers=(), newest_us=0, complete=False)
         self.assertEqual(self.recorder.known("docker"), nothing)
         one = happened("start", time_us=5)
@@ -318,7 +318,19 @@ class RecorderTests(SynchronousTestCase):
             self.restart()
         there = Container(type="docker", id="a" * 64, name="x")
         self.successResultOf(self.recorder.listing("docker", [there]))
-        self.assertEqual(self.recorder.known("docker").containers, (there,))
+        names = {one.name for one in self.recorder.known("docker").containers}
+        self.assertEqual(names, {"new", "x"}, "nobody has told that the first is gone")
+
+    def test_what_could_not_be_recorded_is_not_known(self) -> None:
+        self.successResultOf(self.recorder.observe([happened("create")]))
+        (container,) = self.recorder.known("docker").containers
+        again = attrs.evolve(container, name="new", state=State.RUNNING)
+        self.successResultOf(self.recorder.listing("docker", [again]))
+        self.event.slow = []
+        done = self.recorder.observe([happened("start")])
+        self.event.refuse()
+        self.failureResultOf(done, JournalUnwritable)
+        self.assertEqual(self.recorder.known("docker").containers, (container,))
 
     def test_what_a_first_listing_finds_is_recorded(self) -> None:
         self.successResultOf(self.recorder.observe([happened("create", time_us=5)]))

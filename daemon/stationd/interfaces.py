@@ -202,8 +202,7 @@ class IRecorder(Interface):
         back; the times are then not."""
 
     def known(type: str) -> Known:
-        """What is known of the containers of a type: from L{listing} and what came
-        after it; before the first one, from the same records as L{origins}. What
+        """What is known of the containers of a type, from the same records as L{origins}. What
         has changed while nobody looked is the difference to how they are."""
 
     def note(level: Level, text: str) -> Deferred[None]:

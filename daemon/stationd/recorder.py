@@ -58,8 +58,8 @@ class Recorder:
         self._events = Once(event)
         self._containers = containers
         self._listed: set[str] = set()
-        # How things were by the journal: what a first listing is compared with. By type:
-        # whether that is all that there was.
+        # How things are by the journal: what a listing is compared with. By type: whether
+        # that is all that there was.
         self._recalled = Containers()
         self._recalls_all: dict[str, bool] = {}
         self._newest_us: dict[str, int] = {}
@@ -173,9 +173,8 @@ class Recorder:
     def known(self, type: str) -> Known:
         """See L{IRecorder.known}."""
         self._remember(type)
-        registry = self._containers if type in self._listed else self._recalled
         return Known(
-            containers=tuple(one for one in registry.all() if one.type == type),
+            containers=tuple(one for one in self._recalled.all() if one.type == type),
             newest_us=self._newest_us.get(type, 0),
             complete=type in self._listed or (type in self._newest_us and self._recalls_all[type]),
         )
@@ -183,8 +182,7 @@ class Recorder:
     def _recall(self, observation: Observation) -> None:
         type = observation.type
         self._newest_us[type] = observation.time_us
-        if type not in self._listed:
-            self._recalled.apply(observation)
+        self._recalled.apply(observation)
 
     def connected(self, type: str) -> None:
         """See L{IRecorder.connected}."""
