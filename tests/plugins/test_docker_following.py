@@ -18,7 +18,7 @@ from stationd.errors import JournalUnwritable, SourceAbsent, SourceLost
 from stationd.feed import Feed
 from stationd.interfaces import Query
 from stationd.recorder import Recorder
-from stationd.records import LOOP_EXITS, Observation
+from stationd.records import LOOP_EXITS, Container, Observation
 from stationd_plugins.docker.deaths import Deaths
 from stationd_plugins.docker.decode import Inspected
 from stationd_plugins.docker.engine import STOP_TIMEOUT, TIMEOUT
@@ -136,6 +136,12 @@ class FollowingTests(SynchronousTestCase):
         self.events.ended.callback("the engine closed the event stream")
         self.failureResultOf(self.done, SourceLost)
 
+    def lose_soon(self) -> None:
+        """The stream ends while something of it is on its way to the disk."""
+        self.events.ended.callback("the engine closed the event stream")
+        self.assertNoResult(self.done)
+        self.done.addErrback(lambda failure: failure.trap(SourceLost))
+
     def made(self, *actions: str) -> list[object]:
         """Events of a container, a microsecond apart."""
         found: list[object] = []
@@ -197,14 +203,15 @@ class FollowingTests(SynchronousTestCase):
 
     def test_what_waits_for_the_disk_waits_in_the_stream(self) -> None:
         self.log.slow, self.event.slow = [], []
-        self.happen("create", *["pause", "unpause"] * BATCH)
+        self.happen("create", "start", *["pause", "unpause"] * BATCH)
         self.happen("pause")
         # The stream ends, and begins anew, if too much waits there.
-        self.assertEqual(len(self.events.waiting), 1 + 2 * BATCH + 1 - BATCH)
+        self.assertEqual(len(self.events.waiting), 2 + 2 * BATCH + 1 - BATCH)
         self.assertEqual(len(self.event.slow), 1)
         while self.events.waiting or self.event.slow:
             self.commit()
-        self.assertEqual(self.recorded(), ["create", *["pause", "unpause"] * BATCH, "pause"])
+        expected = ["create", "start", *["pause", "unpause"] * BATCH, "pause"]
+        self.assertEqual(self.recorded(), expected)
 
     def test_what_is_asked_lets_nothing_overtake(self) -> None:
         self.engine.slow = True
@@ -239,6 +246,43 @@ class FollowingTests(SynchronousTestCase):
         self.events.waiting += [*self.engine.told, *self.made("die", "destroy")]
         self.lose()
         self.assertEqual(self.recorded(), ["create", "start", "die", "destroy"])
+
+    def test_a_stream_that_ends_while_what_it_told_is_explained(self) -> None:
+        self.happen("create")
+        self.lose()
+        self.engine.slow = True
+        self.done = Following(self.engine, self.recorder).done()
+        assert self.engine.events is not None
+        self.events = self.engine.events
+        self.events.waiting += self.made("start", "die")
+        self.events.opened.callback(None)
+        self.assertEqual((len(self.engine.asked), self.recorded()), (1, ["create"]))
+        self.engine.slow = False
+        self.lose()
+        self.assertEqual(self.recorded(), ["create", "start", "die"])
+
+    def test_what_is_on_its_way_to_the_disk_is_not_worked_out(self) -> None:
+        self.happen("create", "start")
+        self.log.slow, self.event.slow = [], []
+        self.happen("die")
+        self.lose_soon()
+        told = self.made("start")
+        self.follow()
+        self.events.waiting += told
+        for _ in range(3):
+            self.commit()
+        self.assertEqual(self.recorded(), ["create", "start", "die", "start"])
+
+    def test_one_that_was_made_during_the_listing_is_not_found(self) -> None:
+        self.lose()
+        self.recorder = self.make_recorder()
+        self.engine.listing = Deferred()
+        self.follow()
+        self.events.waiting += self.made("create")
+        one = Container(type="docker", id=ID, name="one")
+        self.engine.listing.callback(Listing(frozenset([ID]), [Inspected(one, pid=0)]))
+        self.assertEqual(self.recorded(), ["create"])
+        self.assertEqual(self.recorder.known("docker").containers, (one,))
 
     def test_a_stream_that_ends_while_the_listing_is_recorded(self) -> None:
         self.lose()

@@ -41,7 +41,11 @@ class LivesTests(SynchronousTestCase):
         for told, action, expected in (
             ([], "create", []),
             ([], "start", ["create"]),
-            ([], "rename", []),
+            ([], "rename", ["create"]),
+            ([], "kill", []),
+            ([], "pause", ["create", "start"]),
+            (ended, "pause", ["start"]),
+            (ran, "pause", []),
             ([], "die", ["create", "start"]),
             ([], "destroy", ["create"]),
             (made, "start", []),

@@ -28,6 +28,19 @@ def origin(action: str, at: int, id: str = ID) -> str:
     return origin_of(at * S + S // 1000, "container", action, id)
 
 
+def told(action: str, at: int) -> Observation:
+    """What such an event tells."""
+    return Observation(
+        time_us=at * 10**6,
+        type="docker",
+        subject="container",
+        action=action,
+        id=ID,
+        name="one",
+        origin=origin(action, at),
+    )
+
+
 def container(**fields: object) -> Container:
     values: dict[str, object] = {"type": "docker", "id": ID, "name": "one"}
     return Container(**(values | fields))  # type: ignore[arg-type]
@@ -175,12 +188,57 @@ class ScenarioTests(SynchronousTestCase):
         )
 
     def test_what_was_told_since_the_listing(self) -> None:
-        origins = [origin(action, at) for action, at in (("start", 200), ("die", 201))]
+        news = [told("start", 200), told("die", 201)]
         listing = Listing(frozenset([ID]), [seen(RUNNING, 50, 200, 0)])
         known = [container(state=RUNNING)]
-        self.assertEqual(reconcile(listing, known, origins, SINCE, NOW, {ID}), [])
+        self.assertEqual(reconcile(listing, known, [], SINCE, NOW, news), [])
+        origins = [one.origin for one in news]
         (start,) = reconcile(listing, known, origins, SINCE, NOW)
         self.assertEqual(start.action, "start", "who has told of nothing since is what it is")
+
+    def test_an_exit_before_a_start_that_was_told_since(self) -> None:
+        listing = Listing(frozenset([ID]), [seen(RUNNING, 110, 300, 200)])
+        news = [told("start", 300)]
+        recorded = [("create", 110), ("start", 120)]
+        for known, before, expected in (
+            # Whoever kills the engine hides the exit, and what it starts again it tells of.
+            (RUNNING, recorded, [("die", 200)]),
+            (STOPPED, recorded[:1], [("start", 199), ("die", 200)]),
+            # A listing had found that it runs.
+            (RUNNING, recorded[:1], [("die", 200)]),
+        ):
+            origins = [origin(action, at) for action, at in before]
+            missed = reconcile(listing, [container(state=known)], origins, SINCE, NOW, news)
+            happened = [(one.action, one.time_us // 10**6) for one in missed]
+            self.assertEqual(happened, expected)
+        # It lived for milliseconds, so its start has the later time.
+        quick = [origin("create", 110), origin("start", 200)]
+        (died,) = reconcile(listing, [container(state=RUNNING)], quick, SINCE, NOW, news)
+        self.assertEqual(time_ns_of(died.origin), time_ns_of(quick[1]) + 1)
+
+    def test_a_run_before_the_one_that_is_recorded(self) -> None:
+        recorded = [("create", 110), ("start", 300)]
+        found = seen(RUNNING, 110, 300, 200)
+        self.assertEqual(self.work_out(recorded, found, state=RUNNING), [])
+
+    def test_an_exit_after_a_start_that_nobody_told_of(self) -> None:
+        # It had run before, and that it had ended then, nobody has told either.
+        recorded = [("create", 110), ("start", 120), ("die", 310)]
+        self.assertEqual(self.work_out(recorded, seen(STOPPED, 110, 300, 310)), [])
+
+    def test_what_happened_before_a_creation_that_was_worked_out(self) -> None:
+        recorded = [("create", 400)]
+        found = seen(STOPPED, 110, 300, 310)
+        self.assertEqual(self.work_out(recorded, found), [("start", 400), ("die", 400)])
+
+    def test_a_run_that_was_told_of_since(self) -> None:
+        # Not the one that was listed, as that had ended long before it began.
+        listing = Listing(frozenset([ID]), [seen(STOPPED, 110, 199, 200)])
+        recorded = [origin("create", 110), origin("start", 120)]
+        news = [told("start", 201), told("die", 201)]
+        missed = reconcile(listing, [container(state=RUNNING)], recorded, SINCE, NOW, news)
+        happened = [(one.action, one.time_us // 10**6) for one in missed]
+        self.assertEqual(happened, [("die", 198), ("start", 199), ("die", 200)])
 
     def test_one_that_was_found(self) -> None:
         for state, found, expected in (

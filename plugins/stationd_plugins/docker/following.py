@@ -32,9 +32,6 @@ next taken from the stream, which counts what waits there."""
 HEARTBEAT = 60.0
 """Seconds after which an engine is asked whether it is still there."""
 
-CHANGES = frozenset(["create", "start", "die", "pause", "unpause", "rename", "restart", "destroy"])
-"""What makes a container another than a listing shows."""
-
 
 class Events(Protocol):
     """A subscription, as L{Stream} is one."""
@@ -89,7 +86,8 @@ class Following:
         self._recording: Recording | None = None
         # The origins of what was told while catching up: the stream tells of it again.
         self._told: set[str] = set()
-        # What has been taken from the stream meanwhile.
+        # All that was told meanwhile, and what of it will be recorded after the listing.
+        self._taken: list[object] = []
         self._since: list[Observation] = []
         self._draining: Deferred[None] | None = None
         self._beating: Deferred[None] | None = None
@@ -102,8 +100,10 @@ class Following:
         """See L{ISource.follow}."""
         return self._done.addErrback(lambda f: Deferred.fromCoroutine(self._release(f)))
 
-    def _begin(self) -> Recording:
-        """Go on from what is recorded."""
+    async def _begin(self) -> Recording:
+        """Go on from what is recorded, when it is clear what is: some may be on its way to the
+        disk."""
+        await self._recorder.observe([])
         if self._recording is not None:
             self._recording.close()
         recording = self._recording = Recording(
@@ -117,22 +117,22 @@ class Following:
         then what happened since: so that the newest word about a container is
         the last one."""
         await self._stream.opened.addTimeout(TIMEOUT, self._source.reactor)
-        recording = self._begin()
+        recording = await self._begin()
         self._recorder.connected(TYPE)
         remembered = await self._source.remembered()
         # What the stream began with may reach further back, and is in order; what it has not
         # told yet is newer.
-        told = [*self._stream.take(QUEUE_LIMIT), *remembered]
+        told = self._take(remembered)
         seen = news(self._news(told), recording.origins)
         await recording.record(seen)
         listing = await self._source.list_all()
-        self._since += self._news(self._stream.take(QUEUE_LIMIT))
+        self._since += self._news(self._take())
         missed = self._missed(listing)
         if missed:
             # What looks like missed may be told in a moment.
             await deferLater(self._source.reactor, SETTLED)
             remembered = await self._source.remembered()
-            self._since += self._news([*self._stream.take(QUEUE_LIMIT), *remembered])
+            self._since += self._news(self._take(remembered))
             missed = self._missed(listing)
         worked_out = len(missed) + recording.worked_out
         if self._since_ns and (worked_out or len(remembered) >= REMEMBERED):
@@ -141,15 +141,22 @@ class Following:
             if origins.isdisjoint(recording.origins) and read.isdisjoint(self._source.read):
                 self._say_forgotten(worked_out)
         await recording.record(missed)
-        await recording.listed(listing)
+        await recording.listed(self._without_news(listing))
         self._source.read.extend(map(identity, (*told, *remembered)))
         self._live = True
+        self._taken.clear()
         await self._drain()
         if self._error is not None:
             return
         self._recorder.live(TYPE)
         self._beating = Deferred.fromCoroutine(self._beat())
         self._beating.addErrback(self._failed)
+
+    def _take(self, remembered: Sequence[object] = ()) -> list[object]:
+        """What is told while catching up: by the stream, and what else the engine remembers."""
+        taken = [*self._stream.take(QUEUE_LIMIT), *remembered]
+        self._taken += taken
+        return taken
 
     def _arrived(self) -> None:
         """Events were read."""
@@ -193,17 +200,23 @@ class Following:
             return []
         recorded = self._recorder.origins(TYPE)
         known = self._recorder.known(TYPE)
-        now_ns = time.time_ns()
-        news = [one for one in self._since if one.origin not in recorded]
         return reconcile(
             listing,
             known.containers,
-            [*recorded, *(one.origin for one in news)],
+            recorded,
             self._since_ns,
-            now_ns,
-            told_since={one.id for one in news if one.action in CHANGES},
+            time.time_ns(),
+            news=[one for one in self._since if one.origin not in recorded],
             complete=known.complete,
         )
+
+    def _without_news(self, listing: Listing) -> Listing:
+        """Without those whose creation will be recorded after it: they are not found."""
+        made = {one.id for one in self._since if one.action == "create"}
+        known = {one.id for one in self._recorder.known(TYPE).containers}
+        made -= known
+        left = [one for one in listing.containers if one.container.id not in made]
+        return Listing(listing.ids - made, left)
 
     async def _beat(self) -> None:
         """Ask now and then whether the engine is there: one that hangs, or is on a host that
@@ -245,15 +258,23 @@ class Following:
         self._error = SourceLost(reason)
         self._source.deaths.lost(time.time_ns() // 1000)
         if not self._live:
-            # It began with what the engine remembers, so nothing else is needed.
             self._catching_up.cancel()
-            self._told.clear()
-            recorded = self._begin().origins
-            self._since += news(self._news(self._stream.take(QUEUE_LIMIT)), recorded)
-            if not self._since_ns:
-                # What there was before our time is not known before the first listing.
-                self._since = []
+            self._catching_up = Deferred.fromCoroutine(self._rescue())
+            self._catching_up.addErrback(self._failed)
+            self._catching_up.addCallback(lambda _: self._end(SourceLost(reason)))
+            return
         self._drain().addBoth(lambda _: self._end(SourceLost(reason)))
+
+    async def _rescue(self) -> None:
+        """Record what the stream told before it ended. It began with what the engine
+        remembers, so nothing else is needed."""
+        recorded = (await self._begin()).origins
+        self._told.clear()
+        self._take()
+        # What there was before our time is not known before the first listing.
+        told = news(self._news(self._taken), recorded) if self._since_ns else []
+        self._since = told
+        await self._drain()
 
     async def _release(self, failure: Failure) -> None:
         """Hold a failure back until everything is released."""

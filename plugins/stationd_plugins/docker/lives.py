@@ -13,13 +13,19 @@ from collections.abc import Collection, Sequence
 import attrs
 
 from stationd.interfaces import Known
-from stationd.records import Observation, State
+from stationd.records import Observation
 from stationd_plugins.docker.decode import Inspected
-from stationd_plugins.docker.origins import SHORT, container_event, origin_of, time_ns_of
-from stationd_plugins.docker.past import INVERSION_NS, Past
+from stationd_plugins.docker.origins import SHORT, origin_of, time_ns_of
+from stationd_plugins.docker.past import INVERSION_NS, Past, pasts
 
 REMEMBERED = 4096
 """Containers that are known to be gone."""
+
+_MARKS = frozenset(["create", "start", "die"])
+"""What the life of a container is known by."""
+
+_LIVING = frozenset(["start", "pause", "die", "rename", "destroy"])
+"""What no container has told of it that was not made."""
 
 
 class Lives:
@@ -34,11 +40,12 @@ class Lives:
         self._lives: dict[str, Past] = {}
         self._gone: collections.OrderedDict[str, None] = collections.OrderedDict()
         self._complete = known.complete
-        for time_ns, action, short in filter(None, map(container_event, origins)):
-            self._take(short, action, time_ns)
-        for container in known.containers:
-            life = self._lives.setdefault(container.id[:SHORT], Past())
-            life.runs = life.runs or container.state is not State.STOPPED
+        exist = {container.id[:SHORT] for container in known.containers}
+        for short, past in pasts(origins, known.containers).items():
+            if "destroy" in past.at:
+                self._bury(short)
+            elif short in exist or not _MARKS.isdisjoint(past.at):
+                self._lives[short] = past
 
     def listed(self, ids: Collection[str]) -> None:
         """These exist and no other: whoever comes later must have been made."""
@@ -62,10 +69,10 @@ class Lives:
         if life is None:
             # What else is told of one that has just gone, as a stop, says nothing.
             gone = seen.id[:SHORT] in self._gone
-            if gone or not self._complete or seen.action not in ("start", "die", "destroy"):
+            if gone or not self._complete or seen.action not in _LIVING:
                 return []
             missing, life = ["create"], Past(at={"create": 1})
-        if seen.action == "die" and life.began_ns and not life.runs:
+        if seen.action in ("pause", "die") and life.began_ns and not life.runs:
             missing.append("start")
         elif seen.action in ("start", "destroy") and life.runs:
             # An engine that was killed starts again what ended while it was dead.
@@ -113,20 +120,20 @@ class Lives:
 
     def take(self, told: Observation) -> None:
         """Something happened."""
-        if told.subject == "container":
-            time_ns = time_ns_of(told.origin)
-            self._take(told.id[:SHORT], told.action, time_ns, is_guess=told.inferred)
-
-    def _take(self, short: str, action: str, time_ns: int, is_guess: bool = False) -> None:
+        if told.subject != "container":
+            return
+        short, action = told.id[:SHORT], told.action
         if action == "destroy":
             self._lives.pop(short, None)
-            self._gone[short] = None
-            if len(self._gone) > REMEMBERED:
-                self._gone.popitem(last=False)
-            return
-        if action not in ("create", "start", "die"):
-            return
-        self._lives.setdefault(short, Past()).take(action, time_ns, is_guess)
+            self._bury(short)
+        elif action in _MARKS:
+            past = self._lives.setdefault(short, Past())
+            past.take(action, time_ns_of(told.origin), told.inferred)
+
+    def _bury(self, short: str) -> None:
+        self._gone[short] = None
+        if len(self._gone) > REMEMBERED:
+            self._gone.popitem(last=False)
 
 
 def _given_ns(now: Inspected | None, action: str) -> int | None:

@@ -7,7 +7,8 @@ from collections.abc import Collection
 
 import attrs
 
-from stationd_plugins.docker.origins import container_event
+from stationd.records import Container, State
+from stationd_plugins.docker.origins import SHORT, container_event
 
 INVERSION_NS = 50_000_000
 """How much later than the end of a container that lives for milliseconds the engine's
@@ -38,6 +39,11 @@ class Past:
         """When it last exited, or else was made; 0 if neither was told."""
         return self.at.get("die") or self.at.get("create", 0)
 
+    def last_ns(self, action: str, latest_ns: int) -> int:
+        """When it was told last; 0 if it never was, or is dated in the future."""
+        time_ns = self.at.get(action, 0)
+        return time_ns if time_ns <= latest_ns else 0
+
     def take(self, action: str, time_ns: int, is_guess: bool = False) -> None:
         """Something was told, or worked out."""
         self.at[action] = time_ns
@@ -53,11 +59,20 @@ class Past:
             self.paused = action == "pause"
 
 
-def pasts(origins: Collection[str]) -> dict[str, Past]:
-    """Those of all containers, by their short ids."""
+def pasts(origins: Collection[str], known: Collection[Container]) -> dict[str, Past]:
+    """Those of all containers, by their short ids.
+
+    @param known: what is known of those that exist: of one that was found, and of which
+        nothing has been told since, nothing else is.
+    """
     found: dict[str, Past] = {}
     for time_ns, action, short in filter(None, map(container_event, origins)):
         found.setdefault(short, Past()).take(action, time_ns)
+    for container in known:
+        past = found.setdefault(container.id[:SHORT], Past())
+        if not {"start", "die"} & past.at.keys():
+            past.runs = container.state is not State.STOPPED
+            past.paused = container.state is State.PAUSED
     return found
 
 

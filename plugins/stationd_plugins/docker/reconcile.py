@@ -14,11 +14,28 @@ import attrs
 
 from stationd.records import Container, Observation, State
 from stationd_plugins.docker.decode import Inspected
-from stationd_plugins.docker.origins import SHORT, TYPE, origin_of
+from stationd_plugins.docker.origins import SHORT, TYPE, container_event, origin_of
 from stationd_plugins.docker.past import INVERSION_NS, Past, pasts
+
+_RUNS = frozenset(["create", "start", "die", "destroy"])
+
+_CHANGES = {
+    "start": _RUNS,
+    "oom": _RUNS,
+    "die": _RUNS,
+    "pause": _RUNS | {"pause", "unpause"},
+    "unpause": _RUNS | {"pause", "unpause"},
+    "rename": frozenset(["rename"]),
+}
+"""After what a listing does not tell any more that something happened, of what the engine has
+no time."""
 
 FUTURE_NS = 60_000_000_000
 """What is dated so much later than now is of the time before the clock was set back."""
+
+
+LAG_NS = 2_000_000_000
+"""How long after it happened an engine may tell of it."""
 
 
 @attrs.frozen
@@ -38,34 +55,42 @@ def reconcile(
     origins: Collection[str],
     since_ns: int,
     now_ns: int,
-    told_since: Collection[str] = (),
+    news: Sequence[Observation] = (),
     complete: bool = False,
 ) -> list[Observation]:
     """What to record, in the order in which it must have happened.
 
     @param known: the containers that exist by what is recorded.
-    @param origins: what is recorded, and what is about to be, in this order.
+    @param origins: what is recorded.
     @param since_ns: what happened before has been recorded, or was before our time.
     @param now_ns: the time for what the engine has no time of.
-    @param told_since: the ids of the containers of which the engine has told since the
-        listing: they may not be any more what they are there.
+    @param news: what the engine has told since, and will be recorded after it: the containers
+        may not be any more what they were when they were listed.
     @param complete: whether C{known} are all that existed: of another nothing is recorded,
         whenever it was made.
     """
-    recorded = pasts(origins)
+    recorded = pasts(origins, known)
+    told: dict[str, list[tuple[int, str]]] = {}
+    for time_ns, action, short in filter(None, (container_event(one.origin) for one in news)):
+        told.setdefault(short, []).append((time_ns, action))
     names = {container.id: container for container in known}
     happened: list[tuple[int, Observation]] = []
     for one in listing.containers:
         past = recorded.get(one.container.id[:SHORT], Past())
         known_as = names.get(one.container.id)
         begin_ns = 0 if complete and known_as is None else since_ns
-        found = list(_of(one, known_as, past, begin_ns, now_ns))
-        if one.container.id in told_since:
-            found = [pair for pair in found if pair[0] != now_ns]
-        happened += found
+        since = told.get(one.container.id[:SHORT], [])
+        found = list(_of(one, known_as, past, begin_ns, now_ns, since))
+        changed = {action for _, action in since}
+        happened += [
+            (time_ns, seen)
+            for time_ns, seen in found
+            if time_ns != now_ns or changed.isdisjoint(_CHANGES.get(seen.action, ()))
+        ]
     for container in known:
-        past = recorded.get(container.id[:SHORT], Past())
-        if container.id in listing.ids or "destroy" in past.at:
+        short = container.id[:SHORT]
+        its = {*recorded.get(short, Past()).at, *(action for _, action in told.get(short, []))}
+        if container.id in listing.ids or "destroy" in its:
             continue
         if container.state is not State.STOPPED:
             happened.append((now_ns, _inferred(container, "die", now_ns)))
@@ -76,36 +101,33 @@ def reconcile(
 
 
 def _of(
-    one: Inspected, known: Container | None, past: Past, since_ns: int, now_ns: int
+    one: Inspected,
+    known: Container | None,
+    past: Past,
+    since_ns: int,
+    now_ns: int,
+    since: Sequence[tuple[int, str]],
 ) -> Iterator[tuple[int, Observation]]:
-    """What of one container is not recorded."""
+    """What of one container is not recorded.
+
+    @param since: what will be recorded after it: when what happened.
+    """
     container = one.container
+    runs = container.state is not State.STOPPED
     latest_ns = now_ns + FUTURE_NS
 
     def at(action: str) -> int:
-        time_ns = past.at.get(action, 0)
-        return time_ns if time_ns <= latest_ns else 0
-
-    def missed(action: str, time_ns: int | None) -> int:
-        """When it happened, 0 if it is recorded, too long ago, or dated in the future."""
-        if not time_ns or not since_ns <= time_ns <= latest_ns:
-            return 0
-        return time_ns if at(action) < time_ns else 0
+        return past.last_ns(action, latest_ns)
 
     def tell(action: str, time_ns: int, **details: object) -> tuple[int, Observation]:
         return time_ns, _inferred(container, action, time_ns, **details)
 
-    runs = container.state is not State.STOPPED
     running, paused = past.runs, past.runs and past.paused
-    if not {"start", "die"} & past.at.keys():
-        # It was found, and nothing has been told of it since.
-        running = known is not None and known.state is not State.STOPPED
-        paused = known is not None and known.state is State.PAUSED
-    if created := missed("create", one.created_ns):
+    created, started, finished = _missed(one, past, since_ns, latest_ns, since)
+    if created:
         yield tell("create", created)
     if known is not None and known.name != container.name:
         yield tell("rename", now_ns, old=known.name)
-    started, finished = missed("start", one.started_ns), missed("die", one.finished_ns)
     is_late = at("die") < started < at("die") + INVERSION_NS and not past.ran
     if not runs and not finished and is_late:
         # Its end was told, its start was not, and has the later time of the two: what
@@ -140,6 +162,42 @@ def _of(
         yield tell("start", now_ns)
     elif running and (container.state is State.PAUSED) != paused:
         yield tell("unpause" if paused else "pause", now_ns)
+
+
+def _missed(
+    one: Inspected, past: Past, since_ns: int, latest_ns: int, since: Sequence[tuple[int, str]]
+) -> tuple[int, int, int]:
+    """When one was made, last started and last exited; each 0 if it is recorded or will be, too
+    long ago, dated in the future, or too late to tell of."""
+    runs = one.container.state is not State.STOPPED
+    # Of what is recorded of a container nothing after it is before our time.
+    marks = [past.last_ns(action, latest_ns) for action in ("create", "start", "die")]
+    since_ns = min([since_ns, *filter(None, marks)])
+    # A start this long after the exit is that of another run.
+    exited_ns = (one.finished_ns or 0) + INVERSION_NS
+    again = [at_ns for at_ns, action in since if action == "start" and at_ns > exited_ns]
+
+    def missed(action: str, time_ns: int | None) -> int:
+        if not time_ns or not since_ns <= time_ns <= latest_ns:
+            return 0
+        last_ns = time_ns + LAG_NS
+        if again and (action == "die" or not runs):
+            last_ns = min([last_ns, min(again) - 1])
+        will_be = any(what == action and time_ns <= at_ns <= last_ns for at_ns, what in since)
+        if will_be or past.last_ns(action, latest_ns) >= time_ns:
+            return 0
+        # It was made before, whatever was worked out of that.
+        return max(time_ns, past.last_ns("create", latest_ns) + 1)
+
+    created = missed("create", one.created_ns)
+    started, finished = missed("start", one.started_ns), missed("die", one.finished_ns)
+    if not runs and started < past.last_ns("die", latest_ns):
+        # The end of that run was told, and not that the one before it was over.
+        started = 0
+    if runs and one.started_ns and past.last_ns("start", latest_ns) >= one.started_ns:
+        # It is of the run before the one that is recorded.
+        finished = 0
+    return created, started, finished
 
 
 def _inferred(container: Container, action: str, time_ns: int, **details: object) -> Observation:

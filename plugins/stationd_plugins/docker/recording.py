@@ -82,11 +82,11 @@ class Recording:
 
     def listed(self, listing: Listing) -> Deferred[None]:
         """These containers exist, and no other. Fires as L{IRecorder.listing}."""
-        self._lives.listed(listing.ids)
         containers = [one.container for one in listing.containers]
         untold = listing.ids - {one.id for one in containers}
         known = self._recorder.known(TYPE).containers
         containers += [one for one in known if one.id in untold]
+        self._lives.listed([container.id for container in containers])
         self._ports = {container.id: container.ports for container in containers}
         return self._recorder.listing(TYPE, containers)
 
