@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
+from typing import Any
 
 import attrs
 from twisted.logger import capturedLogs, formatEvent
@@ -13,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from stationd.interfaces import Known
 from stationd.records import Container, Observation, State
 from stationd_plugins.live import cgroups
+from stationd_plugins.lxc import paths, scan
 from stationd_plugins.lxc.command import address
 from stationd_plugins.lxc.paths import Paths, is_absent
 from stationd_plugins.lxc.scan import Seen
@@ -53,6 +55,21 @@ class PathsTests(SynchronousTestCase):
     def test_a_path_that_is_no_directory_is_away(self) -> None:
         open(self.there, "w").close()
         self.assertEqual(self.paths.scan({}).away, {self.there})
+
+    def test_one_that_gets_another_name_while_we_look_is_there(self) -> None:
+        make(self.here, "b")
+        looked: list[str] = []
+        for moved, expected in (("a", ["a-new", "b"]), ("b", ["a-new", "b-new"])):
+            looked.clear()
+
+            def look(path: str, name: str, *rest: Any, moved: str = moved) -> Seen | None:
+                if not looked:
+                    os.rename(f"{path}/{moved}", f"{path}/{moved}-new")
+                looked.append(name)
+                return scan.look(path, name, *rest)
+
+            self.patch(paths, "look", look)
+            self.assertEqual(sorted(self.paths.scan({}).containers), expected)
 
     def test_what_is_away_is_said_once(self) -> None:
         reason = "its containers are taken to be as they were: No such file or directory"

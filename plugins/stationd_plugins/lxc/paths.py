@@ -17,6 +17,9 @@ from stationd_plugins.lxc.scan import Seen, Silent, look
 MAX_NAME_LENGTH = 252
 """Characters: with C{lxc/} before it, what a record can hold."""
 
+MAX_LISTINGS = 5
+"""Of a path in one scan: others are made while we look."""
+
 ODD = "{path} cannot be recorded by its name and is passed over"
 ANOTHER = "{path} is passed over: a container of its name is in another path"
 """What is said of directories."""
@@ -67,14 +70,13 @@ class Paths:
         passed_over: dict[str, str] = {}
         for path in self._paths:
             try:
-                names = _directories(path)
-                usable = [name for name in names if _is_usable(name)]
-                there = self._look(path, usable)
+                names, there = self._look(path)
             except OSError as error:
                 if error.errno in EXHAUSTED:
                     raise
                 away[path] = error
                 continue
+            usable = [name for name in names if _is_usable(name)]
             directories += [os.path.join(path, name) for name in usable]
             passed_over |= {os.path.join(path, name): ODD for name in {*names} - {*usable}}
             for name, seen in there.items():
@@ -89,15 +91,24 @@ class Paths:
         self._say(away, passed_over)
         return Scan(found, directories, frozenset(away))
 
-    def _look(self, path: str, names: Sequence[str]) -> dict[str, Seen]:
-        """The containers of a path."""
+    def _look(self, path: str) -> tuple[list[str], dict[str, Seen]]:
+        """The directories of a path, and the containers among them."""
         which = _which(path)
-        looks = ((name, look(path, name, self.layout, self._silent)) for name in names)
-        found = {name: seen for name, seen in looks if seen is not None}
+        names = _directories(path)
+        found: dict[str, Seen | None] = {}
+        for _ in range(MAX_LISTINGS):
+            for name in names:
+                if name not in found and _is_usable(name):
+                    found[name] = look(path, name, self.layout, self._silent)
+            # One that got another name meanwhile has neither gone nor come.
+            before, names = {*names}, _directories(path)
+            if before.issuperset(names):
+                break
         if _which(path) != which:
             # It went while we looked, so that we saw nothing in it.
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-        return found
+        there = ((name, found.get(name)) for name in names)
+        return names, {name: seen for name, seen in there if seen is not None}
 
     def find(self, name: str, home: str | None) -> Seen | None:
         """One container; C{None} if it is not there, or does not answer.
