@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
+from stationd.containers import Containers
 from stationd.interfaces import Known
 from stationd.narration import found
 from stationd.records import Container, Observation
@@ -66,6 +67,54 @@ class FoundTests(SynchronousTestCase):
         )
         origin = observation("found", biggest, 2**53, False).origin
         self.assertLessEqual(len(origin), 256)
+
+
+class RenamedTests(SynchronousTestCase):
+    """Containers whose names were passed on."""
+
+    def missed(self, before: str, after: str) -> list[tuple[object, ...]]:
+        """What happened to containers, of which each is a letter, in three places, where C{-}
+        is none."""
+
+        def seen(identity: str, place: int) -> Seen:
+            return Seen(f"place{place}", "/lxc", identity, "", made_us=10)
+
+        was = [seen(one, place) for place, one in enumerate(before) if one != "-"]
+        now = [seen(one, place) for place, one in enumerate(after) if one != "-"]
+        known = Known(
+            containers=tuple(attrs.evolve(container(one, 5), origin="") for one in was),
+            newest_us=NEWEST_US,
+            complete=True,
+        )
+        recorded = Recorded([container(one, 5).origin for one in was])
+        told = missed({one.name: one for one in now}, known, recorded, NOW_US)
+        places = Containers()
+        for one in was:
+            places.apply(observation("create", one, 1, False))
+        for observed in told:
+            change = places.apply(observed)
+            assert change is not None
+        left = sorted(one.name for one in places.all() if not one.removed)
+        self.assertEqual(left, sorted(one.name for one in now))
+        return [(one.action, one.name[-1], *map(str, one.details.values())) for one in told]
+
+    def test_a_name_that_another_takes(self) -> None:
+        expected = [("rename", "2", "place1"), ("rename", "1", "place0")]
+        self.assertEqual(self.missed("ab-", "-ab"), expected)
+
+    def test_the_name_of_one_that_is_gone(self) -> None:
+        expected = [("destroy", "1"), ("rename", "1", "place0")]
+        self.assertEqual(self.missed("ab-", "-a-"), expected)
+        self.assertEqual(self.missed("ab-", "xa-")[:2], expected)
+
+    def test_names_that_are_exchanged(self) -> None:
+        # There is no order to tell it in.
+        expected = [("destroy", "0"), ("rename", "0", "place1"), ("create", "1")]
+        self.assertEqual(sorted(self.missed("ab-", "ba-")), sorted(expected))
+
+    def test_names_that_go_round(self) -> None:
+        told = self.missed("abc", "cab")
+        self.assertEqual(sorted(one[0] for one in told), ["create", "destroy", "rename", "rename"])
 
 
 class UnrecordedTests(SynchronousTestCase):

@@ -33,30 +33,59 @@ def missed(
         life.append(observation(action, seen, time_us, True, **details))
 
     before = {container.name: container for container in known.containers}
-    olds: dict[str, str] = {}
-    for name, seen in scanned.items():
-        gone = (recorded.names(seen.identity) & before.keys()) - scanned.keys()
-        if name not in before and gone:
-            old = olds[name] = gone.pop()
-            was = before[name] = before.pop(old)
-            stopped = was.state is State.STOPPED or recorded.is_another_run(seen, old)
-            tell("rename", seen, seen.started_us if stopped else now_us, old=old)
+    olds = _move(scanned, before, recorded, now_us, tell)
     for name, was in before.items():
         there = scanned.get(name)
-        if there is None or recorded.is_another(there):
+        if name not in olds and (there is None or recorded.is_another(there)):
             _end(was, now_us if there is None else there.made_us - 1, tell)
     for name, seen in scanned.items():
         known_as = before.get(name)
         is_born = bool(known.newest_us) and seen.made_us > known.newest_us
         if known_as is None and not (known.complete or is_born):
             continue
-        if known_as is None or recorded.is_another(seen):
+        if known_as is None or (name not in olds and recorded.is_another(seen)):
             # Older, it was moved here, or the clock was set back.
             since = known_as is not None or is_born
             tell("create", seen, seen.made_us if since else seen.started_us)
             known_as = Container(type=TYPE, id=name, name=name)
         _change(known_as, seen, recorded.is_another_run(seen, olds.get(name, name)), tell)
     return [one for life in sorted(lives.values(), key=_begin) for one in life]
+
+
+def _move(
+    scanned: Mapping[str, Seen],
+    before: dict[str, Container],
+    recorded: Recorded,
+    now_us: int,
+    tell: Callable[..., None],
+) -> dict[str, str]:
+    """Those that have another name; the names that they had by those that they have.
+
+    @param before: what is recorded, by name: changed to the names they have.
+    """
+    names = {recorded.identity(name): name for name in before} | {"": ""}
+    last = {name: names.get(seen.identity, "") for name, seen in scanned.items()}
+    moves = {name: old for name, old in last.items() if old not in ("", name)}
+    olds: dict[str, str] = {}
+    freed_us: dict[str, int] = {}
+    while moves:
+        # A name that another still has can be taken when that one has its new one.
+        name = next((name for name in moves if name not in before), "")
+        if not name:
+            # That one is gone; or they have changed names with one another, in no order.
+            stays = [name for name in moves if name not in moves.values()]
+            taken = (stays or [*moves])[0]
+            _end(before.pop(taken), now_us, tell)
+            moves = {name: old for name, old in moves.items() if old != taken}
+            continue
+        old, seen = moves.pop(name), scanned[name]
+        was = before[name] = before.pop(old)
+        olds[name] = old
+        stopped = was.state is State.STOPPED or recorded.is_another_run(seen, old)
+        since_us = (stopped and seen.started_us) or now_us
+        freed_us[old] = max(since_us, freed_us.get(name, 0))
+        tell("rename", seen, freed_us[old], old=old)
+    return olds
 
 
 def _begin(life: list[Observation]) -> int:

@@ -84,6 +84,7 @@ class Recorded:
     def __init__(self, origins: Collection[str]) -> None:
         self._made: dict[str, set[str]] = {}
         self._names: dict[str, set[str]] = {}
+        self._last: dict[str, str] = {}
         self._runs: dict[str, set[str]] = {}
         for origin in origins:
             is_found = origin.startswith(f"{TYPE}:found:")
@@ -100,12 +101,17 @@ class Recorded:
         if identity:
             self._made.setdefault(name, set()).add(identity)
             self._names.setdefault(identity, set()).add(name)
+            self._last[name] = identity
         if run:
             self._runs.setdefault(name, set()).add(run)
 
     def names(self, identity: str) -> set[str]:
         """Those that a container has had."""
         return self._names.get(identity, set())
+
+    def identity(self, name: str) -> str:
+        """Which container had a name last, C{""} if that is not known."""
+        return self._last.get(_short(name), "")
 
     def is_another(self, seen: Seen) -> bool:
         """Whether it is not the container that had its name."""
