@@ -165,13 +165,21 @@ class LivesTests(SynchronousTestCase):
 
     def test_a_removal_that_is_told_once_more(self) -> None:
         lives = self.lives([("create", 1), ("destroy", 2)])
-        self.assertTrue(lives.is_over(happened("destroy", 3 * S)))
-        self.assertFalse(lives.is_over(happened("stop", 3 * S)))
+        self.assertTrue(lives.is_known(happened("destroy", 3 * S)))
+        self.assertFalse(lives.is_known(happened("stop", 3 * S)))
         other = attrs.evolve(happened("destroy", 3 * S), id="f" * 64)
-        self.assertFalse(lives.is_over(other))
+        self.assertFalse(lives.is_known(other))
         lives = Lives([happened("destroy", 2 * S).origin], lives_known())
-        self.assertFalse(lives.is_over(happened("destroy", 2 * S)), "a replay")
-        self.assertTrue(lives.is_over(happened("destroy", 3 * S)))
+        self.assertFalse(lives.is_known(happened("destroy", 2 * S)), "a replay")
+        self.assertTrue(lives.is_known(happened("destroy", 3 * S)))
+
+    def test_a_creation_that_is_told_once_more(self) -> None:
+        lives = self.lives([("create", 1), ("start", 2)])
+        self.assertTrue(lives.is_known(happened("create", 3 * S)))
+        self.assertFalse(lives.is_known(attrs.evolve(happened("create", 3 * S), id="f" * 64)))
+        self.assertFalse(self.lives([], state=State.STOPPED).is_known(happened("create", 3 * S)))
+        created = happened("create", 1 * S)
+        self.assertFalse(Lives([created.origin], lives_known()).is_known(created), "a replay")
 
     def test_the_engine_s_times_are_taken_if_they_are_possible(self) -> None:
         died = happened("die", 9 * S, exitCode=1)

@@ -216,6 +216,18 @@ class ScenarioTests(SynchronousTestCase):
         (died,) = reconcile(listing, [container(state=RUNNING)], quick, SINCE, NOW, news)
         self.assertEqual(time_ns_of(died.origin), time_ns_of(quick[1]) + 1)
 
+    def test_a_creation_before_the_clock_was_set_back(self) -> None:
+        for created in (5000, 990):
+            found = seen(STOPPED, created, 300, 310)
+            listing = Listing(frozenset([ID]), [found])
+            for complete in (True, False):
+                told = reconcile(listing, [], [], SINCE, NOW, complete=complete)
+                actions = [one.action for one in told]
+                first = ["create"] if complete or created == 990 else []
+                self.assertEqual(actions, [*first, "start", "die"])
+            recorded = [("create", 100)]
+            self.assertEqual(self.work_out(recorded, found), [("start", 300), ("die", 310)])
+
     def test_a_run_before_the_one_that_is_recorded(self) -> None:
         recorded = [("create", 110), ("start", 300)]
         found = seen(RUNNING, 110, 300, 200)

@@ -53,11 +53,16 @@ class Lives:
         for id in ids:
             self._lives.setdefault(id[:SHORT], Past())
 
-    def is_over(self, seen: Observation) -> bool:
-        """Whether it is told once more that a container is gone: that was worked out, or the
-        engine took long to remove what belonged to it."""
-        again = seen.action == "destroy" and seen.id[:SHORT] in self._gone
-        return again and seen.subject == "container" and seen.origin not in self._recorded
+    def is_known(self, seen: Observation) -> bool:
+        """Whether it is told once more that a container is gone or was made, which happens
+        once: that was worked out, or the engine took long to remove what belonged to it."""
+        if seen.subject != "container" or seen.origin in self._recorded:
+            # The last is a replay.
+            return False
+        short = seen.id[:SHORT]
+        if seen.action == "create":
+            return short in self._lives and "create" in self._lives[short].at
+        return seen.action == "destroy" and short in self._gone
 
     def missing(self, seen: Observation) -> list[str]:
         """The actions that must have come before, and were not told."""

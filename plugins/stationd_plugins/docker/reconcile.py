@@ -189,7 +189,6 @@ def _missed(
         # It was made before, whatever was worked out of that.
         return max(time_ns, past.last_ns("create", latest_ns) + 1)
 
-    created = missed("create", one.created_ns)
     started, finished = missed("start", one.started_ns), missed("die", one.finished_ns)
     if not runs and started < past.last_ns("die", latest_ns):
         # The end of that run was told, and not that the one before it was over.
@@ -197,6 +196,12 @@ def _missed(
     if runs and one.started_ns and past.last_ns("start", latest_ns) >= one.started_ns:
         # It is of the run before the one that is recorded.
         finished = 0
+    # It is made once, and before all else, whatever the clock says.
+    created = 0 if "create" in past.at else missed("create", one.created_ns)
+    if not since_ns and "create" not in {*past.at, *(action for _, action in since)}:
+        created = created or latest_ns - FUTURE_NS
+    if created:
+        created = min([created, *(time_ns - 1 for time_ns in (started, finished) if time_ns)])
     return created, started, finished
 
 

@@ -111,7 +111,7 @@ class Recording:
 
     async def _explained(self, seen: Observation) -> list[Observation]:
         """What was told with its reasons, and before it what was not told."""
-        if self._lives.is_over(seen):
+        if self._lives.is_known(seen):
             return []
         deaths = self._witness.deaths
         found: list[Observation] = []
