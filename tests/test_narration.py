@@ -90,6 +90,14 @@ class NarrationTests(SynchronousTestCase):
         self.assertEqual(self.said(happened("unhealthy"))[1][0][0], Level.WARN)
         self.assertEqual(self.said(happened("healthy"))[1][0][0], Level.INFO)
 
+    def test_a_start_that_fails_says_why(self) -> None:
+        why = {"error": "no such file", "exitCode": 127}
+        for details, words in ((why, ", code 127: no such file"), ({}, "")):
+            events, log = self.said(happened("fail", details=details))
+            self.assertEqual(json.loads(events[0])["state"], "fail")
+            text = f"Container could not be started{words} (docker, {ID[:12]}, DockerTestAPI)"
+            self.assertEqual(log, [(Level.ERROR, "container", text)])
+
     def test_kill_and_rename_say_with_what_and_from_what(self) -> None:
         events, log = self.said(happened("kill", details={"signal": "SIGTERM"}))
         self.assertEqual(json.loads(events[0])["signal"], "SIGTERM")

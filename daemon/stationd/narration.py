@@ -20,6 +20,7 @@ _CONTAINER_SENTENCES = {
     "start": (Level.INFO, "Start container"),
     "stop": (Level.INFO, "Stop container"),
     "restart": (Level.INFO, "Restart container"),
+    "fail": (Level.ERROR, "Container could not be started"),
     "destroy": (Level.INFO, "Destroy container"),
     "pause": (Level.INFO, "Pause container"),
     "unpause": (Level.INFO, "Unpause container"),
@@ -149,6 +150,9 @@ def _container(observation: Observation) -> Narration:
         level = Level.WARN
         words += f", ended by {details['signal']}" if "signal" in details else ""
         words += f", code {details['exitCode']}"
+    if action == "fail":
+        words += f", code {details['exitCode']}" if "exitCode" in details else ""
+        words += f": {details['error']}" if "error" in details else ""
     if action == "recovered":
         words += f" after {exits} exits"
     if action == "kill" and "signal" in details:

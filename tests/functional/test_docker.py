@@ -207,6 +207,30 @@ class RecordTests(DockerCase):
         self.assertEqual(events[2]["exitCode"], 3)
         self.assertIn("WARN container Container exited by itself with code 3 (", log[2])
 
+    def test_a_start_that_fails(self) -> None:
+        self.addCleanup(self.docker, "rm", "-f", "broken")
+        run = f"docker run --name broken {lab.IMAGE} /no/such"
+        events, log = self.after(run, ending="fail")
+        self.assertEqual([one["state"] for one in events], ["create", "fail"])
+        failed = events[1]
+        self.assertEqual((failed["container"], failed["exitCode"]), ("broken", 127))
+        self.assertIn('exec: "/no/such"', failed["error"])
+        words = "ERROR container Container could not be started, code 127: "
+        self.assertTrue(log[1].startswith(f"{words}{failed['error']} ("), log)
+        # It fails again, and so does one that is removed at once.
+        events, _ = self.after("docker start broken", ending="fail")
+        self.assertEqual([one["state"] for one in events], ["fail"])
+        events, log = self.after(run.replace("--name broken", "--rm --name gone"), ending="destroy")
+        self.assertEqual([one["state"] for one in events], ["create", "fail", "destroy"])
+        # Whoever connects one to a network by hand has not failed to start it.
+        by_hand = "docker network connect n well; docker network disconnect n well"
+        events, _ = self.after(
+            f"docker network create n; docker run -d --name well {lab.IMAGE} sleep 1000; {by_hand};"
+            "docker rm -f well; docker network rm n",
+            ending="destroy",
+        )
+        self.assertNotIn("fail", [one.get("state") for one in events])
+
     def test_a_crash_loop_is_one_warning_with_a_count(self) -> None:
         self.docker(
             *("run", "-d", "--name", "loop", "--restart", "always"),

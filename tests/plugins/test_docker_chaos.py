@@ -137,6 +137,9 @@ class Asked:
     async def looked_into(self, died: Observation) -> Observation:
         return died
 
+    async def failed(self, seen: Observation) -> Observation | None:
+        return seen
+
     async def published(self, id: str) -> tuple[str, ...]:
         return ()
 

@@ -96,6 +96,9 @@ class FakeEngine:
         found: Observation = await self.asked[-1]
         return found
 
+    async def failed(self, seen: Observation) -> Observation | None:
+        return seen
+
     async def published(self, id: str) -> tuple[str, ...]:
         return ()
 

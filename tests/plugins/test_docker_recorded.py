@@ -58,7 +58,7 @@ class RecordedTests(SynchronousTestCase):
         self.assertEqual(self.of("named", told), ["rename", "destroy"])
         self.assertEqual(self.of("oom", told), ["create", "start", "oom", "die", "destroy"])
         self.assertEqual(self.of("loop", told), ["create", *["start", "die"] * 3, "destroy"])
-        self.assertEqual(self.of("wrong", told), ["create", "destroy"])
+        self.assertEqual(self.of("wrong", told), ["create", "fail", "destroy"])
         images = {one.action for one in told if one.subject == "image"}
         self.assertEqual(" ".join(sorted(images)), IMAGES)
         self.assertEqual([one.name for one in told if one.subject == "export"], ["idle"])

@@ -29,6 +29,9 @@ _CONTAINER_ACTIONS = frozenset(
     ]
 )
 
+MAX_WORDS_LENGTH = 500
+"""Characters of why a container could not be started."""
+
 _MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
 
 _IMAGE_ACTIONS = frozenset(["pull", "delete", "import", "load", "save", "tag", "untag", "prune"])
@@ -49,6 +52,8 @@ class Inspected:
     @ivar restarts: how often its restart policy has started it again.
     @ivar memory_bytes: how much memory it may use, 0 if there is no limit.
     @ivar oom_killed: whether the kernel killed it for memory when it last exited.
+    @ivar error: why it could not be started, C{""} if it could when that was tried last;
+        C{error_code}: the exit code that stands for it.
     """
 
     container: Container
@@ -59,6 +64,8 @@ class Inspected:
     oom_killed: bool = False
     restarts: int = 0
     memory_bytes: int = 0
+    error: str = ""
+    error_code: int | None = None
 
 
 def observation(event: object, *, exec_events: bool) -> Observation | None:
@@ -186,7 +193,15 @@ def inspected(document: object) -> Inspected:
         oom_killed=state.get("OOMKilled") is True,
         restarts=max(0, _whole(whole.get("RestartCount")) or 0),
         memory_bytes=limit if isinstance(limit, int) and limit > 0 else 0,
+        error=_words(state.get("Error")),
+        error_code=_whole(state.get("ExitCode")),
     )
+
+
+def _words(text: object) -> str:
+    """What an engine has to say, on one line; C{""} if that is nothing."""
+    line = " ".join(text.split()) if isinstance(text, str) else ""
+    return "".join(c if c.isprintable() else "?" for c in line)[:MAX_WORDS_LENGTH]
 
 
 def summarized(document: object) -> Inspected:

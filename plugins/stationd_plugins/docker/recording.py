@@ -38,6 +38,9 @@ class Witness(Protocol):
     async def looked_into(self, died: Observation) -> Observation:
         """An exit with what only the kernel or the engine can tell of it."""
 
+    async def failed(self, seen: Observation) -> Observation | None:
+        """A start that seems to have failed, with why; C{None} if it did not."""
+
     async def published(self, id: str) -> tuple[str, ...]:
         """The ports that a container has published; none if it does not run."""
 
@@ -113,6 +116,11 @@ class Recording:
         """What was told with its reasons, and before it what was not told."""
         if self._lives.is_known(seen):
             return []
+        if (seen.subject, seen.action) == ("container", "fail") and seen.origin not in self.origins:
+            failed = await self._witness.failed(seen)
+            if failed is None:
+                return []
+            seen = failed
         deaths = self._witness.deaths
         found: list[Observation] = []
         if missing := self._lives.missing(seen):

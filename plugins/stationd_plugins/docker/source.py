@@ -13,7 +13,8 @@ from zope.interface import implementer
 
 from stationd.errors import BadValue, SourceError
 from stationd.interfaces import IHostReactor, IRecorder, ISource
-from stationd.records import Container, Figures, Observation
+from stationd.records import Container, Figures, Observation, State
+from stationd_plugins.docker.attempts import Attempts
 from stationd_plugins.docker.deaths import Deaths
 from stationd_plugins.docker.decode import Inspected, Malformed, inspected, observation, summarized
 from stationd_plugins.docker.engine import Questions, Stream, inspect, is_about_one, remembered
@@ -71,6 +72,7 @@ class DockerSource:
         self._inquests = Questions(url, reactor, "docker-inquest")
         self.read: collections.deque[str] = collections.deque(maxlen=REMEMBERED)
         self._sampler = Sampler(reactor, cgroup)
+        self._attempts = Attempts()
         self._pids: dict[str, int] = {}
         # Whether the engine that is followed is being stopped.
         self._stops = False
@@ -193,6 +195,8 @@ class DockerSource:
         """What events of the stream mean."""
         found: list[Observation] = []
         for event in events:
+            if failed := self._attempts.take(event):
+                found.append(failed)
             try:
                 seen = observation(event, exec_events=self._exec_events)
             except Malformed as error:
@@ -223,6 +227,19 @@ class DockerSource:
             return died
         self._stops = self._stops or "engineStops" in found
         return attrs.evolve(died, details={**died.details, **found})
+
+    async def failed(self, seen: Observation) -> Observation | None:
+        """A start that seems to have failed, with why; C{None} if it did not."""
+        found = await self.inspect(seen.id)
+        if found is None:
+            # It was removed at once, as C{docker run --rm} does.
+            return seen if seen.name else None
+        if found.container.state is not State.STOPPED or not found.error:
+            return None
+        code = {} if found.error_code is None else {"exitCode": found.error_code}
+        details = {"error": found.error, **code}
+        name, image = found.container.name, found.container.image
+        return attrs.evolve(seen, name=name, image=image, details=details)
 
     async def published(self, id: str) -> tuple[str, ...]:
         """The ports that a container has published; none if it does not run."""
