@@ -183,5 +183,8 @@ class SourcesTests(SynchronousTestCase):
 
     def test_states(self) -> None:
         self.assertEqual(self.sources.states(), {"docker": {"state": "connecting"}})
+        self.assertFalse(self.sources.is_live("docker"))
         self.sources.live("docker")
         self.assertEqual(self.sources.states(), {"docker": {"state": "live"}})
+        self.assertTrue(self.sources.is_live("docker"))
+        self.assertFalse(self.sources.is_live("lxc"), "there is none")

@@ -47,6 +47,10 @@ class Inventory:
             raise ContainerUnknown(type, key)
         return known
 
+    def is_live(self, type: str) -> bool:
+        """See L{Sources.is_live}."""
+        return self._sources.is_live(type)
+
     def sample(self, containers: Sequence[Container]) -> Deferred[Mapping[str, Figures]]:
         """See L{Sources.sample}."""
         return self._sources.sample(containers)

@@ -170,6 +170,11 @@ class Sources(MultiService):
             for type, supervisor in self._supervisors.items()
         }
 
+    def is_live(self, type: str) -> bool:
+        """Whether what is known of the containers of a type is how they are."""
+        supervisor = self._supervisors.get(type)
+        return supervisor is not None and supervisor.state is SourceState.LIVE
+
     def find(self, type: str, key: str) -> Deferred[Container | None]:
         """See L{ISource.find}. C{None} if there is no source of that type."""
         source = self._sources.get(type)

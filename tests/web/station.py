@@ -78,7 +78,15 @@ class _Body:
 
 
 class MeasuredSources(Sources):
-    """Sources that measure everything and know nothing."""
+    """Sources that measure everything and know nothing.
+
+    @ivar lives: whether they are followed.
+    """
+
+    lives = True
+
+    def is_live(self, type: str) -> bool:
+        return self.lives
 
     def sample(self, containers: Sequence[Container]) -> Deferred[Mapping[str, Figures]]:
         figures = Figures(
@@ -98,7 +106,7 @@ class StationCase(SynchronousTestCase):
         self.log, self.event = MemoryJournal(), MemoryJournal()
         self.containers = Containers()
         self.feed = Feed(0)
-        sources = MeasuredSources()
+        sources = self.sources = MeasuredSources()
         self.waits = Waits(self.clock, self.containers, sources.find)
         self.recorder = Recorder(
             self.log,

@@ -36,6 +36,11 @@ class ContainerTests(StationCase):
         self.assertEqual(self.get("/api/v1/container"), [self.RUNNING])
         self.assertEqual(list(self.get("/api/v1/container")[0]), sorted(self.RUNNING))
 
+    def test_one_whose_source_is_away(self) -> None:
+        self.happen("create", "start", image="bb:latest")
+        self.sources.lives = False
+        self.assertEqual(self.get("/api/v1/container"), [self.RUNNING | {"stale": True}])
+
     def test_a_stopped_one(self) -> None:
         self.happen("create", image="bb:latest")
         stopped = {"id": ID, "image": "bb:latest", "name": "DockerTestAPI"}
@@ -84,6 +89,16 @@ class WaitTests(StationCase):
             self.clock.advance(0.01)
             shown = self.answer(asked).json
             self.assertEqual((shown["state"], shown["cpu"]), ("running", 0.25))
+
+    def test_an_answer_while_its_source_is_away(self) -> None:
+        self.happen("create", "start")
+        asked = self.ask("GET", self.path("stopped", "?duration=5"))
+        self.sources.lives = False
+        self.clock.advance(5)
+        self.assertTrue(self.answer(asked).json["stale"])
+        asked = self.ask("GET", self.path("removed"))
+        self.happen("die", "destroy")
+        self.assertNotIn("stale", self.answer(asked).json, "that will not change")
 
     def test_bad_values(self) -> None:
         for path, parameter in (

@@ -52,12 +52,19 @@ async def _measured(call: Call, containers: Sequence[Container]) -> list[dict[st
     figures: Mapping[str, Figures] = {}
     if running:
         figures = await call.api.containers.sample(running)
-    return [shown(container, figures.get(container.reference)) for container in containers]
+    inventory = call.api.containers
+    return [
+        shown(one, figures.get(one.reference), is_live=inventory.is_live(one.type))
+        for one in containers
+    ]
 
 
-def shown(container: Container, figures: Figures | None) -> dict[str, object]:
+def shown(container: Container, figures: Figures | None, *, is_live: bool) -> dict[str, object]:
     """A container as the seed shows it. One that runs but could not be measured,
-    because it has just gone, has zeros."""
+    because it has just gone, has zeros.
+
+    @param is_live: whether its source is followed: else it is shown as it was last.
+    """
     named: dict[str, object] = {
         "id": container.id,
         "image": container.image,
@@ -83,4 +90,6 @@ def shown(container: Container, figures: Figures | None) -> dict[str, object]:
         named["ports"] = list(container.ports)
     if container.removed:
         named["removed"] = True
+    elif not is_live:
+        named["stale"] = True
     return dict(sorted(named.items()))
