@@ -123,8 +123,7 @@ class DockerSource:
         except Malformed as error:
             self._log.warn("the engine's answer makes no sense: {error}", error=error)
             return None
-        except Exception as error:  # noqa: BLE001 - gone, down: it does not say
-            self._log.debug("inspect {key}: {error}", key=key, error=error)
+        except Exception:  # noqa: BLE001 - gone, down: it does not say
             return None
 
     async def _inspect(self, key: str) -> Inspected | None:
@@ -222,8 +221,7 @@ class DockerSource:
             found = await self._inquests.ask(lambda client: inquire(client, self.url, died))
         except CancelledError:
             raise
-        except Exception as error:  # noqa: BLE001 - gone, down: they do not
-            self._log.debug("the exit of {id}: {error}", id=died.id, error=error)
+        except Exception:  # noqa: BLE001 - gone, down: they do not
             return died
         self._stops = self._stops or "engineStops" in found
         return attrs.evolve(died, details={**died.details, **found})
