@@ -321,6 +321,21 @@ class RecorderTests(SynchronousTestCase):
         names = {one.name for one in self.recorder.known("docker").containers}
         self.assertEqual(names, {"new", "x"}, "nobody has told that the first is gone")
 
+    def test_what_only_the_log_refuses_is_known(self) -> None:
+        self.log.slow = []
+        told = [happened(action, origin=f"docker:{action}") for action in ("create", "start")]
+        done = self.recorder.observe(told)
+        self.log.refuse()
+        self.failureResultOf(done, JournalUnwritable)
+        (container,) = self.recorder.known("docker").containers
+        self.assertEqual(container.state, State.RUNNING)
+        self.assertEqual(self.containers.all(), [container])
+        # Its sentence is still owed.
+        again = self.recorder.observe(told)
+        self.log.commit()
+        self.successResultOf(again)
+        self.assertEqual(len(self.records(self.event)), 2)
+
     def test_what_could_not_be_recorded_is_not_known(self) -> None:
         self.successResultOf(self.recorder.observe([happened("create")]))
         (container,) = self.recorder.known("docker").containers

@@ -97,14 +97,10 @@ class Recorder:
             replayed = not new and observation.time_us <= cleared_us
             if not replayed and self._logs.claim(observation.origin):
                 sentences += narration.log
-        stores = [
-            store
-            for store in (
-                self._append_events(events) if events else None,
-                self._logs.append(sentences) if sentences else None,
-            )
-            if store
-        ]
+        # The events first: when they are recorded they count, as told again they are no news.
+        stores = [self._append_events(events)] if events else []
+        if sentences:
+            stores.append(self._logs.append(sentences))
 
         def take_in() -> None:
             for observation in news:
@@ -232,16 +228,17 @@ class Recorder:
     async def _in_turn(
         self, stores: Sequence[Deferred[Appended]], then: Callable[[], None]
     ) -> None:
-        """Do something after a commit and after everything that was asked before:
-        the registry changes in the order of the calls. The commits themselves do
-        not wait for one another, so they can share a flush."""
+        """Do something after the first of some commits has succeeded and the others are over,
+        and after everything that was asked before: the registry changes in the order of the
+        calls. The commits themselves do not wait for one another, so they can share a flush."""
         await self._turn.acquire()
         try:
             results = await DeferredList(stores, consumeErrors=True)
+            if all(succeeded for succeeded, _ in results[:1]):
+                then()
             for succeeded, result in results:
                 if not succeeded:
                     assert isinstance(result, Failure)
                     result.raiseException()
-            then()
         finally:
             self._turn.release()

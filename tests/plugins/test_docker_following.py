@@ -314,8 +314,8 @@ class FollowingTests(SynchronousTestCase):
         self.assertEqual(self.recorded(), ["create", "start", "die", "start", "die", "destroy"])
         self.events.waiting += told[4:]
         self.events.wake()
-        self.happen("create")
-        self.assertEqual(self.recorded()[5:], ["destroy", "create"])
+        self.happen("kill")
+        self.assertEqual(self.recorded()[5:], ["destroy", "kill"])
 
     def test_what_is_dated_in_the_future_only_the_stream_tells(self) -> None:
         self.lose()
@@ -334,9 +334,9 @@ class FollowingTests(SynchronousTestCase):
         told = self.retained()
         self.engine.listing = Deferred()
         self.follow()
-        self.events.waiting += [*told, *self.made("create")]
+        self.events.waiting += [*told, *self.made("kill")]
         self.lose()
-        self.assertEqual(self.recorded(), ["die", "destroy", "create"])
+        self.assertEqual(self.recorded(), ["die", "destroy", "kill"])
 
     def test_a_clock_that_was_set_back_loses_nothing(self) -> None:
         self.time = 10 * OVERLAP_NS // 1000

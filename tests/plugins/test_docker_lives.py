@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from stationd.interfaces import Known
 from stationd.records import State
 from stationd_plugins.docker.decode import Inspected
-from stationd_plugins.docker.lives import Lives
+from stationd_plugins.docker.lives import REMEMBERED, Lives
 from stationd_plugins.docker.origins import origin_of, time_ns_of
 from tests.plugins.test_docker_deaths import S, happened
 from tests.plugins.test_docker_reconcile import container
@@ -99,9 +99,13 @@ class LivesTests(SynchronousTestCase):
 
     def test_a_listing_makes_it_complete(self) -> None:
         lives = self.lives([], complete=False)
-        lives.listed([ID])
+        lives.listed([ID], [])
         self.assertEqual(lives.missing(happened("start", 9 * S)), [])
         other = attrs.evolve(happened("start", 9 * S), id="f" * 64)
+        self.assertEqual(lives.missing(other), ["create"])
+        # Listed, and gone before it could be looked at: it may be older than our records.
+        self.assertEqual(lives.missing(happened("destroy", 9 * S)), [])
+        lives.listed([ID, "f" * 64], [ID])
         self.assertEqual(lives.missing(other), ["create"])
 
     def test_what_was_worked_out_or_recorded_misses_nothing(self) -> None:
@@ -180,6 +184,19 @@ class LivesTests(SynchronousTestCase):
         self.assertFalse(self.lives([], state=State.STOPPED).is_known(happened("create", 3 * S)))
         created = happened("create", 1 * S)
         self.assertFalse(Lives([created.origin], lives_known()).is_known(created), "a replay")
+        lives = self.lives([("create", 1), ("destroy", 2)])
+        self.assertTrue(lives.is_known(happened("create", 3 * S)), "an id is given once")
+
+    def test_of_those_that_are_gone_the_last_are_remembered(self) -> None:
+        made = origin_of(1 * S * 1000, "container", "create", ID)
+        gone = origin_of(9 * S * 1000, "container", "destroy", ID)
+        others = [
+            origin_of(5 * S * 1000, "container", action, f"{number:064x}"[::-1])
+            for number in range(REMEMBERED)
+            for action in ("create", "destroy")
+        ]
+        lives = Lives([made, *others, gone], lives_known())
+        self.assertTrue(lives.is_known(happened("destroy", 10 * S)))
 
     def test_the_engine_s_times_are_taken_if_they_are_possible(self) -> None:
         died = happened("die", 9 * S, exitCode=1)

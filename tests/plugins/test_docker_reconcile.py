@@ -228,6 +228,25 @@ class ScenarioTests(SynchronousTestCase):
             recorded = [("create", 100)]
             self.assertEqual(self.work_out(recorded, found), [("start", 300), ("die", 310)])
 
+    def test_what_an_engine_tells_late(self) -> None:
+        # It waits for the output of a container before it tells that it has exited.
+        for state, recorded, late in (
+            (STOPPED, [("create", 110), ("start", 120)], told("die", 230)),
+            (RUNNING, [("create", 110)], told("start", 230)),
+        ):
+            started, finished = (120, 200) if state is STOPPED else (200, 0)
+            listing = Listing(frozenset([ID]), [seen(state, 110, started, finished)])
+            was = [container(state=RUNNING if state is STOPPED else STOPPED)]
+            origins = [origin(action, at) for action, at in recorded]
+            self.assertEqual(reconcile(listing, was, origins, SINCE, NOW, [late]), [])
+
+    def test_one_that_was_found_is_not_made(self) -> None:
+        found = seen(STOPPED, 500, 90, 300)
+        was = [container(state=RUNNING)]
+        listing = Listing(frozenset([ID]), [found])
+        (died,) = reconcile(listing, was, [origin("start", 90)], SINCE, NOW, complete=True)
+        self.assertEqual(died.action, "die")
+
     def test_a_run_before_the_one_that_is_recorded(self) -> None:
         recorded = [("create", 110), ("start", 300)]
         found = seen(RUNNING, 110, 300, 200)

@@ -41,15 +41,23 @@ class Lives:
         self._gone: collections.OrderedDict[str, None] = collections.OrderedDict()
         self._complete = known.complete
         exist = {container.id[:SHORT] for container in known.containers}
-        for short, past in pasts(origins, known.containers).items():
-            if "destroy" in past.at:
-                self._bury(short)
-            elif short in exist or not _MARKS.isdisjoint(past.at):
+        found = pasts(origins, known.containers)
+        gone = (short for short, past in found.items() if "destroy" in past.at)
+        for short in sorted(gone, key=lambda short: found[short].at["destroy"]):
+            self._bury(short)
+        for short, past in found.items():
+            if short in self._gone or "destroy" in past.at:
+                continue
+            if short in exist or not _MARKS.isdisjoint(past.at):
                 self._lives[short] = past
 
-    def listed(self, ids: Collection[str]) -> None:
-        """These exist and no other: whoever comes later must have been made."""
-        self._complete = True
+    def listed(self, ids: Collection[str], known: Collection[str]) -> None:
+        """These exist and no other: whoever comes later must have been made.
+
+        @param known: those of them of which anything is known. Of another that has gone already
+            more must be told, unless it may be one of before our time.
+        """
+        ids, self._complete = known if self._complete else ids, True
         for id in ids:
             self._lives.setdefault(id[:SHORT], Past())
 
@@ -61,7 +69,7 @@ class Lives:
             return False
         short = seen.id[:SHORT]
         if seen.action == "create":
-            return short in self._lives and "create" in self._lives[short].at
+            return short in self._gone or "create" in self._lives.get(short, Past()).at
         return seen.action == "destroy" and short in self._gone
 
     def missing(self, seen: Observation) -> list[str]:

@@ -2,8 +2,9 @@
 difference between what is recorded and what its containers are. Pure.
 
 The engine tells when each container was made, last started and last exited. Its event
-of the same is a little later, never earlier, and the next of the kind is later still;
-so it is recorded if an event of that kind and container is, at that time or after it.
+of the same is later, never earlier, and the next of the kind is later still; so it is
+recorded if an event of that kind and container is, at that time or after it. Of what the engine has
+told since, and will be recorded, it is the first one, if nothing to the contrary comes before.
 """
 
 from __future__ import annotations
@@ -32,10 +33,6 @@ no time."""
 
 FUTURE_NS = 60_000_000_000
 """What is dated so much later than now is of the time before the clock was set back."""
-
-
-LAG_NS = 2_000_000_000
-"""How long after it happened an engine may tell of it."""
 
 
 @attrs.frozen
@@ -123,8 +120,8 @@ def _of(
         return time_ns, _inferred(container, action, time_ns, **details)
 
     running, paused = past.runs, past.runs and past.paused
-    created, started, finished = _missed(one, past, since_ns, latest_ns, since)
-    if created:
+    created, started, finished = _times(one, past, since_ns, now_ns, since)
+    if created and known is None:
         yield tell("create", created)
     if known is not None and known.name != container.name:
         yield tell("rename", now_ns, old=known.name)
@@ -164,27 +161,33 @@ def _of(
         yield tell("unpause" if paused else "pause", now_ns)
 
 
-def _missed(
-    one: Inspected, past: Past, since_ns: int, latest_ns: int, since: Sequence[tuple[int, str]]
+def _times(
+    one: Inspected, past: Past, since_ns: int, now_ns: int, since: Sequence[tuple[int, str]]
 ) -> tuple[int, int, int]:
     """When one was made, last started and last exited; each 0 if it is recorded or will be, too
     long ago, dated in the future, or too late to tell of."""
     runs = one.container.state is not State.STOPPED
+    latest_ns = now_ns + FUTURE_NS
     # Of what is recorded of a container nothing after it is before our time.
     marks = [past.last_ns(action, latest_ns) for action in ("create", "start", "die")]
     since_ns = min([since_ns, *filter(None, marks)])
     # A start this long after the exit is that of another run.
     exited_ns = (one.finished_ns or 0) + INVERSION_NS
-    again = [at_ns for at_ns, action in since if action == "start" and at_ns > exited_ns]
+
+    def will_be(action: str, time_ns: int) -> bool:
+        """Whether the engine has told of it since: what comes first after it, if nothing
+        to the contrary comes before."""
+        first_ns = min((at for at, what in since if what == action and at >= time_ns), default=0)
+        if action == "start":
+            others = [at for at, what in since if what == "die" and time_ns < at < first_ns]
+            return bool(first_ns) and not others and (runs or first_ns <= exited_ns)
+        others = [at for at, what in since if what == "start" and exited_ns < at <= first_ns]
+        return bool(first_ns) and (action == "create" or not others)
 
     def missed(action: str, time_ns: int | None) -> int:
         if not time_ns or not since_ns <= time_ns <= latest_ns:
             return 0
-        last_ns = time_ns + LAG_NS
-        if again and (action == "die" or not runs):
-            last_ns = min([last_ns, min(again) - 1])
-        will_be = any(what == action and time_ns <= at_ns <= last_ns for at_ns, what in since)
-        if will_be or past.last_ns(action, latest_ns) >= time_ns:
+        if past.last_ns(action, latest_ns) >= time_ns or will_be(action, time_ns):
             return 0
         # It was made before, whatever was worked out of that.
         return max(time_ns, past.last_ns("create", latest_ns) + 1)
@@ -199,7 +202,7 @@ def _missed(
     # It is made once, and before all else, whatever the clock says.
     created = 0 if "create" in past.at else missed("create", one.created_ns)
     if not since_ns and "create" not in {*past.at, *(action for _, action in since)}:
-        created = created or latest_ns - FUTURE_NS
+        created = created or now_ns
     if created:
         created = min([created, *(time_ns - 1 for time_ns in (started, finished) if time_ns)])
     return created, started, finished

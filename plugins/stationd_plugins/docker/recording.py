@@ -89,7 +89,7 @@ class Recording:
         untold = listing.ids - {one.id for one in containers}
         known = self._recorder.known(TYPE).containers
         containers += [one for one in known if one.id in untold]
-        self._lives.listed([container.id for container in containers])
+        self._lives.listed(listing.ids, [container.id for container in containers])
         self._ports = {container.id: container.ports for container in containers}
         return self._recorder.listing(TYPE, containers)
 
@@ -116,8 +116,8 @@ class Recording:
         """What was told with its reasons, and before it what was not told."""
         if self._lives.is_known(seen):
             return []
-        if (seen.subject, seen.action) == ("container", "fail") and seen.origin not in self.origins:
-            failed = await self._witness.failed(seen)
+        if (seen.subject, seen.action) == ("container", "fail"):
+            failed = None if seen.origin in self.origins else await self._witness.failed(seen)
             if failed is None:
                 return []
             seen = failed

@@ -228,7 +228,12 @@ class DockerSource:
 
     async def failed(self, seen: Observation) -> Observation | None:
         """A start that seems to have failed, with why; C{None} if it did not."""
-        found = await self.inspect(seen.id)
+        try:
+            found = await self._inspect(seen.id)
+        except CancelledError:
+            raise
+        except Exception:  # noqa: BLE001 - down: an engine that comes back knows nothing of it
+            return None
         if found is None:
             # It was removed at once, as C{docker run --rm} does.
             return seen if seen.name else None
