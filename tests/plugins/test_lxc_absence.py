@@ -11,7 +11,7 @@ from stationd.narration import found
 from stationd.records import Container, Observation
 from stationd_plugins.lxc.absence import missed
 from stationd_plugins.lxc.scan import Seen
-from stationd_plugins.lxc.telling import Recorded, container, observation
+from stationd_plugins.lxc.telling import Recorded, container, observation, state
 
 NEWEST_US, NOW_US = 1000, 2000
 
@@ -73,11 +73,16 @@ class RenamedTests(SynchronousTestCase):
     """Containers whose names were passed on."""
 
     def missed(self, before: str, after: str) -> list[tuple[object, ...]]:
-        """What happened to containers, of which each is a letter, in three places, where C{-}
-        is none."""
+        """What happened to containers, of which each is a letter, a capital while it runs, in
+        three places, where C{-} is none; C{x} was born meanwhile, and runs since."""
 
         def seen(identity: str, place: int) -> Seen:
-            return Seen(f"place{place}", "/lxc", identity, "", made_us=10)
+            born = identity in "xX"
+            one = Seen(f"place{place}", "/lxc", identity.lower(), "", made_us=1500 if born else 10)
+            if identity.islower():
+                return one
+            run = f"boot-{ord(identity)}-1"
+            return attrs.evolve(one, init_pid=7, run=run, started_us=1600 if born else 30)
 
         was = [seen(one, place) for place, one in enumerate(before) if one != "-"]
         now = [seen(one, place) for place, one in enumerate(after) if one != "-"]
@@ -88,14 +93,14 @@ class RenamedTests(SynchronousTestCase):
         )
         recorded = Recorded([container(one, 5).origin for one in was])
         told = missed({one.name: one for one in now}, known, recorded, NOW_US)
+        self.assertEqual([one.time_us for one in told], sorted(one.time_us for one in told))
         places = Containers()
         for one in was:
-            places.apply(observation("create", one, 1, False))
+            places.apply(found(container(one, 5), 1))
         for observed in told:
-            change = places.apply(observed)
-            assert change is not None
-        left = sorted(one.name for one in places.all() if not one.removed)
-        self.assertEqual(left, sorted(one.name for one in now))
+            self.assertIsNotNone(places.apply(observed))
+        left = {one.name: one.state for one in places.all() if not one.removed}
+        self.assertEqual(left, {one.name: state(one) for one in now}, told)
         return [(one.action, one.name[-1], *map(str, one.details.values())) for one in told]
 
     def test_a_name_that_another_takes(self) -> None:
@@ -111,6 +116,19 @@ class RenamedTests(SynchronousTestCase):
         # There is no order to tell it in.
         expected = [("destroy", "0"), ("rename", "0", "place1"), ("create", "1")]
         self.assertEqual(sorted(self.missed("ab-", "ba-")), sorted(expected))
+
+    def test_a_name_that_is_given_to_another_at_once(self) -> None:
+        for after in ("xa-", "Xa-"):
+            told = self.missed("a--", after)
+            self.assertEqual(told[:2], [("rename", "1", "place0"), ("create", "0")])
+        self.missed("Ab-", "bA-")
+        self.missed("AB-", "BA-")
+        self.missed("aB-", "XaB")
+
+    def test_links_to_one_another(self) -> None:
+        self.assertEqual(self.missed("aa-", "aa-"), [])
+        self.assertEqual(self.missed("AA-", "AA-"), [])
+        self.missed("aa-", "-aa")
 
     def test_names_that_go_round(self) -> None:
         told = self.missed("abc", "cab")

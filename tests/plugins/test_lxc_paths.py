@@ -18,7 +18,7 @@ from stationd_plugins.lxc import paths, scan
 from stationd_plugins.lxc.command import address
 from stationd_plugins.lxc.paths import Paths, is_absent
 from stationd_plugins.lxc.scan import Seen
-from stationd_plugins.lxc.telling import observation
+from stationd_plugins.lxc.telling import container, observation
 from stationd_plugins.lxc.tracker import Tracker
 
 A = Seen("a", "/here", "1", "", made_us=10)
@@ -70,6 +70,26 @@ class PathsTests(SynchronousTestCase):
 
             self.patch(paths, "look", look)
             self.assertEqual(sorted(self.paths.scan({}).containers), expected)
+
+    def test_names_that_are_passed_on_while_we_look(self) -> None:
+        make(self.here, "c")
+        identities = {name: seen.identity for name, seen in self.paths.scan({}).containers.items()}
+        looked: list[str] = []
+
+        def look(path: str, name: str, *rest: Any) -> Seen | None:
+            seen = scan.look(path, name, *rest)
+            looked.append(name)
+            if looked == ["a"]:
+                os.rename(f"{path}/a", f"{path}/b")
+                os.rename(f"{path}/c", f"{path}/a")
+            return seen
+
+        self.patch(paths, "look", look)
+        found = self.paths.scan({}).containers
+        self.assertEqual(
+            {name: seen.identity for name, seen in found.items()},
+            {"a": identities["c"], "b": identities["a"]},
+        )
 
     def test_what_is_away_is_said_once(self) -> None:
         reason = "its containers are taken to be as they were: No such file or directory"
@@ -304,6 +324,19 @@ class AwayTests(SynchronousTestCase):
         # At the very first start.
         self.begin(A, known=NOTHING)
         self.assertEqual(self.look(A, B), [("found", "b")])
+
+    def test_names_that_were_passed_on_while_another_path_is_away(self) -> None:
+        was = [Seen("a", "/here", "1", "", made_us=10), Seen("b", "/here", "2", "", made_us=10)]
+        now = [attrs.evolve(was[0], name="b"), attrs.evolve(was[1], name="c")]
+        listed = tuple(attrs.evolve(container(one, 5), origin="") for one in was)
+        known = Known(containers=listed, newest_us=100, complete=True)
+        tracker = Tracker(lambda monitor: False)
+        origins = [container(one, 5).origin for one in was]
+        happened = tracker.begin({one.name: one for one in now}, known, origins, 200, AWAY)
+        told = [(one.action, one.name, one.details["old"]) for one in happened]
+        self.assertEqual(told, [("rename", "c", "b"), ("rename", "b", "a")])
+        self.assertEqual([one.name for one in tracker.containers], ["b", "c"])
+        self.assertEqual(tracker.update({one.name: one for one in now}, 300, inferred=False), [])
 
 
 class UnreadableTests(SynchronousTestCase):

@@ -7,6 +7,7 @@ are recorded; only if records are missing it is its time of birth that decides."
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Callable, Mapping
 
 from stationd.interfaces import Known
@@ -25,12 +26,17 @@ def missed(
     @param known: what is recorded of containers, C{recorded}: what of them.
     """
     lives: dict[str, list[Observation]] = {}
+    # When another gave up a name.
+    freed_us: dict[str, int] = {}
 
     def tell(action: str, seen: Seen, time_us: int = now_us, **details: object) -> None:
         # In order, whatever the clocks say.
         life = lives.setdefault(seen.name, [])
-        time_us = max([time_us or now_us, *(one.time_us for one in life[-1:])])
+        before_us = life[-1].time_us if life else freed_us.get(seen.name, 0)
+        time_us = max(time_us or now_us, before_us)
         life.append(observation(action, seen, time_us, True, **details))
+        if action == "rename":
+            freed_us[str(details["old"])] = time_us
 
     before = {container.name: container for container in known.containers}
     olds = _move(scanned, before, recorded, now_us, tell)
@@ -63,11 +69,17 @@ def _move(
 
     @param before: what is recorded, by name: changed to the names they have.
     """
-    names = {recorded.identity(name): name for name in before} | {"": ""}
-    last = {name: names.get(seen.identity, "") for name, seen in scanned.items()}
-    moves = {name: old for name, old in last.items() if old not in ("", name)}
+    # A link to a container has its identity, and none of the two has moved.
+    held = collections.Counter(seen.identity for seen in scanned.values())
+    held_before = collections.Counter(map(recorded.identity, before))
+    names = {
+        identity: name
+        for name in before
+        if (identity := recorded.identity(name)) and held[identity] == held_before[identity] == 1
+    }
+    last = {name: names.get(seen.identity, name) for name, seen in scanned.items()}
+    moves = {name: old for name, old in last.items() if old != name}
     olds: dict[str, str] = {}
-    freed_us: dict[str, int] = {}
     while moves:
         # A name that another still has can be taken when that one has its new one.
         name = next((name for name in moves if name not in before), "")
@@ -82,9 +94,7 @@ def _move(
         was = before[name] = before.pop(old)
         olds[name] = old
         stopped = was.state is State.STOPPED or recorded.is_another_run(seen, old)
-        since_us = (stopped and seen.started_us) or now_us
-        freed_us[old] = max(since_us, freed_us.get(name, 0))
-        tell("rename", seen, freed_us[old], old=old)
+        tell("rename", seen, seen.started_us if stopped else now_us, old=old)
     return olds
 
 

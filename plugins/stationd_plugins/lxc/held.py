@@ -45,9 +45,11 @@ class Held:
         unknown = {name: seen for name, seen in new.items() if seen.is_silent or seen.is_bare}
         silent = [seen for seen in unknown.values() if seen.is_silent]
         new = {name: seen for name, seen in new.items() if name not in unknown}
+        settled = {one.identity for one in scanned.values() if not (one.is_silent or one.is_bare)}
         renamed = {
             name
-            for name in self._names(new.values())
+            for name in self.containers
+            if self._recorded.identity(name) in settled - {""}
             if name not in scanned or self._recorded.is_another(scanned[name])
         }
         # Under another name they are there, and what they do is not known.

@@ -17,8 +17,8 @@ from stationd_plugins.lxc.scan import Seen, Silent, look
 MAX_NAME_LENGTH = 252
 """Characters: with C{lxc/} before it, what a record can hold."""
 
-MAX_LISTINGS = 5
-"""Of a path in one scan: others are made while we look."""
+MAX_LISTINGS = 3
+"""Of a path in one scan: while we look others are made, and names are passed on."""
 
 ODD = "{path} cannot be recorded by its name and is passed over"
 ANOTHER = "{path} is passed over: a container of its name is in another path"
@@ -97,12 +97,11 @@ class Paths:
         names = _directories(path)
         found: dict[str, Seen | None] = {}
         for _ in range(MAX_LISTINGS):
-            for name in names:
-                if name not in found and _is_usable(name):
-                    found[name] = look(path, name, self.layout, self._silent)
+            usable = filter(_is_usable, names)
+            found = {name: look(path, name, self.layout, self._silent) for name in usable}
             # One that got another name meanwhile has neither gone nor come.
-            before, names = {*names}, _directories(path)
-            if before.issuperset(names):
+            before, names = names, _directories(path)
+            if before == names:
                 break
         if _which(path) != which:
             # It went while we looked, so that we saw nothing in it.

@@ -3,7 +3,7 @@ Pure.
 
 A scan says what is; a monitor says that a run began or ended, also one that was over before
 a scan. Both are right, but either may come first, or a monitor's word never: so what a scan
-has told already is counted, and the word about it that comes later is passed over.
+has told already is due from the monitor, and the word about it that comes later is passed over.
 
 A reboot and a stop begin alike; they differ in whether the monitor lives on. So a
 container that ceased to run is held in suspense while its monitor is there.
