@@ -256,10 +256,14 @@ class Run:
                     journal.refuse()
         elif not engine.up:
             engine.boot()
-        elif chance < 0.98:
-            engine.die()
         else:
-            engine.stop()
+            # Which connection is seen to break first is chance.
+            if rng.random() < 0.5:
+                self.asked.refuse()
+            if chance < 0.98:
+                engine.die()
+            else:
+                engine.stop()
 
     def settle(self) -> None:
         """All ends that is under way."""

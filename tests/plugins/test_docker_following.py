@@ -415,6 +415,32 @@ class FollowingTests(SynchronousTestCase):
         self.assertIn("nobody answers", str(self.failureResultOf(self.done, SourceAbsent).value))
         self.assertEqual(clock.getDelayedCalls(), [])
 
+    def test_a_question_that_fails_before_the_stream_has_ended(self) -> None:
+        self.happen("create", "start")
+        self.lose()
+        self.engine.listing = Deferred()
+        self.follow()
+        self.events.waiting += self.made("kill", "die")
+        self.engine.listing.errback(ConnectionResetError("reset"))
+        self.assertNoResult(self.done)
+        self.assertTrue(self.events.closed)
+        self.events.waiting += self.made("destroy")
+        self.events.ended.callback("closed")
+        self.assertIn("reset", str(self.failureResultOf(self.done, SourceLost).value))
+        self.assertEqual(self.recorded(), ["create", "start", "kill", "die", "destroy"])
+        self.assertEqual(self.engine.reactor.getDelayedCalls(), [])
+
+    def test_a_question_that_fails_and_a_stream_that_hangs(self) -> None:
+        self.lose()
+        self.engine.listing = Deferred()
+        self.follow()
+        self.engine.listing.errback(ConnectionResetError("reset"))
+        self.engine.reactor.advance(STOP_TIMEOUT)
+        # It is given up, and its thread left behind.
+        self.engine.reactor.advance(STOP_TIMEOUT)
+        self.failureResultOf(self.done, SourceLost)
+        self.assertEqual(self.engine.reactor.getDelayedCalls(), [])
+
     def test_an_engine_that_does_not_answer_at_all(self) -> None:
         self.lose()
         self.done = Following(self.engine, self.recorder).done()

@@ -3,24 +3,24 @@ what nobody told, and goes on."""
 
 from __future__ import annotations
 
-import collections
 import time
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from stationd.errors import JournalError, SourceAbsent, SourceError, SourceLost
-from stationd.interfaces import IHostReactor, IRecorder
+from stationd.interfaces import IRecorder
 from stationd.records import Level, Observation
+from stationd_plugins.docker.asked import Engine
 from stationd_plugins.docker.engine import QUEUE_LIMIT, STOP_TIMEOUT, TIMEOUT
 from stationd_plugins.docker.gap import OVERLAP_NS, REMEMBERED, forgotten, news, since_ns
 from stationd_plugins.docker.origins import TYPE, identity
 from stationd_plugins.docker.reconcile import Listing, reconcile
-from stationd_plugins.docker.recording import Recording, Witness
+from stationd_plugins.docker.recording import Recording
 
 SETTLED = 1.0
 """Seconds after a listing in which the engine must have told of all that is in it."""
@@ -31,44 +31,6 @@ next taken from the stream, which counts what waits there."""
 
 HEARTBEAT = 60.0
 """Seconds after which an engine is asked whether it is still there."""
-
-
-class Events(Protocol):
-    """A subscription, as L{Stream} is one."""
-
-    opened: Deferred[None]
-    ended: Deferred[str]
-
-    def take(self, limit: int) -> list[object]:
-        """Some of what was read, the oldest."""
-
-    def close(self) -> None:
-        """End it."""
-
-
-class Engine(Witness, Protocol):
-    """What is asked of the engine while it is followed.
-
-    @ivar read: the L{identity} of the events that were read last, whatever they mean.
-    """
-
-    reactor: IHostReactor
-    read: collections.deque[str]
-
-    def stream(self, wake: Callable[[], None]) -> Events:
-        """Subscribe to its events; see L{Stream}."""
-
-    async def list_all(self) -> Listing:
-        """All containers as the engine has them now."""
-
-    async def remembered(self) -> list[object]:
-        """See L{stationd_plugins.docker.engine.remembered}."""
-
-    async def ping(self) -> None:
-        """Make sure that the engine is there."""
-
-    def decode(self, events: Sequence[object]) -> list[Observation]:
-        """What events of the stream mean."""
 
 
 class Following:
@@ -82,6 +44,10 @@ class Following:
         self._done: Deferred[None] = Deferred()
         self._gone: Deferred[None] = Deferred()
         self._error: Exception | None = None
+        # Why it is to end, when what the stream has told is recorded.
+        self._cause: Exception | None = None
+        self._patience: IDelayedCall | None = None
+        self._opened = False
         self._live = False
         self._recording: Recording | None = None
         # The origins of what was told while catching up: the stream tells of it again.
@@ -117,6 +83,7 @@ class Following:
         then what happened since: so that the newest word about a container is
         the last one."""
         await self._stream.opened.addTimeout(TIMEOUT, self._source.reactor)
+        self._opened = True
         recording = await self._begin()
         self._recorder.connected(TYPE)
         remembered = await self._source.remembered()
@@ -238,14 +205,24 @@ class Following:
             self._source.deaths.away(time.time_ns() // 1000)
         if isinstance(error, TimeoutError):
             error = SourceLost(f"the engine did not answer within {TIMEOUT:.0f} seconds")
-        if isinstance(error, JournalError):
+        is_refused = isinstance(error, JournalError)
+        if is_refused:
             error = SourceLost(f"what it tells cannot be recorded: {error}")
         elif not isinstance(error, SourceError):
             error = SourceLost(f"the engine did not answer: {error}")
-        self._end(error)
+        if is_refused or self._error is not None or self._gone.called or not self._opened:
+            self._end(error)
+        elif self._cause is None:
+            # An engine that is killed breaks all connections: which of them is noticed first is
+            # chance, and the stream has told something yet.
+            self._cause = error
+            self._patience = self._source.reactor.callLater(STOP_TIMEOUT, self._end, error)
+            self._stream.close()
 
     def _end(self, error: Exception) -> None:
         self._error = self._error or error
+        if self._patience is not None and self._patience.active():
+            self._patience.cancel()
         if not self._done.called:
             self._done.errback(self._error)
 
@@ -255,15 +232,17 @@ class Following:
         self._gone.callback(None)
         if self._error is not None:
             return
-        self._error = SourceLost(reason)
+        error = self._error = self._cause or SourceLost(reason)
         self._source.deaths.lost(time.time_ns() // 1000)
-        if not self._live:
+        if self._live:
+            self._drain().addBoth(lambda _: self._end(error))
+        elif self._opened:
             self._catching_up.cancel()
             self._catching_up = Deferred.fromCoroutine(self._rescue())
             self._catching_up.addErrback(self._failed)
-            self._catching_up.addCallback(lambda _: self._end(SourceLost(reason)))
-            return
-        self._drain().addBoth(lambda _: self._end(SourceLost(reason)))
+            self._catching_up.addCallback(lambda _: self._end(error))
+        else:
+            self._end(error)
 
     async def _rescue(self) -> None:
         """Record what the stream told before it ended. It began with what the engine

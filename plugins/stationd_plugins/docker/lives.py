@@ -24,7 +24,12 @@ REMEMBERED = 4096
 _MARKS = frozenset(["create", "start", "die"])
 """What the life of a container is known by."""
 
-_LIVING = frozenset(["start", "fail", "pause", "die", "rename", "destroy"])
+_LIVING = frozenset(
+    [
+        *("start", "fail", "kill", "oom", "die", "restart", "rename", "destroy"),
+        *("pause", "unpause", "healthy", "unhealthy"),
+    ]
+)
 """What no container has told of it that was not made."""
 
 
