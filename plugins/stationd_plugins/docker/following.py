@@ -251,8 +251,7 @@ class Following:
         self._told.clear()
         self._take()
         # What there was before our time is not known before the first listing.
-        told = news(self._news(self._taken), recorded) if self._since_ns else []
-        self._since = told
+        self._since = news(self._news(self._taken), recorded) if self._since_ns else []
         await self._drain()
 
     async def _release(self, failure: Failure) -> None:

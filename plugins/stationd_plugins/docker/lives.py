@@ -51,7 +51,7 @@ class Lives:
         for short in sorted(gone, key=lambda short: found[short].at["destroy"]):
             self._bury(short)
         for short, past in found.items():
-            if short in self._gone or "destroy" in past.at:
+            if "destroy" in past.at:
                 continue
             if short in exist or not _MARKS.isdisjoint(past.at):
                 self._lives[short] = past
