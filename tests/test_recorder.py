@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred
@@ -45,6 +45,18 @@ class SlowJournal(MemoryJournal):
         """The oldest append fails."""
         assert self.slow
         self.slow.pop(0)[0].errback(JournalUnwritable("full", True))
+
+
+def recorder_over(
+    log: MemoryJournal,
+    event: MemoryJournal,
+    containers: Containers,
+    now_us: Callable[[], int],
+    live: Callable[[str], None] = lambda type: None,
+) -> Recorder:
+    """One of which only this is looked at."""
+    feed, nobody = Feed(0), lambda change: None
+    return Recorder(log, event, containers, feed, now_us, nobody, live, lambda type: None)
 
 
 class RecorderTests(SynchronousTestCase):

@@ -16,9 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.containers import Containers
 from stationd.errors import SourceError, SourceLost
-from stationd.feed import Feed
 from stationd.interfaces import Query
-from stationd.recorder import Recorder
 from stationd.records import Observation
 from stationd_plugins.docker import following
 from stationd_plugins.docker.deaths import Deaths
@@ -29,7 +27,7 @@ from stationd_plugins.docker.reconcile import Listing
 from tests.functional.test_chaos import AFTER
 from tests.plugins.simulated_engine import BEGIN_NS, MS, Engine
 from tests.plugins.test_docker_following import FakeEvents
-from tests.test_recorder import SlowJournal
+from tests.test_recorder import SlowJournal, recorder_over
 
 RUNS = 150
 """Of each kind."""
@@ -167,15 +165,12 @@ class Run:
         self.asked = Asked(self.engine)
         self.lives = False
         self.containers = Containers()
-        self.recorder = Recorder(
+        self.recorder = recorder_over(
             self.log,
             self.event,
             self.containers,
-            Feed(0),
             lambda: self.engine.now_ns // 1000,
-            lambda change: None,
             lambda type: setattr(self, "lives", True),
-            lambda type: None,
         )
         self.following: following.Following | None = None
 

@@ -15,7 +15,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.containers import Containers
 from stationd.errors import JournalUnwritable, SourceAbsent, SourceLost
-from stationd.feed import Feed
 from stationd.interfaces import Query
 from stationd.recorder import Recorder
 from stationd.records import LOOP_EXITS, Container, Observation
@@ -28,7 +27,7 @@ from stationd_plugins.docker.origins import origin_of
 from stationd_plugins.docker.reconcile import Listing
 from stationd_plugins.docker.recording import STAYS_UP
 from tests.contracts.journal import draft
-from tests.test_recorder import SlowJournal
+from tests.test_recorder import SlowJournal, recorder_over
 
 ID = "ab" * 32
 
@@ -116,16 +115,7 @@ class FollowingTests(SynchronousTestCase):
         self.assertEqual(self.lives, ["docker"])
 
     def make_recorder(self) -> Recorder:
-        return Recorder(
-            self.log,
-            self.event,
-            Containers(),
-            Feed(0),
-            lambda: 99,
-            lambda change: None,
-            self.lives.append,
-            lambda type: None,
-        )
+        return recorder_over(self.log, self.event, Containers(), lambda: 99, self.lives.append)
 
     def follow(self) -> None:
         """Begin a subscription."""

@@ -14,8 +14,8 @@ from stationd_plugins.docker.decode import Inspected
 from stationd_plugins.docker.gap import since_ns
 from stationd_plugins.docker.origins import origin_of, time_ns_of
 from stationd_plugins.docker.reconcile import Listing, reconcile
-
-ID = "1753ab55c36e99195042ddc875e59d4f877f1c140d25196ad34a5bece9f1cf3a"
+from tests.plugins.test_docker_deaths import happened
+from tests.test_narration import ID
 
 S = 10**9
 """A second."""
@@ -30,15 +30,7 @@ def origin(action: str, at: int, id: str = ID) -> str:
 
 def told(action: str, at: int) -> Observation:
     """What such an event tells."""
-    return Observation(
-        time_us=at * 10**6,
-        type="docker",
-        subject="container",
-        action=action,
-        id=ID,
-        name="one",
-        origin=origin(action, at),
-    )
+    return happened(action, at * 10**6 + 1000)
 
 
 def container(**fields: object) -> Container:
@@ -400,16 +392,16 @@ class RandomTests(SynchronousTestCase):
             recorded = world.told[:begin]
             registry = Containers()
             for action, at in recorded:
-                registry.apply(self.observation(action, at))
+                registry.apply(told(action, at))
             exists = world.state != "gone"
             listing = Listing(frozenset([ID] if exists else []), [world.seen()] if exists else [])
             origins = [origin(action, at) for action, at in recorded]
-            told = reconcile(listing, registry.all(), origins, SINCE, NOW)
-            worked_out += len(told)
-            sequence = [action for action, _ in recorded] + [one.action for one in told]
+            missed = reconcile(listing, registry.all(), origins, SINCE, NOW)
+            worked_out += len(missed)
+            sequence = [action for action, _ in recorded] + [one.action for one in missed]
             for before, after in zip(["", *sequence], sequence, strict=False):
                 self.assertIn(after, self.AFTER[before], (seed, sequence))
-            for one in told:
+            for one in missed:
                 registry.apply(one)
             states = [one.state for one in registry.all()]
             if not exists:
@@ -417,16 +409,6 @@ class RandomTests(SynchronousTestCase):
             else:
                 self.assertEqual(states, [world.seen().container.state], (seed, sequence))
             # Once more: all of it is recorded now.
-            origins += [one.origin for one in told]
+            origins += [one.origin for one in missed]
             self.assertEqual(reconcile(listing, registry.all(), origins, SINCE, NOW), [], seed)
         self.assertGreater(worked_out, 2000)
-
-    def observation(self, action: str, at: int) -> Observation:
-        return Observation(
-            time_us=at * 10**6,
-            type="docker",
-            subject="container",
-            action=action,
-            id=ID,
-            name="one",
-        )

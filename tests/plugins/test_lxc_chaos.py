@@ -9,10 +9,8 @@ import random
 from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.containers import Containers
-from stationd.feed import Feed
 from stationd.interfaces import Query
 from stationd.recall import recall
-from stationd.recorder import Recorder
 from stationd.records import Observation
 from stationd.testing import MemoryJournal
 from stationd_plugins.lxc.following import MAX_DISTURBED
@@ -22,6 +20,7 @@ from stationd_plugins.lxc.telling import state
 from stationd_plugins.lxc.tracker import Tracker
 from tests.functional.test_lxc_chaos import AFTER, SEEN_WITHIN
 from tests.plugins.simulated_lxc import Host
+from tests.test_recorder import recorder_over
 
 RUNS = 80
 
@@ -69,15 +68,8 @@ class Daemon:
         self._heard = Heard()
         self.tracker = Tracker(lambda monitor: monitor in self.host.monitors)
         self.containers = Containers()
-        self.recorder = Recorder(
-            self.log,
-            self.event,
-            self.containers,
-            Feed(0),
-            lambda: self.host.now_ms * 1000,
-            lambda change: None,
-            lambda type: None,
-            lambda type: None,
+        self.recorder = recorder_over(
+            self.log, self.event, self.containers, lambda: self.host.now_ms * 1000
         )
 
     def kill(self) -> None:
