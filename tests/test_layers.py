@@ -18,6 +18,7 @@ LAYERS = (
     ("stationd.web.site", "stationd.web.resource", "stationd.cli", "stationd.doors"),
     ("stationd.web", "stationd.inventory", "stationd.journals"),
     ("stationd.supervision", "stationd.recorder", "stationd.waits"),
+    ("stationd.wait_states",),
     ("stationd.once",),
     ("stationd.memory",),
     ("stationd.feed", "stationd.containers", "stationd.recall", "stationd.narration"),

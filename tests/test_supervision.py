@@ -168,7 +168,7 @@ class SourcesTests(SynchronousTestCase):
         self.sources.add(source, supervisor)
 
     def test_a_type_without_a_source_knows_nothing(self) -> None:
-        self.assertIsNone(self.successResultOf(self.sources.find("lxc", "a")))
+        self.failureResultOf(self.sources.find("lxc", "a"), SourceAbsent)
         found = self.successResultOf(self.sources.find("docker", "a"))
         assert found is not None
         self.assertEqual(found.id, "a")

@@ -4,38 +4,59 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from stationd import waits as module
 from stationd.containers import Containers
-from stationd.errors import ContainerUnknown, TooManyWaits
+from stationd.errors import ContainerUnknown, SourceAbsent, SourceLost, TooManyWaits
 from stationd.records import Container, State
-from stationd.waits import GRACE, LOOK, Waits
+from stationd.wait_states import Waited
+from stationd.waits import CONFIRM, GRACE, RETRY, Waits
 from tests.test_narration import ID, happened
 
+RUNNING = Container(type="docker", id=ID, name="DockerTestAPI", state=State.RUNNING)
+STOPPED = attrs.evolve(RUNNING, state=State.STOPPED)
 
-class WaitsTests(SynchronousTestCase):
+
+class WaitsCase(SynchronousTestCase):
     """A registry, and a world outside that answers when a test says so."""
 
     def setUp(self) -> None:
         self.clock = Clock()
         self.containers = Containers()
         self.asked: list[Deferred[Container | None]] = []
-        self.waits = Waits(self.clock, self.containers, self.outside)
+        self.is_live = True
+        self.waits = Waits(self.clock, self.containers, self.outside, lambda type: self.is_live)
 
     def tearDown(self) -> None:
         self.assertEqual(self.waits.open, 0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.assertEqual(self.waits._parked, {})
+        self.assertEqual((self.waits._known, self.waits._unknown), ({}, []))
 
     def outside(self, type: str, key: str) -> Deferred[Container | None]:
         self.asked.append(Deferred())
         return self.asked[-1]
 
-    def answer(self, found: Container | None) -> None:
-        self.asked.pop(0).callback(found)
+    def answer(self, found: Container | Exception | None) -> None:
+        """The source answers the oldest of the questions that are open."""
+        asked = self.asked.pop(0)
+        if isinstance(found, Exception):
+            asked.errback(found)
+        else:
+            asked.callback(found)
+
+    def ended(self, done: Deferred[Waited]) -> Container:
+        """The container that a wait has ended with, certainly so."""
+        waited = self.successResultOf(done)
+        self.assertTrue(waited.is_certain)
+        return waited.container
+
+    def go_live(self) -> None:
+        self.is_live = True
+        self.waits.live("docker")
 
     def happen(self, *actions: str, **fields: Any) -> None:
         for action in actions:
@@ -43,8 +64,12 @@ class WaitsTests(SynchronousTestCase):
             if change:
                 self.waits.changed(change)
 
-    def wait(self, target: str, duration: float = 60, key: str = ID) -> Deferred[Container]:
+    def wait(self, target: str, duration: float = 60, key: str = ID) -> Deferred[Waited]:
         return self.waits.wait("docker", key, target, duration)
+
+
+class WaitsTests(WaitsCase):
+    """A source that is live."""
 
     def test_answers_when_the_state_is_reached(self) -> None:
         self.happen("create", "start")
@@ -52,21 +77,21 @@ class WaitsTests(SynchronousTestCase):
             done = self.wait("stopped", key=key)
             self.assertNoResult(done)
             self.happen("die", details={"exitCode": 7})
-            self.assertEqual(self.successResultOf(done).exit_code, 7)
+            self.assertEqual(self.ended(done).exit_code, 7)
             self.happen("start")
 
     def test_answers_at_once_when_it_is_so_and_the_world_agrees(self) -> None:
         self.happen("create", "start")
         done = self.wait("running")
         self.answer(Container(type="docker", id=ID, name="x", state=State.RUNNING))
-        self.assertIs(self.successResultOf(done).state, State.RUNNING)
+        self.assertIs(self.ended(done).state, State.RUNNING)
 
     def test_a_world_that_has_forgotten_how_one_ended(self) -> None:
         self.happen("create", "start")
         self.happen("die", details={"exitCode": 7})
         done = self.wait("stopped")
         self.answer(Container(type="docker", id=ID, name="one", state=State.STOPPED))
-        self.assertEqual(self.successResultOf(done).exit_code, 7)
+        self.assertEqual(self.ended(done).exit_code, 7)
 
     def test_a_stale_registry_is_not_believed(self) -> None:
         self.happen("create", "start", "die", details={"exitCode": 0})
@@ -78,22 +103,55 @@ class WaitsTests(SynchronousTestCase):
         self.happen("start")
         self.assertNoResult(done)
         self.happen("die", details={"exitCode": 9})
-        self.assertEqual(self.successResultOf(done).exit_code, 9)
+        self.assertEqual(self.ended(done).exit_code, 9)
 
-    def test_a_world_that_does_not_know_leaves_it_to_the_registry(self) -> None:
+    def test_an_unconfirmed_state_ends_no_wait(self) -> None:
         self.happen("create", "start")
-        done = self.wait("running")
-        self.answer(None)
+        for answer in (None, SourceLost("it hangs"), SourceAbsent("it is down"), ValueError("bug")):
+            done = self.wait("running")
+            self.answer(answer)
+            self.flushLoggedErrors(ValueError)
+            self.clock.advance(RETRY / 2)
+            self.assertNoResult(done)
+            self.happen("pause", "unpause")
+            self.assertIs(self.ended(done).state, State.RUNNING)
+            self.asked.clear()
+
+    def test_what_was_recorded_late_ends_no_wait(self) -> None:
+        # C{docker run -d; wait stopped} on a busy machine: the creation is recorded, and the
+        # engine takes its time to say that it runs.
+        self.happen("create")
+        done = self.wait("stopped")
+        self.clock.advance(CONFIRM - 0.1)
         self.assertNoResult(done)
-        self.clock.advance(LOOK)
-        self.assertIs(self.successResultOf(done).state, State.RUNNING)
+        self.happen("start")
+        self.answer(RUNNING)
+        self.clock.advance(1)
+        self.assertNoResult(done)
+        self.happen("die", details={"exitCode": 3})
+        self.assertEqual(self.ended(done).exit_code, 3)
 
-    def test_a_world_that_does_not_answer_leaves_it_to_the_registry(self) -> None:
+    def test_a_live_source_that_does_not_answer_is_asked_again(self) -> None:
         self.happen("create", "start")
         done = self.wait("running")
-        self.clock.advance(LOOK)
-        self.assertIs(self.successResultOf(done).state, State.RUNNING)
-        self.answer(None)
+        for _ in range(3):
+            self.answer(SourceLost("the engine did not answer"))
+            self.assertEqual(self.asked, [])
+            self.clock.advance(RETRY)
+        self.answer(RUNNING)
+        self.assertIs(self.ended(done).state, State.RUNNING)
+
+    def test_what_nothing_confirms_is_not_certain_when_the_time_is_up(self) -> None:
+        self.happen("create", "start")
+        for duration, end in ((0, CONFIRM), (2, CONFIRM), (20, 20)):
+            done = self.wait("running", duration)
+            self.clock.advance(end - 0.1)
+            self.assertNoResult(done)
+            self.clock.advance(0.1)
+            waited = self.successResultOf(done)
+            self.assertEqual((waited.container.name, waited.is_certain), ("DockerTestAPI", False))
+        for late in self.asked:
+            late.callback(RUNNING)
 
     def test_the_time_is_up(self) -> None:
         self.happen("create", "start")
@@ -101,13 +159,15 @@ class WaitsTests(SynchronousTestCase):
         self.clock.advance(4.9)
         self.assertNoResult(done)
         self.clock.advance(0.1)
-        self.assertIs(self.successResultOf(done).state, State.RUNNING)
+        self.assertIs(self.ended(done).state, State.RUNNING)
 
     def test_no_time_at_all_is_a_look(self) -> None:
         self.happen("create", "start")
-        done = self.wait("stopped", 0)
-        self.clock.advance(0)
-        self.assertIs(self.successResultOf(done).state, State.RUNNING)
+        for found, state in ((RUNNING, State.RUNNING), (STOPPED, State.STOPPED)):
+            done = self.wait("stopped", 0)
+            self.clock.advance(1)
+            self.answer(found)
+            self.assertIs(self.ended(done).state, state)
 
     def test_a_removed_container_ends_every_wait(self) -> None:
         self.happen("create", "start")
@@ -115,7 +175,7 @@ class WaitsTests(SynchronousTestCase):
         self.happen("die", details={"exitCode": 1})
         self.happen("destroy")
         for done in waiting:
-            found = self.successResultOf(done)
+            found = self.ended(done)
             self.assertEqual((found.state, found.exit_code), (State.STOPPED, 1))
 
     def test_a_container_that_is_gone_is_answered_from_memory(self) -> None:
@@ -123,7 +183,13 @@ class WaitsTests(SynchronousTestCase):
         self.happen("die", details={"exitCode": 4})
         self.happen("destroy")
         for target in ("stopped", "running", "removed"):
-            self.assertEqual(self.successResultOf(self.wait(target)).exit_code, 4)
+            done = self.wait(target)
+            self.answer(None)
+            self.assertEqual(self.ended(done).exit_code, 4)
+            done = self.wait(target, key="DockerTestAPI")
+            self.answer(None)
+            self.clock.advance(GRACE)
+            self.assertEqual(self.ended(done).exit_code, 4)
 
     def test_each_state_can_be_waited_for(self) -> None:
         self.happen("create")
@@ -137,14 +203,14 @@ class WaitsTests(SynchronousTestCase):
             done = self.wait(target)
             self.assertNoResult(done)
             self.happen(action)
-            self.successResultOf(done)
+            self.ended(done)
         self.assertEqual(self.asked, [])
 
     def test_a_state_that_lasts_no_time_is_seen(self) -> None:
         self.happen("create")
         done = self.wait("running")
         self.happen("start", "die", "destroy")
-        self.assertIs(self.successResultOf(done).state, State.RUNNING)
+        self.assertIs(self.ended(done).state, State.RUNNING)
 
     def test_a_container_nobody_knows_yet_turns_up(self) -> None:
         done = self.wait("stopped")
@@ -153,17 +219,57 @@ class WaitsTests(SynchronousTestCase):
         self.assertNoResult(done)
         self.happen("start")
         self.answer(None)
-        self.clock.advance(LOOK)
+        self.clock.advance(GRACE)
         self.assertNoResult(done)
         self.happen("die", details={"exitCode": 2})
-        self.assertEqual(self.successResultOf(done).exit_code, 2)
+        self.assertEqual(self.ended(done).exit_code, 2)
 
     def test_a_container_that_only_the_world_knows(self) -> None:
         done = self.wait("stopped")
         self.answer(Container(type="docker", id=ID, name="x", state=State.RUNNING))
         self.assertNoResult(done)
+        # Its creation, too, is a state in which no process runs.
+        self.happen("create")
+        self.assertNoResult(done)
+        self.answer(RUNNING)
+        self.happen("start")
+        self.assertNoResult(done)
         self.happen("die")
-        self.successResultOf(done)
+        self.ended(done)
+
+    def test_a_container_that_only_the_world_knows_and_a_listing_tells_of(self) -> None:
+        done = self.wait("stopped")
+        self.answer(RUNNING)
+        for change in self.containers.list_all("docker", [STOPPED]):
+            self.waits.changed(change)
+        self.assertNoResult(done)
+        self.answer(attrs.evolve(STOPPED, exit_code=6))
+        self.assertEqual(self.ended(done).exit_code, 6)
+
+    def test_the_container_of_a_name_that_exists_is_preferred(self) -> None:
+        self.happen("create", "start", "die", "destroy")
+        other = attrs.evolve(RUNNING, id="f" * 64)
+        done = self.wait("running", key="DockerTestAPI")
+        self.assertNoResult(done)
+        self.answer(other)
+        self.assertEqual(self.ended(done), other)
+        done = self.wait("stopped", key="DockerTestAPI")
+        self.answer(None)
+        # It lived between the question and its answer.
+        self.happen("create", "start", id=other.id)
+        self.clock.advance(GRACE)
+        self.assertNoResult(done)
+        self.happen("die", id=other.id, details={"exitCode": 8})
+        self.assertEqual(self.ended(done).exit_code, 8)
+
+    def test_a_removed_one_whose_source_does_not_answer(self) -> None:
+        self.happen("create", "start", "die", "destroy")
+        self.is_live = False
+        done = self.wait("stopped", 7)
+        self.answer(SourceLost("it is down"))
+        self.clock.advance(7)
+        waited = self.successResultOf(done)
+        self.assertEqual((waited.container.removed, waited.is_certain), (True, False))
 
     def test_a_container_that_lived_between_the_look_and_now(self) -> None:
         done = self.wait("stopped")
@@ -171,7 +277,7 @@ class WaitsTests(SynchronousTestCase):
         self.clock.advance(GRACE / 2)
         self.happen("create")
         self.answer(Container(type="docker", id=ID, name="x", exit_code=5))
-        self.assertEqual(self.successResultOf(done).exit_code, 5)
+        self.assertEqual(self.ended(done).exit_code, 5)
 
     def test_an_unknown_container_is_an_error(self) -> None:
         done = self.wait("running")
@@ -199,7 +305,7 @@ class WaitsTests(SynchronousTestCase):
         self.happen("rename", type="lxc", id="new", name="new", details={"old": "utest"})
         self.assertNoResult(done)
         self.happen("stop", type="lxc", id="new", name="new")
-        self.assertEqual(self.successResultOf(done).name, "new")
+        self.assertEqual(self.ended(done).name, "new")
 
     def test_too_many(self) -> None:
         self.patch(module, "LIMIT", 1)
@@ -207,13 +313,117 @@ class WaitsTests(SynchronousTestCase):
         done = self.wait("stopped")
         self.failureResultOf(self.wait("stopped"), TooManyWaits)
         self.happen("die")
-        self.successResultOf(done)
+        self.ended(done)
 
     def test_closing_answers_everybody(self) -> None:
         self.happen("create", "start")
         parked = self.wait("stopped")
         unknown = self.wait("stopped", key="nobody")
         self.waits.close()
-        self.assertIs(self.successResultOf(parked).state, State.RUNNING)
+        self.assertIs(self.ended(parked).state, State.RUNNING)
         self.failureResultOf(unknown, ContainerUnknown)
         self.answer(None)
+
+
+class ReplayTests(WaitsCase):
+    """A source that catches up."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.is_live = False
+
+    def test_nothing_from_a_replay_ends_a_wait(self) -> None:
+        # It was killed and started again while the daemon was down.
+        done = self.wait("stopped")
+        self.answer(RUNNING)
+        self.happen("create", "start")
+        self.happen("die", details={"exitCode": 137})
+        self.happen("start")
+        self.assertNoResult(done)
+        self.go_live()
+        self.happen("die", details={"exitCode": 1})
+        self.assertEqual(self.ended(done).exit_code, 1)
+
+    def test_a_replay_that_ends_in_another_state_shows_none_of_it(self) -> None:
+        done = self.wait("paused", 9)
+        self.answer(RUNNING)
+        self.happen("create", "start", "pause")
+        self.clock.advance(9)
+        self.assertIs(self.ended(done).state, State.RUNNING)
+
+    def test_what_the_source_says_counts_before_it_is_live(self) -> None:
+        done = self.wait("running")
+        self.answer(RUNNING)
+        self.assertIs(self.ended(done).state, State.RUNNING)
+
+    def test_what_happened_meanwhile_is_noticed_when_it_is_live(self) -> None:
+        done = self.wait("stopped")
+        self.answer(RUNNING)
+        self.happen("create", "start")
+        self.happen("die", details={"exitCode": 3})
+        self.go_live()
+        self.assertNoResult(done)
+        self.answer(STOPPED)
+        self.assertEqual(self.ended(done).exit_code, 3)
+
+    def test_one_that_was_removed_meanwhile(self) -> None:
+        done = self.wait("stopped")
+        self.answer(RUNNING)
+        self.happen("create", "start")
+        self.happen("die", details={"exitCode": 3})
+        self.happen("destroy")
+        self.assertNoResult(done)
+        self.go_live()
+        found = self.ended(done)
+        self.assertEqual((found.exit_code, found.removed), (3, True))
+
+    def test_one_that_is_gone_before_it_was_recorded(self) -> None:
+        done = self.wait("stopped")
+        self.answer(RUNNING)
+        self.go_live()
+        self.answer(None)
+        self.clock.advance(GRACE)
+        self.assertTrue(self.ended(done).removed)
+
+    def test_one_that_the_source_does_not_know_yet(self) -> None:
+        for answer in (None, SourceLost("it is being started")):
+            self.is_live = False
+            done = self.wait("running")
+            self.answer(answer)
+            self.clock.advance(10)
+            self.assertNoResult(done)
+            self.go_live()
+            self.answer(RUNNING)
+            self.assertIs(self.ended(done).state, State.RUNNING)
+
+    def test_a_name_that_a_replay_brings_is_not_bound_before_it_is_over(self) -> None:
+        done = self.wait("stopped", key="DockerTestAPI")
+        self.answer(None)
+        self.happen("create", "start", "die", "destroy")
+        self.happen("create", "start", id="f" * 64)
+        self.assertNoResult(done)
+        self.go_live()
+        self.happen("die", id="f" * 64, details={"exitCode": 5})
+        self.assertEqual(self.ended(done).exit_code, 5)
+
+    def test_a_host_without_such_containers(self) -> None:
+        done = self.wait("running")
+        self.answer(SourceAbsent("no engine"))
+        self.clock.advance(GRACE)
+        self.failureResultOf(done, ContainerUnknown)
+
+    def test_one_that_is_not_known_when_the_time_is_up(self) -> None:
+        done = self.wait("running", 3)
+        self.answer(None)
+        self.clock.advance(3)
+        self.failureResultOf(done, ContainerUnknown)
+
+    def test_one_that_is_renamed_while_its_source_is_away(self) -> None:
+        self.is_live = True
+        self.happen("create", "start", type="lxc")
+        done = self.waits.wait("lxc", "utest", "stopped", 60)
+        self.is_live = False
+        self.happen("rename", type="lxc", id="new", name="new", details={"old": "utest"})
+        self.is_live = True
+        self.happen("stop", type="lxc", id="new", name="new")
+        self.assertEqual(self.ended(done).name, "new")

@@ -234,7 +234,13 @@ class ISource(Interface):
 
     def find(key: str) -> Deferred[Container | None]:
         """Ask the outside world itself for one container, by id, prefix of 12 or
-        more, or name; C{None} if it is not there or the world does not answer."""
+        more, or name: how it is after the call; C{None} if there is none.
+
+        @raise SourceAbsent: (Deferred) there is nothing to watch on this host now, so
+            there is no container.
+        @raise SourceError: (Deferred) the world does not answer, or not for this one:
+            whether there is one, and how it is, is not known.
+        """
 
     def sample(containers: Sequence[Container]) -> Deferred[dict[str, Figures]]:
         """Measure what running containers use, by their ids. One that has gone in

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from twisted.internet.defer import Deferred
 
 from stationd.containers import Containers
-from stationd.errors import ContainerUnknown
+from stationd.errors import ContainerUnknown, SourceError
 from stationd.records import Container, Figures
 from stationd.supervision import Sources
 
@@ -38,7 +38,10 @@ class Inventory:
     async def _locate(self, type: str, key: str) -> Container:
         known = self._containers.find(type, key)
         if known is None or known.removed:
-            found = await self._sources.find(type, key)
+            try:
+                found = await self._sources.find(type, key)
+            except SourceError:
+                found = None
             # It may have been recorded in the meantime.
             known = self._containers.find(type, key)
             if known is None or known.removed:

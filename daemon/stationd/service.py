@@ -64,7 +64,12 @@ class Station(MultiService):
         containers = Containers()
         feed = Feed(event.status().last)
         self._sources = Sources()
-        waits = Waits(reactor, containers, self._sources.find)
+        waits = Waits(reactor, containers, self._sources.find, self._sources.is_live)
+
+        def live(type: str) -> None:
+            self._sources.live(type)
+            waits.live(type)
+
         recorder = Recorder(
             log,
             event,
@@ -72,7 +77,7 @@ class Station(MultiService):
             feed,
             now_us,
             waits.changed,
-            self._sources.live,
+            live,
             self._sources.connected,
         )
         self._journals.removed = lambda sentence: recorder.note(Level.INFO, sentence)

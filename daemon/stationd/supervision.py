@@ -7,7 +7,7 @@ import enum
 from collections.abc import Callable, Mapping, Sequence
 
 from twisted.application.service import MultiService, Service
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, DeferredList, fail, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -176,9 +176,14 @@ class Sources(MultiService):
         return supervisor is not None and supervisor.state is SourceState.LIVE
 
     def find(self, type: str, key: str) -> Deferred[Container | None]:
-        """See L{ISource.find}. C{None} if there is no source of that type."""
+        """See L{ISource.find}.
+
+        @raise SourceAbsent: (Deferred) there is no source of that type, either.
+        """
         source = self._sources.get(type)
-        return succeed(None) if source is None else source.find(key)
+        if source is None:
+            return fail(SourceAbsent(f"no source of type {type} is configured"))
+        return source.find(key)
 
     def sample(self, containers: Sequence[Container]) -> Deferred[Mapping[str, Figures]]:
         """What running containers use, by their references."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 from treq.testing import RequestTraversalAgent
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.interfaces import IConsumer
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -18,6 +18,7 @@ from twisted.web.iweb import IBodyProducer, IResponse
 from zope.interface import implementer
 
 from stationd.containers import Containers
+from stationd.errors import SourceLost
 from stationd.feed import Feed
 from stationd.inventory import Inventory
 from stationd.recorder import Recorder
@@ -78,12 +79,14 @@ class _Body:
 
 
 class MeasuredSources(Sources):
-    """Sources that measure everything and know nothing.
+    """Sources that measure everything and know one container at most.
 
-    @ivar lives: whether they are followed.
+    @ivar lives: whether they are followed, and answer.
+    @ivar found: the container that they know.
     """
 
     lives = True
+    found: Container | None = None
 
     def is_live(self, type: str) -> bool:
         return self.lives
@@ -95,7 +98,7 @@ class MeasuredSources(Sources):
         return succeed({container.reference: figures for container in containers})
 
     def find(self, type: str, key: str) -> Deferred[Container | None]:
-        return succeed(None)
+        return fail(SourceLost("it is away")) if not self.lives else succeed(self.found)
 
 
 class StationCase(SynchronousTestCase):
@@ -107,7 +110,7 @@ class StationCase(SynchronousTestCase):
         self.containers = Containers()
         self.feed = Feed(0)
         sources = self.sources = MeasuredSources()
-        self.waits = Waits(self.clock, self.containers, sources.find)
+        self.waits = Waits(self.clock, self.containers, sources.find, sources.is_live)
         self.recorder = Recorder(
             self.log,
             self.event,

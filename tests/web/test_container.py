@@ -98,13 +98,44 @@ class WaitTests(StationCase):
         self.assertTrue(self.answer(asked).json["stale"])
         asked = self.ask("GET", self.path("removed"))
         self.happen("die", "destroy")
+        self.settle()
+        self.assertNoResult(asked)
+        self.sources.lives = True
+        self.waits.live("docker")
         self.assertNotIn("stale", self.answer(asked).json, "that will not change")
+
+    def test_what_is_not_confirmed_is_shown_as_stale(self) -> None:
+        self.happen("create", "start")
+        self.sources.lives = False
+        asked = self.ask("GET", self.path("running", "?duration=0"))
+        shown = self.answer(asked).json
+        self.assertEqual((shown["state"], shown["stale"]), ("running", True))
+        self.happen("die", "destroy")
+        shown = self.answer(self.ask("GET", self.path("stopped", "?duration=0"))).json
+        self.assertEqual((shown["removed"], shown["stale"]), (True, True))
+
+    def test_durations_that_programs_compute(self) -> None:
+        self.happen("create", "start")
+        self.sources.found = self.containers.get(f"docker/{ID}")
+        for duration in (
+            "0.75330420399996",
+            "5e-05",
+            "1.0000000000000000000001",
+            ".5",
+            "0." + "3" * 999,
+        ):
+            asked = self.ask("GET", self.path("stopped", f"?duration={duration}"))
+            self.clock.advance(float(duration))
+            self.assertEqual(self.answer(asked).json["state"], "running")
 
     def test_bad_values(self) -> None:
         for path, parameter in (
             (self.path("dead"), "state"),
             (self.path("running", "?duration=3601"), "duration"),
             (self.path("running", "?duration=-1"), "duration"),
+            (self.path("running", "?duration=1e400"), "duration"),
+            (self.path("running", "?duration=nan"), "duration"),
+            (self.path("running", "?duration=3600.00000000001"), "duration"),
             ("/api/v1/event/wait/podman/x/running", "type"),
         ):
             answered = self.call("GET", path)

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from stationd.errors import NotAllowed, NotLoggedIn
 from stationd.interfaces import Appended, IJournal, Query
 from stationd.records import Container, Draft, Figures, Record
+from stationd.wait_states import Waited
 from stationd.web.accounts import Accounts
 from stationd.web.sessions import Session, Sessions
 
@@ -43,7 +44,7 @@ class Waits(Protocol):
 
     open: int
 
-    def wait(self, type: str, key: str, target: str, duration: float) -> Deferred[Container]: ...
+    def wait(self, type: str, key: str, target: str, duration: float) -> Deferred[Waited]: ...
 
 
 class Feed(Protocol):

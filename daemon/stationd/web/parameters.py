@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import ROUND_DOWN, Context, Decimal
 
 import attrs
 
@@ -18,6 +18,14 @@ DEFAULT_LIMIT = 20
 MAX_NUMBER = 2**63 - 1
 
 _TIME_ALLOWED = "seconds since the epoch, whole or decimal, to the end of the year 9999; 0 is open"
+
+_DECIMAL = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
+"""A number without a sign, with any number of digits."""
+
+_COMPUTED = re.compile(rf"({_DECIMAL.pattern})([eE][+-]?[0-9]{{1,3}})?")
+"""The same as programs write what they have computed: C{0.75330420399996}, C{5e-05}."""
+
+_DOWN = Context(prec=40, rounding=ROUND_DOWN)
 
 
 @attrs.frozen
@@ -41,7 +49,7 @@ class Parameters:
         text = self.given.get(name)
         if text is None:
             return default
-        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or float(text) > greatest:
+        if not _COMPUTED.fullmatch(text) or float(text) > greatest:
             raise BadValue(name, text, f"seconds, 0 to {greatest:g}, decimals allowed")
         return float(text)
 
@@ -49,14 +57,13 @@ class Parameters:
         """A time, C{None} if it is 0 or not given. A whole second given as an end
         means all of that second, as C{ts} of a record does."""
         text = self.given.get(name, "0")
-        if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", text):
+        exact_us = Decimal(text).scaleb(6, _DOWN) if _DECIMAL.fullmatch(text) else None
+        if exact_us is None or exact_us >= MAX_TIME_US + 1:
             raise BadValue(name, text, _TIME_ALLOWED)
-        time_us = int(Decimal(text) * 1_000_000)
-        if time_us > MAX_TIME_US:
-            raise BadValue(name, text, _TIME_ALLOWED)
+        time_us = int(exact_us)
         if not time_us:
             return None
-        return time_us + 999_999 if end and "." not in text else time_us
+        return time_us + 999_999 if end and text.isdecimal() else time_us
 
     def names(self, name: str, allowed: str) -> frozenset[str] | None:
         """One or more names with commas between, C{None} if not given."""

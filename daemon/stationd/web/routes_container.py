@@ -37,9 +37,12 @@ async def wait(call: Call) -> Answer:
     _check("state", target, TARGETS)
     duration = Parameters(call.parameters).seconds("duration", DEFAULT_DURATION, MAX_DURATION)
     began = call.api.clock.seconds()
-    container = await call.api.waits.wait(type, key, target, duration)
-    waited = round(call.api.clock.seconds() - began, 3)
-    return json_answer((await _measured(call, [container]))[0] | {"waited": waited})
+    waited = await call.api.waits.wait(type, key, target, duration)
+    seconds = round(call.api.clock.seconds() - began, 3)
+    named = (await _measured(call, [waited.container]))[0] | {"waited": seconds}
+    if not waited.is_certain:
+        named["stale"] = True
+    return json_answer(dict(sorted(named.items())))
 
 
 def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:

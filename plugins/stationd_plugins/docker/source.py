@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from stationd.errors import BadValue, SourceError
+from stationd.errors import BadValue, SourceError, SourceLost
 from stationd.interfaces import IHostReactor, IRecorder, ISource
 from stationd.records import Container, Figures, Observation, State
 from stationd_plugins.docker.attempts import Attempts
@@ -90,7 +90,12 @@ class DockerSource:
             # The key becomes part of a URL; and the engine takes any short prefix.
             if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", key) is None:
                 return None
-            found = await self.inspect(key)
+            try:
+                found = await self._inspect(key)
+            except (CancelledError, SourceError):
+                raise
+            except Exception as error:
+                raise SourceLost(f"the engine did not answer: {error}") from error
             if found is None:
                 return None
             exact = key in (found.container.id, found.container.name)

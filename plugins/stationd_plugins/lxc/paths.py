@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import attrs
 from twisted.logger import Logger
 
+from stationd.errors import SourceLost
 from stationd_plugins.live import cgroups
 from stationd_plugins.live.process import EXHAUSTED
 from stationd_plugins.lxc.scan import Seen, Silent, look
@@ -110,9 +111,11 @@ class Paths:
         return names, {name: seen for name, seen in there if seen is not None}
 
     def find(self, name: str, home: str | None) -> Seen | None:
-        """One container; C{None} if it is not there, or does not answer.
+        """One container; C{None} if there is none.
 
         @param home: the path of the one that is known by that name.
+        @raise SourceLost: a path cannot be read; or the container's monitor does not answer,
+            or it is on its way to another state: how it is is not known.
         """
         if not _is_usable(name) or "/" in name or name in ("", ".", ".."):
             return None
@@ -120,10 +123,14 @@ class Paths:
         for path in self._paths:
             try:
                 seen = look(path, name, self.layout, self._silent)
-            except OSError:
-                return None
-            if seen is not None and not (seen.is_bare or seen.is_silent):
+            except OSError as error:
+                raise SourceLost(f"{path}: {error.strerror}") from error
+            if seen is not None and (not seen.is_bare or seen.is_silent or seen.unsettled):
                 found, _ = _choose(found, seen, home)
+        if found is not None and found.is_silent:
+            raise SourceLost(f"{found.path}/{name}: its monitor does not answer")
+        if found is not None and found.unsettled and not found.init_pid:
+            raise SourceLost(f"{found.path}/{name}: it is starting or stopping")
         return found
 
     def _say(self, away: Mapping[str, OSError], passed_over: dict[str, str]) -> None:

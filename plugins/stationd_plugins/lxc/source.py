@@ -96,6 +96,8 @@ class LxcSource:
         home = self.tracker.homes.get(key)
 
         def find() -> Container | None:
+            if all(map(is_absent, self.paths)):
+                raise SourceAbsent(nowhere(self.paths))
             seen = self._paths.find(key, home)
             return None if seen is None else container(seen, self.now_us())
 
