@@ -67,6 +67,12 @@ class Engine:
             self._process.send_signal(number)
             self._process.wait(60)
 
+    @property
+    def pid(self) -> int:
+        """The process id of the engine, which runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def docker(self, *arguments: str) -> str:
         """What the docker command prints."""
         return lab.docker(self.url, *arguments)
