@@ -121,7 +121,7 @@ class QueryTests(SynchronousTestCase):
         cache = BlockCache(200_000)
         seen = 0
 
-        @settings(max_examples=600, deadline=None, derandomize=True)
+        @settings(max_examples=600)
         @given(queries)
         def check(query: Query) -> None:
             nonlocal seen
@@ -266,7 +266,7 @@ class FilterTests(SynchronousTestCase):
     """The text filter never says no to a text that is there."""
 
     def test_it_has_every_part_of_every_text(self) -> None:
-        @settings(max_examples=200, deadline=None, derandomize=True)
+        @settings(max_examples=200)
         @given(st.lists(st.text(max_size=20), max_size=5), st.data())
         def check(texts: list[str], data: st.DataObject) -> None:
             raw = trigram_filter([text.encode() for text in texts])

@@ -137,7 +137,7 @@ def mutilated(draw: st.DrawFn, documents: list[dict[str, Any]]) -> object:
 class MutilatedTests(SynchronousTestCase):
     """As no engine tells it."""
 
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=400)
     @given(st.lists(mutilated(TOLD), min_size=1, max_size=4))
     def test_events(self, events: list[object]) -> None:
         with capturedLogs() as logs:
@@ -173,7 +173,7 @@ class MutilatedTests(SynchronousTestCase):
             (log,) = logs
             self.assertIn(said, log["e"].args[0])
 
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=400)
     @given(mutilated(ARE))
     def test_containers(self, document: object) -> None:
         try:
