@@ -6,7 +6,13 @@ is told about each is a table in L{stationd.web.problems}.
 
 from __future__ import annotations
 
+import reprlib
+
 import attrs
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = _short.maxlong = 200
+"""Shows a value without making all of its text: it may be a nested array of 16 MiB."""
 
 
 class StationdError(Exception):
@@ -28,10 +34,16 @@ class BadValue(StationdError):
     allowed: str
 
     def __str__(self) -> str:
-        shown = repr(self.value)
-        if len(shown) > 80:
-            shown = shown[:77] + "..."
-        return f"{self.name}: {shown} is not allowed; {self.allowed}"
+        return f"{self.name}: {_shown(self.value)} is not allowed; {self.allowed}"
+
+
+def _shown(value: object) -> str:
+    try:
+        shown = _short.repr(value)
+    except ValueError:
+        # Python writes no integer of more than 4,300 digits, but can multiply its way to one.
+        return "a number of thousands of digits"
+    return shown if len(shown) <= 80 else shown[:77] + "..."
 
 
 @attrs.frozen(slots=False)
@@ -249,7 +261,7 @@ class MethodNotAllowed(StationdError):
 
 @attrs.frozen(slots=False)
 class BodyTooLarge(StationdError):
-    """More was posted than is taken.
+    """A request's body is longer than its route accepts.
 
     @ivar limit: in bytes.
     """
@@ -258,6 +270,13 @@ class BodyTooLarge(StationdError):
 
     def __str__(self) -> str:
         return f"at most {self.limit} bytes are taken at once"
+
+
+class BodiesBusy(StationdError):
+    """The bodies of all requests together take as much memory as they may."""
+
+    def __str__(self) -> str:
+        return "too many request bodies are being received; try again in a few seconds"
 
 
 @attrs.frozen(slots=False)

@@ -8,9 +8,11 @@ from typing import Any
 
 import attrs
 from treq.testing import RequestTraversalAgent
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.interfaces import IConsumer
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import readBody
 from twisted.web.http_headers import Headers
@@ -29,8 +31,8 @@ from stationd.waits import Waits
 from stationd.web.accounts import Accounts
 from stationd.web.api import Api
 from stationd.web.passwords import Account, write
-from stationd.web.resource import ApiResource
 from stationd.web.sessions import COOKIE, Sessions
+from stationd.web.site import ApiChannel, ApiSite, make_site
 from tests.test_narration import happened
 
 BASE = "http://stationd"
@@ -76,6 +78,55 @@ class _Body:
 
     def stopProducing(self) -> None:
         """All is written at once."""
+
+
+class Wire:
+    """A connection to a site, byte by byte.
+
+    @ivar transport: what the site writes to.
+    """
+
+    def __init__(self, site: ApiSite, transport: StringTransport | None = None) -> None:
+        channel = site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
+        assert isinstance(channel, ApiChannel)
+        self.channel = channel
+        self.transport = transport or StringTransport()
+        channel.makeConnection(self.transport)
+
+    def send(self, *parts: bytes) -> bytes:
+        """Send parts, each as one packet; what has come back since the last call. They arrive
+        also if the site has closed the connection: some may be under way."""
+        for data in parts:
+            self.channel.dataReceived(data)
+        return self.received()
+
+    def received(self) -> bytes:
+        """What has come back since the last call."""
+        value: bytes = self.transport.value()
+        self.transport.clear()
+        return value
+
+    def answers(self, *parts: bytes) -> list[Answered]:
+        """The same, taken apart; C{HEAD} is not for this."""
+        left = self.send(*parts)
+        found: list[Answered] = []
+        while left:
+            head, _, left = left.partition(b"\r\n\r\n")
+            line, *lines = head.decode("ascii").split("\r\n")
+            headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in lines)}
+            size = int(headers.get("content-length", 0))
+            found.append(Answered(int(line.split(" ")[1]), headers, left[:size]))
+            left = left[size:]
+        return found
+
+    @property
+    def closed(self) -> bool:
+        """Whether the site has closed it."""
+        return self.transport.disconnecting or self.transport.disconnected
+
+    def close(self) -> None:
+        """Disconnect."""
+        self.channel.connectionLost()
 
 
 class MeasuredSources(Sources):
@@ -139,10 +190,16 @@ class StationCase(SynchronousTestCase):
             clock=self.clock,
             now_us=lambda: 1432022743_500000,
         )
-        self.agent = RequestTraversalAgent(ApiResource(self.api))
+        self.site = make_site(self.api, self.clock)
+        self.agent = RequestTraversalAgent(None)
+        # It would put a site of its own around a resource.
+        self.agent._serverFactory = self.site
         self.token = self.sessions.begin("admin", CHEAP, 0)
+        self.wires: list[Wire] = []
 
     def tearDown(self) -> None:
+        for wire in self.wires:
+            wire.close()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def login(self, name: str) -> None:
@@ -179,6 +236,12 @@ class StationCase(SynchronousTestCase):
         for _ in range(100):
             self.agent.flush()
             self.clock.advance(0)
+
+    def wire(self, transport: StringTransport | None = None) -> Wire:
+        """A connection that is closed at the end of the test."""
+        wire = Wire(self.site, transport)
+        self.wires.append(wire)
+        return wire
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answered:
         return self.answer(self.ask(method, path, body, **headers))

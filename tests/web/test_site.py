@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
-from twisted.internet.address import IPv4Address
-from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
-from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.web import site as module
-from stationd.web.site import RECEIVE_TIMEOUT, DeadlineChannel, make_site
+from stationd.web.resource import ApiResource
+from stationd.web.routes import RECORDS_BYTES, SMALL_BYTES
+from stationd.web.sessions import COOKIE
+from stationd.web.site import RECEIVE_TIMEOUT, ApiSite
+from tests.web.station import StationCase, Wire
+
+RECORD = b'{"category": "a", "message": "x"}'
 
 
-class ConnectionTests(SynchronousTestCase):
-    """One connection, and a clock."""
+class ConnectionCase(StationCase):
+    """One connection."""
 
-    def setUp(self) -> None:
-        self.clock = Clock()
-        site = make_site(None, self.clock)  # type: ignore[arg-type]
-        channel = site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
-        assert isinstance(channel, DeadlineChannel)
-        self.channel = channel
-        self.transport = StringTransport()
-        self.channel.makeConnection(self.transport)
+    def head(self, method: str, path: str, *lines: str) -> bytes:
+        """A request's head; of whoever is logged in."""
+        cookie = [f"Cookie: {COOKIE}={self.token}"] if self.token else []
+        return "\r\n".join(
+            [f"{method} {path} HTTP/1.1", "Host: x", *cookie, *lines, "", ""]
+        ).encode()
 
-    def tearDown(self) -> None:
-        self.channel.connectionLost()
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+    def chunks(self, size: int, number: int) -> bytes:
+        """Parts of a body."""
+        return (b"%x\r\n%s\r\n" % (size, b" " * size)) * number
+
+    def assert_alive(self, wire: Wire) -> None:
+        """The connection is as good as new."""
+        self.assertFalse(wire.closed)
+        self.assertEqual(
+            [one.body for one in wire.answers(self.head("GET", "/healthz"))], [b"ok\n"]
+        )
+
+
+class DeadlineTests(ConnectionCase):
+    """Slow clients."""
 
     def drip(self, data: bytes) -> float:
         """Send a byte a second; the seconds until the connection is gone."""
+        wire = self.wire()
         for second, byte in enumerate(data):
-            if self.transport.disconnecting or self.transport.disconnected:
+            if wire.closed:
                 return second
-            self.channel.dataReceived(bytes([byte]))
+            wire.send(bytes([byte]))
             self.clock.advance(1)
         return len(data)
 
@@ -40,13 +52,290 @@ class ConnectionTests(SynchronousTestCase):
         self.assertEqual(self.drip(b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20), RECEIVE_TIMEOUT)
 
     def test_a_client_that_drips_its_body_is_cut_off(self) -> None:
-        head = b"POST /api/v1/log HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\n\r\n"
-        self.channel.dataReceived(head)
-        self.assertEqual(self.drip(b"x" * 100), RECEIVE_TIMEOUT)
+        wire = self.wire()
+        wire.send(self.head("POST", "/api/v1/log", "Content-Length: 999"))
+        for _ in range(int(RECEIVE_TIMEOUT)):
+            self.assertFalse(wire.closed)
+            wire.send(b"x")
+            self.clock.advance(1)
+        self.assertTrue(wire.closed)
 
-    def test_a_body_that_is_too_large_is_refused_at_its_header(self) -> None:
-        self.patch(module, "MAX_BODY_BYTES", 10)
-        head = b"POST /api/v1/log HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n"
-        self.channel.dataReceived(head)
-        self.assertTrue(self.transport.value().startswith(b"HTTP/1.1 413 "))
-        self.assertTrue(self.transport.disconnecting)
+    def test_a_client_that_does_not_read_its_refusal_is_cut_off(self) -> None:
+        wire = self.wire()
+        wire.send(self.head("POST", "/nowhere", "Content-Length: 999"))
+        self.assertTrue(wire.transport.disconnecting)
+        self.assertFalse(wire.transport.disconnected)
+        self.clock.advance(RECEIVE_TIMEOUT)
+        self.assertTrue(wire.transport.disconnected)
+
+
+class RefusalTests(ConnectionCase):
+    """What is refused when its headers are in."""
+
+    REFUSED = (
+        ("", "POST", "/nowhere", 404),
+        ("", "PUT", "/api/v1/log", 405),
+        ("", "POST", "/api/v1/log", 401),
+        ("", "DELETE", "/api/v1/log", 401),
+        ("reader", "DELETE", "/api/v1/log", 403),
+        ("reader", "POST", "/api/v1/log?text=%ff", 400),
+        ("reader", "POST", "/api/v1/container/docker/%ff", 405),
+        ("reader", "GET", "/api/v1/container/docker/%ff", 400),
+    )
+
+    def login(self, name: str) -> None:
+        if name:
+            super().login(name)
+        else:
+            self.token = ""
+
+    def test_a_body_that_is_announced_is_not_waited_for(self) -> None:
+        for name, method, path, status in self.REFUSED:
+            self.login(name)
+            for body in (
+                "Content-Length: 9",
+                "Content-Length: 99999999",
+                "Transfer-Encoding: chunked",
+            ):
+                wire = self.wire()
+                (answer,) = wire.answers(self.head(method, path, body))
+                self.problem(status, answer)
+                self.assertEqual(answer.headers["connection"], "close")
+                self.assertTrue(wire.closed)
+
+    def test_nothing_after_it_is_looked_at(self) -> None:
+        self.log.append([])
+        for name, method, path, status in self.REFUSED:
+            self.login(name)
+            refused = self.head(method, path, "Content-Length: 9")
+            self.login("admin")
+            follows = self.head("POST", "/api/v1/log", f"Content-Length: {len(RECORD)}") + RECORD
+            for parts in ([refused + follows], [refused, follows], [refused + b"x" * 9 + follows]):
+                self.assertEqual([one.status for one in self.wire().answers(*parts)], [status])
+        self.assertEqual(self.records(self.log), [])
+
+    def test_without_a_body_the_connection_goes_on(self) -> None:
+        for name, method, path, status in self.REFUSED:
+            self.login(name)
+            wire = self.wire()
+            for lines in ([], ["Content-Length: 0"], ["Content-Length: 0", "Expect: 100-continue"]):
+                (answer,) = wire.answers(self.head(method, path, *lines))
+                self.problem(status, answer)
+            self.assert_alive(wire)
+
+    def test_a_client_that_expects_to_be_asked_for_the_body(self) -> None:
+        lines = (f"Content-Length: {len(RECORD)}", "Expect: 100-continue")
+        for name, method, path, status in self.REFUSED:
+            self.login(name)
+            answers = self.wire().answers(self.head(method, path, *lines))
+            self.assertEqual([one.status for one in answers], [status])
+        self.login("admin")
+        wire = self.wire()
+        self.assertEqual(
+            [a.status for a in wire.answers(self.head("POST", "/api/v1/log", *lines))], [100]
+        )
+        self.assertEqual([a.status for a in wire.answers(RECORD)], [201])
+        self.assert_alive(wire)
+
+
+class BodyTests(ConnectionCase):
+    """How much may be sent."""
+
+    def test_too_large_by_its_length(self) -> None:
+        for name, path, limit in (
+            ("admin", "/api/v1/log", RECORDS_BYTES),
+            ("admin", "/api/v1/event", RECORDS_BYTES),
+            ("", "/api/v1/login", SMALL_BYTES),
+        ):
+            self.token = ""
+            if name:
+                self.login(name)
+            wire = self.wire()
+            (answer,) = wire.answers(self.head("POST", path, f"Content-Length: {limit + 1}"))
+            self.problem(413, answer, f"at most {limit} bytes")
+            self.assertTrue(wire.closed)
+            wire = self.wire()
+            self.assertEqual(wire.send(self.head("POST", path, f"Content-Length: {limit}")), b"")
+            self.assertFalse(wire.closed)
+
+    def test_too_large_in_chunks_that_end_in_the_same_packet(self) -> None:
+        head = self.head("POST", "/api/v1/log", "Transfer-Encoding: chunked")
+        body = (
+            b"%x\r\n%s\r\n" % (len(RECORD), RECORD) + self.chunks(RECORDS_BYTES, 1) + b"0\r\n\r\n"
+        )
+        for parts in ([head + body], [head, body], [head, body, head + body]):
+            answers = self.wire().answers(*parts)
+            self.assertEqual([one.status for one in answers], [413])
+        self.assertEqual(self.records(self.log), [])
+
+    def test_many_chunks_too_many_are_answered_once(self) -> None:
+        self.token = ""
+        head = self.head("POST", "/api/v1/login", "Transfer-Encoding: chunked")
+        body = self.chunks(SMALL_BYTES, 1) + self.chunks(1, 5000) + b"0\r\n\r\n"
+        for parts in ([head + body], [head, *[body[n : n + 6] for n in range(0, len(body), 6)]]):
+            wire = self.wire()
+            answers = wire.answers(*parts)
+            self.assertEqual([one.status for one in answers], [413])
+            self.assertTrue(wire.closed)
+
+    def test_bodies_that_no_handler_reads(self) -> None:
+        for method, path in (
+            ("GET", "/api/v1/log"),
+            ("GET", "/healthz"),
+            ("PUT", "/api/v1/logout"),
+        ):
+            wire = self.wire()
+            chunked = self.chunks(3, 2) + b"0\r\n\r\n"
+            for line, body in (
+                ("Content-Length: 3", b"x=1"),
+                ("Transfer-Encoding: chunked", chunked),
+            ):
+                self.login("admin")
+                answers = wire.answers(self.head(method, path, line), body)
+                self.assertEqual([one.status for one in answers], [200])
+            self.assert_alive(wire)
+            self.login("admin")
+            (answer,) = wire.answers(self.head(method, path, f"Content-Length: {SMALL_BYTES + 1}"))
+            self.problem(413, answer)
+            self.assertTrue(wire.closed)
+
+    def test_all_bodies_together_are_bounded(self) -> None:
+        self.site = ApiSite(ApiResource(self.api), self.clock, 100)
+        head = self.head("POST", "/api/v1/log", "Content-Length: 90")
+        one, other = self.wire(), self.wire()
+        one.send(head + b" " * 50)
+        (refused,) = other.answers(head + b" " * 51)
+        self.problem(503, refused, "request bodies")
+        self.assertIn("retry-after", refused.headers)
+        self.assertTrue(other.closed)
+        one.close()
+        (answer,) = self.wire().answers(head + RECORD.ljust(90))
+        self.assertEqual(answer.status, 201)
+        (answer,) = self.wire().answers(head + RECORD.ljust(90))
+        self.assertEqual(answer.status, 201, "what was answered has made room")
+
+    def test_forms_are_left_to_the_handler(self) -> None:
+        for content_type in (
+            "multipart/form-data",
+            "multipart/form-data; boundary=x",
+            "application/x-www-form-urlencoded",
+        ):
+            lines = (f"Content-Type: {content_type}", f"Content-Length: {len(RECORD)}")
+            (answer,) = self.wire().answers(self.head("POST", "/api/v1/log", *lines) + RECORD)
+            self.assertEqual(answer.status, 201, content_type)
+
+
+class HostileTests(ConnectionCase):
+    """Bytes that are not text, where text is expected."""
+
+    HEADERS = (
+        "Accept-Encoding",
+        "Cookie",
+        "Content-Type",
+        "Content-Length",
+        "Transfer-Encoding",
+        "Host",
+        "Authorization",
+        "Accept",
+        "Expect",
+        "If-None-Match",
+        "If-Modified-Since",
+        "Range",
+        "Connection",
+        "Upgrade",
+        "X-Forwarded-For",
+        "X-\xff",
+    )
+
+    VALUES = (
+        b"\xff",
+        b"\x00",
+        b"\x80\xfe",
+        b"\xc3\x28",
+        b"\xed\xa0\x80",
+        b"gzip;q=\xff",
+        b"gzip;q=nan",
+        b"gzip;q=1e999",
+        b"gzip, gzip, *;q=",
+        b"100-continue\xff",
+        COOKIE.encode() + b"=\xff; =; ;;=\xff",
+        b"bytes=\xff-",
+        b"9" * 5000,
+        b"-1",
+        b"chunked, chunked",
+        b"",
+        b" \t",
+        b"a\tb",
+        b"\x0b\x0c\x1b[31m",
+    )
+
+    def assert_answered(self, data: bytes) -> None:
+        wire = self.wire()
+        answers = wire.answers(data)
+        self.assertEqual(len(answers), 1, data)
+        self.assertLess(answers[0].status, 500, data)
+        if answers[0].status >= 400 and "content-encoding" not in answers[0].headers:
+            self.problem(answers[0].status, answers[0])
+        self.assertEqual(self.flushLoggedErrors(), [], data)
+
+    def test_in_every_header(self) -> None:
+        for name in self.HEADERS:
+            for value in self.VALUES:
+                line = name.encode("latin-1") + b": " + value + b"\r\n"
+                for path in ("/api/v1/log", "/" + "x" * 2000, "/healthz"):
+                    head = self.head("GET", path)[:-2]
+                    self.assert_answered(head + line + b"\r\n")
+                    self.assert_answered(head + line + b"A: b\r\n\r\n")
+
+    def test_in_the_request_line(self) -> None:
+        for line in (
+            b"G\xffT / HTTP/1.1",
+            b"\xff / HTTP/1.1",
+            b"GET /\xff HTTP/1.1",
+            b"GET /\x80\xa0 HTTP/1.1",
+            b"GET /api/v1/log?text=\x80 HTTP/1.1",
+            b"GET /api/v1/container/docker/\x80 HTTP/1.1",
+            b"GET /%00%ff?%ff HTTP/1.1",
+            b"GET * HTTP/1.1",
+            b"OPTIONS * HTTP/1.1",
+            b"CONNECT x:1 HTTP/1.1",
+            b"GET http://\x80/ HTTP/1.1",
+            b"GET /?" + b"&" * 5000 + b" HTTP/1.1",
+            b"GET /api/v1/log?" + b"a=1&" * 3000 + b" HTTP/1.1",
+            b"GET / HTTP/9.9",
+            b"GET",
+            b"x" * 40_000,
+            b"GET /" + b"x" * 16_000 + b" HTTP/1.1",
+        ):
+            self.assert_answered(line + b"\r\n\r\n")
+
+    def test_too_long_a_head(self) -> None:
+        for head in (
+            self.head("GET", "/" + "x" * 20_000),
+            self.head("GET", "/healthz", "X: " + "x" * 20_000),
+            self.head("GET", "/healthz", *["X: " + "x" * 1000] * 20),
+        ):
+            (answer,) = self.wire().answers(head)
+            self.problem(431, answer)
+
+
+class BrokenTransport(StringTransport):
+    """A connection on which nothing can be sent."""
+
+    def writeSequence(self, data: object) -> None:
+        raise ZeroDivisionError
+
+
+class FailureTests(ConnectionCase):
+    """Answers that cannot be sent."""
+
+    def test_the_connection_is_closed(self) -> None:
+        for path in ("/healthz", "/nowhere"):
+            for lines in ([], ["Content-Length: 5"]):
+                wire = self.wire(BrokenTransport())
+                wire.send(self.head("GET", path, *lines) + b"12345")
+                self.assertTrue(wire.transport.disconnected)
+                self.assertGreater(len(self.flushLoggedErrors(ZeroDivisionError)), 0)
+
+
+del StationCase, ConnectionCase

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.logger import Logger
-from twisted.web.server import Request
+from twisted.web.http import Request, datetimeToString
 from zope.interface import implementer
 
 from stationd.web.api import Answer, Stream
+from stationd.web.headers import header
 
 WORTH_BYTES = 1024
 """A body below this fits into one packet as it is."""
@@ -30,13 +31,17 @@ SLICE = 0.002
 def send(request: Request, answer: Answer) -> None:
     """Write a whole answer and finish."""
     body = answer.body
+    is_worth = len(body) >= WORTH_BYTES
+    is_compressed = is_worth and accepts_gzip(header(request, "accept-encoding"))
+    if is_compressed:
+        body = gzip.compress(body, LEVEL, mtime=0)
+    # What can fail is done: no header of this answer stays for another one.
     request.setResponseCode(answer.status)
     _headers(request, answer)
-    if len(body) >= WORTH_BYTES:
+    if is_worth:
         request.setHeader("vary", "accept-encoding")
-        if accepts_gzip(request.getHeader("accept-encoding")):
-            body = gzip.compress(body, LEVEL, mtime=0)
-            request.setHeader("content-encoding", "gzip")
+    if is_compressed:
+        request.setHeader("content-encoding", "gzip")
     request.setHeader("content-length", str(len(body)))
     if request.method != b"HEAD":
         request.write(body)
@@ -47,7 +52,7 @@ def stream(request: Request, answer: Stream, clock: IReactorTime) -> None:
     """Write an answer at the client's pace, and finish."""
     _headers(request, answer)
     request.setHeader("vary", "accept-encoding")
-    compressed = accepts_gzip(request.getHeader("accept-encoding"))
+    compressed = accepts_gzip(header(request, "accept-encoding"))
     if compressed:
         request.setHeader("content-encoding", "gzip")
     if request.method == b"HEAD":
@@ -60,6 +65,8 @@ def stream(request: Request, answer: Stream, clock: IReactorTime) -> None:
 
 
 def _headers(request: Request, answer: Answer | Stream) -> None:
+    request.setHeader("server", "stationd")
+    request.setHeader("date", datetimeToString())
     request.setHeader("content-type", answer.content_type)
     request.setHeader("cache-control", "no-store")
     request.setHeader("x-content-type-options", "nosniff")
@@ -134,10 +141,10 @@ def compress(chunks: Iterator[bytes]) -> Iterator[bytes]:
     yield compressor.flush()
 
 
-def accepts_gzip(header: str | None) -> bool:
+def accepts_gzip(accepted: str) -> bool:
     """Whether an C{Accept-Encoding} allows gzip (RFC 9110, 12.5.3)."""
     weights: dict[str, float] = {}
-    for part in (header or "").lower().split(","):
+    for part in accepted.lower().split(","):
         coding, _, rest = part.partition(";")
         weight = rest.strip().removeprefix("q=") or "1"
         try:

@@ -10,7 +10,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from stationd.errors import NotAllowed, NotLoggedIn
+from stationd.errors import NotLoggedIn
 from stationd.interfaces import Appended, IJournal, Query
 from stationd.records import Container, Draft, Figures, Record
 from stationd.wait_states import Waited
@@ -113,11 +113,6 @@ class Call:
         if self.caller is None:
             raise NotLoggedIn()
         return self.caller
-
-    def require_admin(self, what: str) -> None:
-        """@raise NotAllowed: the caller is no administrator."""
-        if not self.who.admin:
-            raise NotAllowed(f"{what} takes an administrator")
 
 
 @attrs.frozen(kw_only=True)

@@ -1,16 +1,16 @@
-"""Posted JSON: read strictly into drafts. Whatever is wrong with one record, none is
+"""Posted JSON: read strictly into drafts. If anything is wrong with one record, none is
 stored, and the error says which and what."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
-from typing import NoReturn
 
 from stationd.errors import BadValue, NotAllowed
-from stationd.records import Draft, Level
-from stationd.web.api import Caller
+from stationd.records import MAX_TIME_US, Draft, Level
+from stationd.web.api import SLICE, Call, Caller, pause
+from stationd.web.strict_json import Documents, Literal, written
 
 MAX_RECORDS = 10_000
 """Records in one array."""
@@ -20,90 +20,104 @@ _EVENT_KEYS = ("category", "user", "ts", "container", "data")
 
 _TS_ALLOWED = "seconds since the epoch, a number, to the end of the year 9999"
 
-
-class _Literal(float):
-    """A float that remembers how it was written: 1432022633.173968 is not a binary
-    fraction, and a time must not move by a rounding."""
-
-    text: str
-
-    def __new__(cls, text: str) -> _Literal:
-        self = super().__new__(cls, text)
-        self.text = text
-        return self
+_Fields = Callable[[str, dict[str, object]], dict[str, object]]
 
 
 def parse(body: bytes) -> object:
-    """JSON out of a body.
+    """JSON out of a small body.
 
     @raise BadValue: it is none, or an object has the same key twice.
     """
-    try:
-        return json.loads(
-            body.decode("utf-8"),
-            parse_float=_Literal,
-            parse_constant=_refuse,
-            object_pairs_hook=_object,
-        )
-    except RecursionError:
-        raise BadValue("body", "[[[…", "JSON that is not nested so deep") from None
-    except ValueError as error:
-        raise BadValue("body", _start(body), f"JSON in UTF-8: {error}") from None
+    with _reading(body):
+        return Documents().one(body.decode("utf-8"))
 
 
-def log_drafts(body: bytes, caller: Caller, now_us: Callable[[], int]) -> list[Draft]:
-    """What C{POST /api/v1/log} is given.
+async def log_drafts(call: Call) -> list[Draft]:
+    """What C{POST /api/v1/log} is given, read in slices of time.
 
     @raise BadValue: something is wrong with it.
     @raise NotAllowed: the caller may not write as another user.
     """
-    return _drafts(body, caller, now_us, _LOG_KEYS, _log_fields)
+    return await _drafts(call, _LOG_KEYS, _log_fields)
 
 
-def event_drafts(body: bytes, caller: Caller, now_us: Callable[[], int]) -> list[Draft]:
+async def event_drafts(call: Call) -> list[Draft]:
     """What C{POST /api/v1/event} is given. Errors as L{log_drafts}."""
-    return _drafts(body, caller, now_us, _EVENT_KEYS, _event_fields)
+    return await _drafts(call, _EVENT_KEYS, _event_fields)
 
 
-def _drafts(
-    body: bytes,
+async def _drafts(call: Call, keys: tuple[str, ...], fields: _Fields) -> list[Draft]:
+    drafts: list[Draft] = []
+    clock = call.api.clock
+    began = clock.seconds()
+    for where, item in _items(call.body):
+        if len(drafts) == MAX_RECORDS:
+            raise BadValue("body", f"more than {MAX_RECORDS} records", _MANY)
+        drafts.append(_draft(where, item, call.who, call.api.now_us, keys, fields))
+        if clock.seconds() - began > SLICE:
+            await pause(clock)
+            began = clock.seconds()
+    if not drafts:
+        raise BadValue("body", "0 records", _MANY)
+    return drafts
+
+
+_MANY = f"1 to {MAX_RECORDS} at once"
+
+
+def _items(body: bytes) -> Iterator[tuple[str, object]]:
+    """Each record, and where it is in the body: C{[3].}, C{""} if it is no array."""
+    with _reading(body):
+        text = body.decode("utf-8")
+        if not text.lstrip(" \t\r\n").startswith("["):
+            yield "", Documents().one(text)
+            return
+        for index, item in enumerate(Documents().each(text)):
+            yield f"[{index}].", item
+
+
+@contextlib.contextmanager
+def _reading(body: bytes) -> Iterator[None]:
+    try:
+        yield
+    except RecursionError:
+        raise BadValue("body", "[[[…", "JSON that is not nested so deep") from None
+    except ValueError as error:
+        shown = body[:40].decode("utf-8", "replace")
+        raise BadValue("body", shown, f"JSON in UTF-8: {error}") from None
+
+
+def _draft(
+    where: str,
+    item: object,
     caller: Caller,
     now_us: Callable[[], int],
     keys: tuple[str, ...],
-    fields: Callable[[str, dict[str, object]], dict[str, object]],
-) -> list[Draft]:
-    document = parse(body)
-    many = document if isinstance(document, list) else [document]
-    if not 1 <= len(many) <= MAX_RECORDS:
-        raise BadValue("body", f"{len(many)} records", f"1 to {MAX_RECORDS} at once")
-    drafts: list[Draft] = []
-    for index, item in enumerate(many):
-        where = f"[{index}]." if isinstance(document, list) else ""
-        if not isinstance(item, dict):
-            name = where.rstrip(".") or "body"
-            raise BadValue(name, item, f"an object with {', '.join(keys)}")
-        for key in item:
-            if key not in keys:
-                raise BadValue(f"{where}{key}", item[key], f"keys are {', '.join(keys)}")
-        user = _string(where, item, "user", caller.user)
-        if user != caller.user and not caller.admin:
-            raise NotAllowed(f"{where}user: writing as another user takes an administrator")
-        try:
-            draft = Draft(
-                time_us=_time_us(where, item, now_us),
-                category=_string(where, item, "category", None),
-                user=user,
-                container=_container(where, item),
-                **fields(where, item),  # type: ignore[arg-type]
-            )
-        except BadValue as error:
-            if error.name.startswith(where) and where:
-                raise
-            names = {"time": "ts", "text": "message" if "message" in keys else "data"}
-            name = f"{where}{names.get(error.name, error.name)}" if where else error.name
-            raise BadValue(names.get(name, name), error.value, error.allowed) from error
-        drafts.append(draft)
-    return drafts
+    fields: _Fields,
+) -> Draft:
+    if not isinstance(item, dict):
+        name = where.rstrip(".") or "body"
+        raise BadValue(name, item, f"an object with {', '.join(keys)}")
+    for key in item:
+        if key not in keys:
+            raise BadValue(f"{where}{key[:80]}", item[key], f"keys are {', '.join(keys)}")
+    user = _string(where, item, "user", caller.user)
+    if user != caller.user and not caller.admin:
+        raise NotAllowed(f"{where}user: writing as another user takes an administrator")
+    try:
+        return Draft(
+            time_us=_time_us(where, item, now_us),
+            category=_string(where, item, "category", None),
+            user=user,
+            container=_container(where, item),
+            **fields(where, item),  # type: ignore[arg-type]
+        )
+    except BadValue as error:
+        if error.name.startswith(where) and where:
+            raise
+        names = {"time": "ts", "text": "message" if "message" in keys else "data"}
+        name = f"{where}{names.get(error.name, error.name)}" if where else error.name
+        raise BadValue(names.get(name, name), error.value, error.allowed) from error
 
 
 def _log_fields(where: str, item: dict[str, object]) -> dict[str, object]:
@@ -118,7 +132,7 @@ def _event_fields(where: str, item: dict[str, object]) -> dict[str, object]:
     if not isinstance(data, dict):
         raise BadValue(f"{where}data", data, "an object")
     try:
-        text = json.dumps(data, ensure_ascii=False, allow_nan=False)
+        text = written(data)
     except (ValueError, RecursionError) as error:
         raise BadValue(f"{where}data", "…", f"JSON that can be written again: {error}") from None
     return {"text": text}
@@ -143,28 +157,14 @@ def _time_us(where: str, item: Mapping[str, object], now_us: Callable[[], int]) 
     if "ts" not in item:
         return now_us()
     value = item["ts"]
-    if isinstance(value, _Literal):
-        exact = Decimal(value.text)
-        # Beyond this its microseconds would be a number with millions of digits.
-        if exact.adjusted() < 20:
-            return int(exact * 1_000_000)
-    elif isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TIME_US:
         return value * 1_000_000
+    if isinstance(value, float | Literal):
+        text = str(value)
+        about = float(text)
+        if 0 <= about < 1e-6:
+            return 0
+        if 0 < about < MAX_TIME_US:
+            # A binary fraction would move 1432022633.173968 by a rounding.
+            return int(Decimal(text) * 1_000_000)
     raise BadValue(f"{where}ts", value, _TS_ALLOWED)
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
-
-
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"an object has the key {twice!r} twice")
-    return made
-
-
-def _start(body: bytes) -> str:
-    return body[:40].decode("utf-8", "replace")

@@ -7,9 +7,10 @@ import pwd
 import socket
 import struct
 
-from twisted.web.server import Request
+from twisted.web.http import Request
 
 from stationd.web.api import Api, Caller
+from stationd.web.headers import cookie
 from stationd.web.sessions import COOKIE
 
 _UCRED = struct.Struct("3i")
@@ -34,7 +35,7 @@ def caller_of(api: Api, request: Request) -> Caller | None:
 
 def token_of(request: Request) -> str:
     """The session cookie's value, C{""} without one."""
-    return (request.getCookie(COOKIE.encode()) or b"").decode("ascii", "replace")
+    return cookie(request, COOKIE)
 
 
 def peer_uid(request: Request) -> int | None:

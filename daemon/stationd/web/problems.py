@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 from stationd.errors import (
     BadValue,
+    BodiesBusy,
     BodyTooLarge,
     ContainerUnknown,
     JournalBusy,
@@ -35,6 +36,7 @@ STATUSES: dict[type[StationdError], HTTPStatus] = {
     JournalUnwritable: HTTPStatus.SERVICE_UNAVAILABLE,
     JournalBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     JournalClosed: HTTPStatus.SERVICE_UNAVAILABLE,
+    BodiesBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     LoginsBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     TooManyWaits: HTTPStatus.SERVICE_UNAVAILABLE,
 }

@@ -95,6 +95,6 @@ def _shown(index: int, records: list[Record], offset: int) -> dict[str, object]:
 
 async def post_event(call: Call) -> Answer:
     """C{POST /api/v1/event}: answered when it is on disk."""
-    drafts = event_drafts(call.body, call.who, call.api.now_us)
+    drafts = await event_drafts(call)
     appended = await call.api.recorder.post_events(drafts)
     return json_answer({"first": appended.first, "last": appended.last}, 201)

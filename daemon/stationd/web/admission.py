@@ -1,0 +1,80 @@
+"""What is decided on a request when its headers are in, before any of its body is read."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+import attrs
+from twisted.web.http import Request
+
+from stationd.errors import BadValue, NotAllowed, NotLoggedIn
+from stationd.web.api import Answer, Api, Call, Caller, Stream
+from stationd.web.headers import header
+from stationd.web.identity import caller_of, peer_uid, token_of
+from stationd.web.routes import Access, Route, find
+
+MAX_PARAMETERS = 100
+
+
+@attrs.frozen
+class Admitted:
+    """A request that may be made.
+
+    @ivar call: what it asks, without its body.
+    """
+
+    route: Route
+    call: Call
+
+    async def answer(self, body: bytes) -> Answer | Stream:
+        """What its handler answers."""
+        return await self.route.handler(attrs.evolve(self.call, body=body))
+
+
+def admit(api: Api, request: Request) -> Admitted:
+    """A request, if whoever makes it may.
+
+    @raise NotFound: no route has its path.
+    @raise MethodNotAllowed: no route has its path with its method.
+    @raise NotLoggedIn: the route needs a login.
+    @raise NotAllowed: the route needs an administrator.
+    @raise BadValue: the path or the query cannot be decoded.
+    """
+    path, _, query = request.uri.decode("latin-1").partition("?")
+    route, parts = find(request.method.decode("latin-1"), path)
+    caller = caller_of(api, request)
+    _check(route, caller)
+    call = Call(
+        api=api,
+        caller=caller,
+        parts=parts,
+        parameters=_parameters(query),
+        body=b"",
+        content_type=header(request, "content-type").partition(";")[0].strip().lower(),
+        token=token_of(request),
+        secure=request.isSecure() and peer_uid(request) is None,
+    )
+    return Admitted(route, call)
+
+
+def _check(route: Route, caller: Caller | None) -> None:
+    if route.access is Access.OPEN:
+        return
+    if caller is None:
+        raise NotLoggedIn()
+    if route.access is Access.ADMIN and not caller.admin:
+        raise NotAllowed(f"{route.method} {route.path} requires administrator rights")
+
+
+def _parameters(query: str) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(
+            query,
+            keep_blank_values=True,
+            encoding="utf-8",
+            errors="strict",
+            max_num_fields=MAX_PARAMETERS,
+        )
+    except ValueError as error:
+        raise BadValue("query", query, f"UTF-8, percent-encoded: {error}") from error
+    return dict(pairs)

@@ -1,0 +1,167 @@
+"""JSON, read strictly and written again as it was: no key twice, no number changed."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from typing import NoReturn
+
+import attrs
+
+MAX_PARTS = 65_536
+"""Objects and fractions in one document. Each takes a call of ours; a text that a journal takes
+has room for no more."""
+
+MAX_DEPTH = 100
+"""Arrays and objects within each other in what is written again. Whoever reads it back may be
+deep in calls already, and Python allows 1,000."""
+
+_FLOAT_LENGTH = 25
+"""Characters that a float's shortest form can have."""
+
+_past_space = re.compile(r"[ \t\n\r]*").match
+
+
+@attrs.frozen(repr=False)
+class Literal:
+    """A number that is not what a float of it would be written as: C{1432022633.1739689},
+    C{1.50}, C{1e400}."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+class Documents:
+    """Reads documents from one text."""
+
+    def __init__(self) -> None:
+        self._parts = 0
+        self._decode = json.JSONDecoder(
+            parse_float=self._fraction,
+            parse_constant=_refuse,
+            object_pairs_hook=self._object,
+        ).raw_decode
+
+    def one(self, text: str) -> object:
+        """The document that a text is. Fractions are floats or L{Literal}s.
+
+        @raise ValueError: it is none, or it has a key twice, or too many parts.
+        @raise RecursionError: it is nested too deep.
+        """
+        value, end = self._next(text, _past(text, 0))
+        _check_end(text, end)
+        return value
+
+    def each(self, text: str) -> Iterator[object]:
+        """The documents in the array that a text is, each read when it is asked for.
+
+        Errors as L{one}, when that part of the text is reached."""
+        at = _past(text, 0)
+        if text[at : at + 1] != "[":
+            raise json.JSONDecodeError("Expecting an array", text, at)
+        at = _past(text, at + 1)
+        if text[at : at + 1] != "]":
+            while True:
+                value, at = self._next(text, at)
+                yield value
+                if text[at : at + 1] != ",":
+                    break
+                at = _past(text, at + 1)
+        if text[at : at + 1] != "]":
+            raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
+        _check_end(text, _past(text, at + 1))
+
+    def _next(self, text: str, at: int) -> tuple[object, int]:
+        self._parts = 0
+        value, end = self._decode(text, at)
+        return value, _past(text, end)
+
+    def _count(self) -> None:
+        self._parts += 1
+        if self._parts > MAX_PARTS:
+            raise ValueError(f"more than {MAX_PARTS} objects and fractions in one record")
+
+    def _fraction(self, text: str) -> float | Literal:
+        self._count()
+        if len(text) <= _FLOAT_LENGTH:
+            value = float(text)
+            if repr(value) == text:
+                return value
+        return Literal(text)
+
+    def _object(self, pairs: list[tuple[str, object]]) -> dict[str, object]:
+        self._count()
+        made = dict(pairs)
+        if len(made) != len(pairs):
+            seen: set[str] = set()
+            for key, _ in pairs:
+                if key in seen:
+                    raise ValueError(f"an object has the key {key[:60]!r} twice")
+                seen.add(key)
+        return made
+
+
+def written(value: object) -> str:
+    """What L{Documents} read, as JSON: every number as it was written.
+
+    @raise ValueError: no double holds one of its numbers, or it is nested deeper than
+        L{MAX_DEPTH}.
+    @raise RecursionError: it is nested much deeper.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_needs_care)
+    except _NeedsCare:
+        text = _with_literals(value)
+    # Each level needs a bracket, so few texts are looked through.
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        _check_depth(value, MAX_DEPTH)
+    return text
+
+
+class _NeedsCare(Exception):
+    """Something holds a L{Literal}."""
+
+
+def _needs_care(value: object) -> NoReturn:
+    raise _NeedsCare()
+
+
+def _with_literals(value: object) -> str:
+    if isinstance(value, Literal):
+        if math.isinf(float(value.text)):
+            raise ValueError(f"no double holds the number {value.text[:20]}")
+        return value.text
+    if isinstance(value, dict):
+        pairs = (f"{_with_literals(key)}: {_with_literals(one)}" for key, one in value.items())
+        return "{" + ", ".join(pairs) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_with_literals, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _check_depth(value: object, left: int) -> None:
+    if not isinstance(value, dict | list):
+        return
+    if not left:
+        raise ValueError(f"nested deeper than {MAX_DEPTH}")
+    for part in value.values() if isinstance(value, dict) else value:
+        _check_depth(part, left - 1)
+
+
+def _past(text: str, at: int) -> int:
+    space = _past_space(text, at)
+    assert space is not None
+    return space.end()
+
+
+def _check_end(text: str, at: int) -> None:
+    if at != len(text):
+        raise json.JSONDecodeError("Extra data", text, at)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON number")

@@ -1,0 +1,136 @@
+"""JSON that comes back as it was."""
+
+from __future__ import annotations
+
+import json
+import math
+from decimal import Decimal
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from stationd.web.strict_json import MAX_DEPTH, MAX_PARTS, Documents, Literal, written
+
+
+def one(text: str) -> object:
+    return Documents().one(text)
+
+
+def each(text: str) -> list[object]:
+    return list(Documents().each(text))
+
+
+numbers = st.from_regex(
+    r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?", fullmatch=True
+)
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+class NumberTests(SynchronousTestCase):
+    """A number is a decimal, not what a binary fraction makes of it."""
+
+    @settings(deadline=None)
+    @given(numbers)
+    def test_its_value_does_not_change(self, text: str) -> None:
+        try:
+            back = written([one(text)])[1:-1]
+        except ValueError:
+            self.assertTrue(math.isinf(float(text)))
+        else:
+            self.assertEqual(Decimal(back), Decimal(text))
+
+    def test_how_it_is_written_does_not_change(self) -> None:
+        for text in (
+            "1432022633.1739689999",
+            "1.50",
+            "0.1e1",
+            "1E-400",
+            "-0.0",
+            "1e999",
+            "0.1",
+            "1e5",
+        ):
+            value = one(text)
+            if text == "1e999":
+                self.assertRaises(ValueError, written, value)
+            else:
+                self.assertEqual(
+                    written({"x": [value, {"y": value}]}), f'{{"x": [{text}, {{"y": {text}}}]}}'
+                )
+
+    def test_those_that_are_none(self) -> None:
+        for text in ("NaN", "Infinity", "-Infinity", "01", "1.", ".5", "+1", "9" * 5000):
+            self.assertRaises(ValueError, one, text)
+
+    def test_one_that_is_long_costs_nothing(self) -> None:
+        value = one("0." + "1" * 1_000_000)
+        assert isinstance(value, Literal)
+        self.assertEqual(len(value.text), 1_000_002)
+
+
+class DocumentTests(SynchronousTestCase):
+    """Reading and writing."""
+
+    @settings(deadline=None)
+    @given(values)
+    def test_it_is_what_json_makes_of_it(self, value: object) -> None:
+        for text in (json.dumps(value), json.dumps(value, indent=1, ensure_ascii=False)):
+            self.assertEqual(json.loads(written(one(text))), value)
+            self.assertEqual(json.loads(written(each(f" [{text} , {text}] "))), [value, value])
+
+    @settings(deadline=None)
+    @given(st.text(alphabet='[]{},:" \n1.eabc\\u0', max_size=20))
+    def test_it_refuses_what_json_refuses(self, text: str) -> None:
+        try:
+            expected = json.loads(text)
+        except ValueError:
+            self.assertRaises(ValueError, one, text)
+            self.assertRaises(ValueError, each, text)
+        else:
+            if isinstance(expected, list):
+                self.assertEqual(json.loads(written(each(text))), expected)
+            else:
+                self.assertRaises(ValueError, each, text)
+
+    def test_a_key_that_comes_twice(self) -> None:
+        for text in ('{"a": 1, "b": 2, "a": 3}', '{"x": [{"a": 1, "\\u0061": 1}]}'):
+            self.assertRaisesRegex(ValueError, "key 'a' twice", one, text)
+
+    def test_two_of_very_many_keys(self) -> None:
+        keys = [f'"{n}": 0' for n in range(MAX_PARTS * 4)]
+        text = "{" + ", ".join([*keys, keys[-1]]) + "}"
+        # By comparing each with each this would take half an hour.
+        self.assertRaisesRegex(ValueError, f"key '{len(keys) - 1}' twice", one, text)
+
+    def test_the_parts_of_a_document_are_bounded_not_those_of_all(self) -> None:
+        for part in ("{}", "1.5", '{"a": 2.50}'):
+            many = f"[{', '.join([part] * (MAX_PARTS + 1))}]"
+            self.assertRaisesRegex(ValueError, "objects and fractions", one, many)
+            self.assertEqual(len(each(many)), MAX_PARTS + 1)
+
+    def test_they_are_read_when_they_are_asked_for(self) -> None:
+        read = Documents().each("[1, 2, nonsense")
+        self.assertEqual([next(read), next(read)], [1, 2])
+        self.assertRaises(ValueError, next, read)
+
+    def test_nesting(self) -> None:
+        for depth, is_good in ((MAX_DEPTH, True), (MAX_DEPTH + 1, False)):
+            for left, right in (("[", "]"), ('{"a": ', "}")):
+                for inner in ("1", "2.50"):
+                    text = left * depth + inner + right * depth
+                    if is_good:
+                        self.assertEqual(written(one(text)), text)
+                    else:
+                        self.assertRaises(ValueError, written, one(text))
+        flat = f"[{', '.join(['[]'] * MAX_DEPTH * 2)}]"
+        self.assertEqual(written(one(flat)), flat)
+        self.assertRaises(RecursionError, one, "[" * 100_000)
