@@ -9,13 +9,14 @@ import json
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.records import Level, Record
 from stationd.web.routes_log import _csv, _lines
 from tests.contracts.journal import draft
-from tests.web.station import StationCase
+from tests.web.station import Answered, StationCase
 
 SEED = os.path.join(os.path.dirname(os.path.dirname(__file__)), "seed")
 
@@ -207,6 +208,77 @@ class StepTests(SynchronousTestCase):
     def test_even_if_they_find_nothing(self) -> None:
         for chunks in (_csv(iter([[], [], []])), _lines(iter([[], [], []]))):
             self.assertEqual(len([chunk for chunk in chunks if not chunk]), 3)
+
+
+class DeleteTests(StationCase):
+    """Clearing takes everything, so it is done only when that is meant."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.log.append([draft("Message")])
+
+    def assert_kept(self, answered: Answered, status: int) -> Any:
+        self.assertEqual(len(self.records(self.log)), 1)
+        return self.problem(status, answered)
+
+    def test_with_parameters_nothing_is_removed(self) -> None:
+        for query, parameter in {
+            "time_end=5": "time_end",
+            "time_end=": "time_end",
+            "time_end": "time_end",
+            "before=1": "before",
+            "level=DEBUG": "level",
+            "text=": "text",
+            "container=lxc/a": "container",
+            "limit=0": "limit",
+            "unknown=1": "unknown",
+            "_=1&time_end=5&sid=x": "time_end",
+            "time_end=5&time_end=0": "time_end",
+            "_=1&_=2&text=x": "text",
+            "%74ime_end=5": "time_end",
+            "time%5Fend=5": "time_end",
+            "%5f%00=1": "_\x00",
+            "+_=1": " _",
+            "SID=1": "SID",
+            "=5": "",
+            "?sid=1": "?sid",
+            "sid=%ff": "query",
+            "&".join(["_=1"] * 101): "query",
+            "x" * 5000: "x" * 80,
+        }.items():
+            answered = self.call("DELETE", f"/api/v1/log?{query}")
+            self.assertEqual(self.assert_kept(answered, 400)["parameter"], parameter, query)
+
+    def test_with_a_body_nothing_is_removed(self) -> None:
+        for body in (b"{}", b'{"before": 1}', b"before=1", b" ", b"\xff"):
+            answered = self.call("DELETE", "/api/v1/log", body)
+            self.assertEqual(self.assert_kept(answered, 400)["parameter"], "body")
+
+    def test_nearly_the_path_or_the_method(self) -> None:
+        for method, path, status in (
+            ("delete", "/api/v1/log", 405),
+            ("DELETE", "/api/v1/LOG", 404),
+            ("DELETE", "/API/V1/log", 404),
+            ("DELETE", "/api/v1/%6cog", 404),
+            ("DELETE", "/api/v1/log;time_end=5", 404),
+            ("DELETE", "/api/v1/log%3Ftime_end=5", 404),
+            ("DELETE", "//api/v1/log", 404),
+            ("DELETE", "/api/v1/./log", 404),
+            ("DELETE", "/api/v1/log/1", 404),
+            ("DELETE", "/api/v1/log/export", 405),
+            ("DELETE", "/api/v1/event", 405),
+        ):
+            self.assert_kept(self.call(method, path), status)
+        self.assertEqual(self.call("HEAD", "/api/v1/log").status, 200)
+        self.assertEqual(len(self.records(self.log)), 1)
+
+    def test_what_clients_add_to_every_request_is_ignored(self) -> None:
+        for query in ("", "?", "?_=1432022743", "?sid=abc&_=1", "?sid=&_=", "?_=1&_=2", "?&"):
+            self.log.append([draft("Message")])
+            self.assertEqual(self.call("DELETE", f"/api/v1/log{query}").status, 200, query)
+            self.assertEqual(self.records(self.log), [])
+        self.log.append([draft("Message")])
+        self.assertEqual(self.call("DELETE", "/api/v1/log", b"").json, {"records": 1})
 
 
 class PostTests(StationCase):

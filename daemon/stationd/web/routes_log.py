@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import attrs
 import numpy as np
 
+from stationd.errors import BadValue
 from stationd.records import Level, Record
 from stationd.web.api import Answer, Call, Stream, collect
 from stationd.web.bodies import log_drafts
@@ -19,6 +20,11 @@ LEVELS = [level.name for level in Level]
 
 T_AT = len("2015-05-19")
 """Where ISO 8601 has a T between date and time."""
+
+IGNORED = ("_", "sid")
+"""Parameters that clients of QNAP's add to every request: one against caches, and a session."""
+
+_EVERYTHING = "this removes every record and takes no parameters"
 
 HEADER = ["Date", "Level", "Category", "User", "Message"]
 
@@ -55,7 +61,16 @@ async def post_log(call: Call) -> Answer:
 
 
 async def delete_log(call: Call) -> Answer:
-    """C{DELETE /api/v1/log}: answered when they are gone."""
+    """C{DELETE /api/v1/log}: answered when they are gone.
+
+    @raise BadValue: it has a parameter or a body. Whoever sends one means to remove less than
+        everything, and what is removed does not come back.
+    """
+    for name, value in call.parameters.items():
+        if name not in IGNORED:
+            raise BadValue(name[:80], value, f"{_EVERYTHING}, except {' and '.join(IGNORED)}")
+    if call.body:
+        raise BadValue("body", call.body.decode("utf-8", "replace"), f"{_EVERYTHING}, and no body")
     return json_answer({"records": await call.api.recorder.clear_log(call.who.user)})
 
 
