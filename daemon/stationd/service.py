@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import os
 import platform
@@ -11,7 +10,6 @@ import time
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from zope.interface.verify import verifyObject
 
@@ -30,6 +28,7 @@ from stationd.supervision import Sources, Supervisor
 from stationd.waits import Waits
 from stationd.web.accounts import Accounts
 from stationd.web.api import Api
+from stationd.web.hashing import Hashing, HashingThreads
 from stationd.web.sessions import Sessions
 from stationd.web.site import make_site
 
@@ -83,8 +82,7 @@ class Station(MultiService):
         self._journals.removed = lambda sentence: recorder.note(Level.INFO, sentence)
         for source in made:
             self._sources.add(source, Supervisor(reactor, source, recorder, recorder.note))
-        in_thread = functools.partial(deferToThreadPool, reactor, reactor.getThreadPool())
-        accounts = Accounts(settings.users, in_thread)
+        hashing = Hashing(HashingThreads(reactor))
         api = Api(
             log=log,
             event=event,
@@ -92,7 +90,7 @@ class Station(MultiService):
             containers=Inventory(containers, self._sources),
             waits=waits,
             feed=feed,
-            accounts=accounts,
+            accounts=Accounts(settings.users, hashing),
             sessions=Sessions(reactor, secrets.token_bytes),
             system=self.system,
             clock=reactor,
@@ -102,6 +100,7 @@ class Station(MultiService):
         for part in (
             self._journals,
             self._sources,
+            hashing,
             Answers(waits, feed),
             Doors(reactor, settings.endpoints, make_site(api, reactor)),
         ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -30,6 +30,7 @@ from stationd.testing import MemoryJournal
 from stationd.waits import Waits
 from stationd.web.accounts import Accounts
 from stationd.web.api import Api
+from stationd.web.hashing import Hashing, IThreads
 from stationd.web.passwords import Account, write
 from stationd.web.sessions import COOKIE, Sessions
 from stationd.web.site import ApiChannel, ApiSite, make_site
@@ -152,6 +153,19 @@ class MeasuredSources(Sources):
         return fail(SourceLost("it is away")) if not self.lives else succeed(self.found)
 
 
+class InlineThreads:
+    """No threads: the work is done at once."""
+
+    def start(self) -> None:
+        """There is nothing to get ready."""
+
+    def run(self, work: Callable[[], bool]) -> Deferred[bool]:
+        return maybeDeferred(work)
+
+    def stop(self) -> None:
+        """There is nothing to release."""
+
+
 class StationCase(SynchronousTestCase):
     """Everything but disk, sources and sockets is the real thing."""
 
@@ -177,6 +191,9 @@ class StationCase(SynchronousTestCase):
         write(self.users, accounts)
         tokens = iter(bytes([n]) * 32 for n in range(1, 255))
         self.sessions = Sessions(self.clock, lambda size: next(tokens))
+        self.hashing = Hashing(self.make_threads())
+        self.hashing.startService()
+        self.addCleanup(self.hashing.stopService)
         self.api = Api(
             log=self.log,
             event=self.event,
@@ -184,7 +201,7 @@ class StationCase(SynchronousTestCase):
             containers=Inventory(self.containers, sources),
             waits=self.waits,
             feed=self.feed,
-            accounts=Accounts(self.users, maybeDeferred),
+            accounts=Accounts(self.users, self.hashing),
             sessions=self.sessions,
             system=lambda: {"version": "1", "sources": {"docker": {"state": "live"}}},
             clock=self.clock,
@@ -196,6 +213,10 @@ class StationCase(SynchronousTestCase):
         self.agent._serverFactory = self.site
         self.token = self.sessions.begin("admin", CHEAP, 0)
         self.wires: list[Wire] = []
+
+    def make_threads(self) -> IThreads:
+        """What passwords are compared in."""
+        return InlineThreads()
 
     def tearDown(self) -> None:
         for wire in self.wires:
