@@ -235,6 +235,55 @@ class LxcTests(TestCase):
             ],
         )
 
+    def test_power_off(self) -> None:
+        scripts = {
+            "off": "busybox poweroff -f",
+            "halt": "busybox halt -f",
+            "child": "(busybox poweroff -f)\nwhile :; do sleep 1; done",
+            # What a shell does at a SIGINT from outside: it catches it, and is not ended by it.
+            "caught": "kill -INT $$",
+        }
+        wait = "#!/bin/sh\ncat /go\n"
+        for name, script in scripts.items():
+            self.lxc.create(name)
+            self.lxc.replace_init(name, wait + script + "\n")
+            os.mkfifo(f"{self.lxc.path}/{name}/rootfs/go")
+        self.daemon.start("lxc")
+        for name in scripts:
+            self.lxc.run("start", name)
+            self.check(name, "found", "start")
+            with open(f"{self.lxc.path}/{name}/rootfs/go", "wb"):
+                pass
+            stopped = self.daemon.get(f"/api/v1/event/wait/lxc/{name}/stopped?duration=60")
+            self.assertEqual(stopped["exitCode"], 130 if name == "caught" else 0, name)
+            self.check(name, "found", "start", "stop")
+        stops = [event for event in self.daemon.events() if event["state"] == "stop"]
+        self.assertEqual([stop["exitCode"] for stop in stops], [0, 0, 0, 130])
+        self.assertFalse(any("signal" in stop for stop in stops), stops)
+        said = [one for one in self.daemon.sentences() if one[2].startswith("Stop ")]
+        clean = [("INFO", "container", f"Stop container (lxc, {n})") for n in [*scripts][:3]]
+        caught = ("WARN", "container", "Stop container, code 130 (lxc, caught)")
+        self.assertEqual(said, [*clean, caught])
+        self.daemon.kill()
+        self.daemon.start("lxc")
+        shown = {one["name"]: one["exitCode"] for one in self.daemon.get("/api/v1/container")}
+        self.assertEqual(shown, {"off": 0, "halt": 0, "child": 0, "caught": 130})
+
+    def test_a_power_off_while_the_daemon_is_down(self) -> None:
+        self.lxc.create("one")
+        self.lxc.replace_init("one", "#!/bin/sh\ncat /go\nbusybox poweroff -f\n")
+        os.mkfifo(f"{self.lxc.path}/one/rootfs/go")
+        self.lxc.run("start", "one")
+        self.daemon.start("lxc")
+        self.daemon.kill()
+        with open(f"{self.lxc.path}/one/rootfs/go", "wb"):
+            pass
+        self.lxc.run("wait", "one", "-s", "STOPPED", "-t", "10")
+        self.daemon.start("lxc")
+        self.check("one", "found", "stop")
+        said = [one for one in self.daemon.sentences() if one[2].startswith("Stop ")]
+        self.assertEqual(said, [("INFO", "container", "Stop container, noticed later (lxc, one)")])
+
     def monitor_daemon(self) -> int:
         """The process of lxc-monitord, 0 if there is none."""
         for name in filter(str.isdecimal, os.listdir("/proc")):

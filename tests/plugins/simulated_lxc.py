@@ -190,7 +190,7 @@ class Host:
         yield self.rng.randint(1, 10)
 
     def _stop(self, box: Box) -> Script:
-        yield from self._end(box, self.rng.choice((0, 9)))
+        yield from self._end(box, self.rng.choice((0, 2, 9)))
         box.is_changing = False
         self.monitors.discard(box.monitor)
         box.monitor = ""

@@ -67,8 +67,11 @@ class HeardTests(SynchronousTestCase):
 
     def test_a_reboot(self) -> None:
         words = self.told(1, "STOPPING", "STOPPED", "STARTING", "RUNNING").take("one")
-        details = {"exitCode": 129, "signal": "SIGHUP"}
-        self.assertEqual(words, [Word(3, False, details, reboots=True), Word(5, True)])
+        self.assertEqual(words, [Word(3, False, {"exitCode": 0}, reboots=True), Word(5, True)])
+
+    def test_a_power_off(self) -> None:
+        heard = self.told("STARTING", "RUNNING", 2, "STOPPING", "STOPPED")
+        self.assertEqual(heard.take("one"), [Word(2, True), Word(5, False, {"exitCode": 0})])
 
     def test_words_since_a_scan(self) -> None:
         heard = self.told("STARTING", "RUNNING")
@@ -90,6 +93,13 @@ class HeardTests(SynchronousTestCase):
         for status, expected in (
             (0, {"exitCode": 0}),
             (256, {"exitCode": 1}),
+            # It said so itself, as a shell does whose child was interrupted.
+            (130 << 8, {"exitCode": 130}),
+            (129 << 8, {"exitCode": 129}),
+            # reboot(2) was called, to power off and to reboot.
+            (2, {"exitCode": 0}),
+            (1, {"exitCode": 0}),
+            (15, {"exitCode": 143, "signal": "SIGTERM"}),
             (9, {"exitCode": 137, "signal": "SIGKILL"}),
             (11 | 0x80, {"exitCode": 139, "signal": "SIGSEGV"}),
             (64, {"exitCode": 192, "signal": "SIGRTMAX"}),

@@ -35,6 +35,11 @@ FREEZES = frozenset(["FREEZING", "FROZEN", "THAWED"])
 """States that say nothing of runs. A scan that is older than they are is right about these; who
 is frozen, the next one tells."""
 
+POWER_OFF, REBOOT = signal.SIGINT, signal.SIGHUP
+"""What the first process of a PID namespace ends by after a call of reboot(2) in it; no signal that
+is sent to it does that (pid_namespaces(7)). LXC takes them for no more than this, too
+(C{__lxc_start}), also if the namespace is another container's, where they may have been sent."""
+
 MAX_WORDS = 1000
 """What is kept of a container between two scans: more runs than fit between them."""
 
@@ -172,7 +177,7 @@ class Heard:
             # A start that failed is none.
             self._starting.discard(name)
         elif message.state == "STOPPED":
-            reboots = self._statuses.get(name) == signal.SIGHUP
+            reboots = _signal(self._statuses.get(name, 0)) == REBOOT
             self._put(name, Word(now_us, False, self.end(name), reboots))
 
     def _put(self, name: str, word: Word) -> None:
@@ -182,11 +187,19 @@ class Heard:
         del words[:-MAX_WORDS]
 
     def end(self, name: str) -> dict[str, JsonValue]:
-        """How the last run ended, as details of an observation; nothing if nobody told."""
+        """How the last run ended, as details of an observation; nothing if nobody told. A power-off
+        is a clean end, as is the run before a reboot."""
         status = self._statuses.get(name)
         if status is None:
             return {}
-        if os.WIFSIGNALED(status):
-            number = os.WTERMSIG(status)
+        number = _signal(status)
+        if number in (POWER_OFF, REBOOT):
+            return {"exitCode": 0}
+        if number:
             return {"exitCode": 128 + number, "signal": signal_name(number)}
         return {"exitCode": os.WEXITSTATUS(status)} if os.WIFEXITED(status) else {}
+
+
+def _signal(status: int) -> int:
+    """What a process was ended by, 0 if by no signal."""
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
