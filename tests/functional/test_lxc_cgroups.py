@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import unittest
@@ -42,6 +43,19 @@ CGROUPS = {
     "lxc.cgroup.dir.container = stationd-test/c\nlxc.cgroup.dir.container.inner = inner",
 }
 """Configurations by the name of the container."""
+
+ALONE = 'umount -R -l /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "$@"'
+"""Runs a command where cgroup v2 is all that is mounted."""
+
+BUSY = """#!/bin/sh
+cd /sys/fs/cgroup
+busybox mkdir init.scope service
+(while :; do :; done) &
+echo $! > service/cgroup.procs || exit 1
+echo $$ > init.scope/cgroup.procs || exit 1
+exec sleep 1000000
+"""
+"""A first process that goes to a cgroup below, as systemd does. What takes a CPU is in another."""
 
 
 class CgroupTests(TestCase):
@@ -186,3 +200,90 @@ class CgroupTests(TestCase):
                 if change == "start":
                     shown = self.daemon.get(f"/api/v1/container/lxc/{name}")
                     self.assertGreater(shown["memory"], 0, name)
+
+
+class UnifiedLxc(Lxc):
+    """The same where cgroup v2 is all that is mounted.
+
+    @param namespace: of the cgroup that is the root there, C{""} for the hierarchy's.
+    """
+
+    def __init__(self, namespace: str = "") -> None:
+        super().__init__()
+        unshare = ["unshare", "-m", "--propagation", "private", *(["-C"] if namespace else [])]
+        self.prefix = (*unshare, "sh", "-c", ALONE, "sh")
+        if namespace:
+            join = f'echo $$ > {namespace}/main/cgroup.procs && exec "$@"'
+            self.prefix = ("sh", "-c", join, "sh", *self.prefix)
+
+
+class UnifiedTests(TestCase):
+    """Monitors that see cgroup v2 alone."""
+
+    timeout = 300
+
+    def setUp(self) -> None:
+        lab.need_lxc()
+        self.unified = cgroups.mounted("/sys/fs/cgroup").unified
+        if not self.unified:
+            raise unittest.SkipTest("there is no cgroup v2")
+
+    def check(self, lxc: Lxc, name: str, configuration: str, *command: str) -> None:
+        """That its CPU time is seen, and that it freezes."""
+        mounts = "lxc.mount.auto = proc:mixed sys:ro cgroup:rw:force"
+        lxc.create(name, f"{configuration}\n{mounts}")
+        lxc.replace_init(name, BUSY)
+        lxc.run("start", name)
+        daemon = Daemon(lxc=lxc.path)
+        self.addCleanup(daemon.close)
+        daemon.command = [*command]
+        daemon.start("lxc")
+
+        def shown() -> dict[str, Any]:
+            found: dict[str, Any] = daemon.get(f"/api/v1/container/lxc/{name}")
+            return found
+
+        def state() -> str:
+            return str(shown()["state"])
+
+        self.assertTrue(eventually(lambda: shown()["cpu"] > 0.0, 30), name)
+        lxc.run("freeze", name)
+        self.assertTrue(eventually(lambda: state() == "paused", 60), name)
+        lxc.run("unfreeze", name)
+        self.assertTrue(eventually(lambda: state() == "running", 60), name)
+        lxc.run("stop", name, "-k")
+        self.assertTrue(eventually(lambda: state() == "stopped", 60), name)
+        daemon.close()
+
+    def test_a_daemon_that_sees_it_alone_too(self) -> None:
+        lxc = UnifiedLxc()
+        self.addCleanup(lxc.close)
+        for name, configuration in CGROUPS.items():
+            self.check(lxc, name, configuration, *lxc.prefix)
+
+    def test_a_daemon_that_sees_all(self) -> None:
+        lxc = UnifiedLxc()
+        self.addCleanup(lxc.close)
+        for name, configuration in CGROUPS.items():
+            self.check(lxc, name, configuration)
+
+    def test_a_monitor_in_a_namespace(self) -> None:
+        namespace = f"{self.unified}/stationd-test-namespace"
+        os.makedirs(f"{namespace}/main", exist_ok=True)
+        self.addCleanup(remove_cgroups, namespace)
+        lxc = UnifiedLxc(namespace)
+        self.addCleanup(lxc.close)
+        self.check(lxc, "relative", CGROUPS["relative"])
+
+
+def remove_cgroups(top: str) -> None:
+    """A cgroup and those below it, when they are empty."""
+
+    def remove() -> bool:
+        for directory, _, _ in os.walk(top, topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(directory)
+        return not os.path.exists(top)
+
+    if not eventually(remove, 60):
+        raise AssertionError(f"{top} is in use")

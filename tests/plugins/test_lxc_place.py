@@ -100,8 +100,39 @@ class PlaceTests(SynchronousTestCase):
         self.monitor(GET_CGROUP=b"/old\0")
         self.assertEqual(self.found(), {"memory": "/old"})
 
+    def test_every_spelling_of_a_path(self) -> None:
+        os.makedirs(f"{self.memory}/lxc.payload.c1-1")
+        os.makedirs(os.fsencode(f"{self.memory}/") + b"caf\xe9")
+        for text, expected in (
+            # With v2 alone LXC leaves out the slash.
+            (b"limits\0", "/limits"),
+            (b"limits/inner\0", "/limits/inner"),
+            (b"lxc.payload.c1-1\0", "/lxc.payload.c1-1"),
+            (b"limits", "/limits"),
+            (b"/limits/\0", "/limits"),
+            (b"limits/\0\0\0", "/limits"),
+            (b"//limits//inner/\0", "/limits/inner"),
+            (b"./limits\0", "/limits"),
+            (b"limits\0rubbish", "/limits"),
+            (b"caf\xe9\0", "/caf\udce9"),
+        ):
+            monitor = Monitor(self.path, "one", {command.GET_CGROUP: text})
+            found = place.of_run(self.layout, self.path, "one", str(text), self.init)
+            self.assertEqual(found, {"memory": expected}, text)
+            monitor.close()
+
     def test_an_answer_that_is_of_no_use(self) -> None:
-        for text in (b"/\0", b"/not/there\0", b"relative\0", b""):
+        for text in (
+            b"/\0",
+            b"/not/there\0",
+            b"relative\0",
+            b"",
+            b"\0",
+            b".\0",
+            b"/..\0",
+            b"../memory/limits\0",
+            b"limits/../limits\0",
+        ):
             monitor = Monitor(self.path, "one", {command.GET_LIMIT_CGROUP: text})
             found = place.of_run(self.layout, self.path, "one", str(text), self.init)
             # Where the first process is, and that is where its monitor is.
@@ -113,6 +144,25 @@ class PlaceTests(SynchronousTestCase):
         monitor = {"memory": "/", "freezer": "/user", "cpuacct": "/lxc"}
         self.assertEqual(place.apart(first, monitor), {"memory": "/lxc/one"})
 
+    def test_a_monitor_that_sees_another_root(self) -> None:
+        for said, member, expected in (
+            ("/c1", "/c1/init.scope", "/c1"),
+            ("/c1", "/c1", "/c1"),
+            ("/c1", "/user.slice/c1/init.scope", "/user.slice/c1"),
+            ("/a/c1", "/user.slice/a/c1", "/user.slice/a/c1"),
+            ("/c1", "/c1/below/c1", "/c1"),
+            # Names of which one begins, or ends, as the other.
+            ("/c1", "/c1-1/init.scope", "/c1"),
+            ("/c1", "/xc1/init.scope", "/c1"),
+            ("/c1", "/", "/c1"),
+            ("/c1", "", "/c1"),
+        ):
+            self.assertEqual(place.seen_from_here(said, member), expected, member)
+
+    def test_a_process_outside_of_our_namespace(self) -> None:
+        first = {"": "/../lxc/one", "memory": "/lxc/one..two"}
+        self.assertEqual(place.apart(first, {}), {"memory": "/lxc/one..two"})
+
     def test_a_user_has_few_of_the_controllers(self) -> None:
         said = {command.GET_LIMIT_CGROUP: b"/limits\0"}
         for number, (v1, controllers) in enumerate(
@@ -122,10 +172,11 @@ class PlaceTests(SynchronousTestCase):
                 # What v1 has is not asked for: it would be that of another hierarchy.
                 (("freezer", "memory"), [b"freezer", b"memory", b"pids"]),
                 (("freezer", "memory", "pids"), [b"freezer", b"memory", b"pids", b""]),
+                (("freezer", "memory", "pids", "cpuset"), [b"freezer", b"cpuset", b"hugetlb"]),
             ]
         ):
             mounts = dict.fromkeys(v1, "/nowhere")
-            layout = cgroups.Layout(self.memory, mounts)
+            layout = cgroups.Layout(self.memory, mounts, ("cpuset", "hugetlb"))
             monitor = Monitor(self.path, "one", said, controllers)
             found = place.of_run(layout, self.path, "one", str(number), self.init)
             monitor.close()

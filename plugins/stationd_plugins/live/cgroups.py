@@ -19,10 +19,12 @@ class Layout:
 
     @ivar unified: the v2 mount, C{""} if there is none.
     @ivar controllers: the v1 mounts, by controller (and C{name=…}).
+    @ivar unified_controllers: those that v2 has, as far as they are known.
     """
 
     unified: str
     controllers: Mapping[str, str]
+    unified_controllers: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -32,7 +34,9 @@ class Layout:
 
 def mounted(root: str) -> Layout:
     """The hierarchies that are mounted below a directory now."""
-    return layout(process.text("/proc/self/mounts"), root)
+    found = layout(process.text("/proc/self/mounts"), root)
+    left = first(f"{found.unified}/cgroup.controllers").split() if found.unified else []
+    return attrs.evolve(found, unified_controllers=tuple(left))
 
 
 def layout(mounts: str, root: str) -> Layout:

@@ -77,8 +77,8 @@ def cgroup(path: str, name: str, controller: str) -> str:
     @param controller: one that the container's base cgroup has, which may be fewer than
         the hierarchy's root: a user's are what systemd delegates. C{freezer} where there is
         only v2; C{""} for a v2 hierarchy without any.
-    @return: the path from the hierarchy's root, C{""} if the monitor does not say: it uses no
-        such hierarchy, is too old, or there is none.
+    @return: the path from the hierarchy's root as the monitor sees it, C{"/"} for that itself;
+        C{""} if the monitor does not say: it uses no such hierarchy, is too old, or there is none.
     @raise TimeoutError: it is there and does not answer.
     @raise OSError: see L{ask}.
     """
@@ -88,10 +88,20 @@ def cgroup(path: str, name: str, controller: str) -> str:
             _, said = _request(path, name, asked, data)
         except REFUSED:
             continue
-        found = os.fsdecode(said.rstrip(b"\0"))
-        if found.startswith("/"):
+        if found := _path(said):
             return found
     return ""
+
+
+def _path(said: bytes) -> str:
+    """A path in an answer, C{""} if it is none.
+
+    With v2 alone LXC leaves out the leading slash (C{cgfsng_get_cgroup}, 5.0 and 6.0): the mount
+    point is in front of what it cuts off then with a slash, and else without.
+    """
+    text = os.fsdecode(said.partition(b"\0")[0])
+    parts = [part for part in text.split("/") if part not in ("", ".")]
+    return "" if not text or ".." in parts else f"/{'/'.join(parts)}"
 
 
 def address(path: str, name: str) -> bytes:

@@ -10,6 +10,8 @@ import functools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
+import attrs
+
 from stationd_plugins.live import cgroups, process
 from stationd_plugins.lxc import command
 
@@ -18,10 +20,19 @@ USED = ("freezer", "memory", "cpuacct")
 
 DELEGATED = ("freezer", "memory", "pids", "")
 """By which controllers a monitor may know the v2 hierarchy, in the order of how likely that is: a
-user's cgroup has few of those that the root has. C{""} is one without any."""
+user's cgroup has few of those that the root has. C{""} is one without any. Beside v1 it may be any
+that is left for v2."""
 
 MAX_REMEMBERED = 16_384
-"""Answers of monitors, five at most of each that runs."""
+"""Answers of monitors, a dozen at most of each that runs."""
+
+
+@attrs.frozen
+class _Hierarchy:
+    """One that we read: under which controller we know it, and where it is mounted."""
+
+    controller: str
+    mount: str
 
 
 def of_run(
@@ -36,9 +47,10 @@ def of_run(
     """
     found: dict[str, str] = {}
     missing: list[str] = []
-    for controller, asked, mount in _hierarchies(layout):
+    for hierarchy, asked in _hierarchies(layout):
+        controller = hierarchy.controller
         try:
-            answers = (_said(path, name, run, one, mount) for one in asked)
+            answers = (_said(path, name, run, init.pid, one, hierarchy) for one in asked)
             said = next(filter(None, answers), "")
         except TimeoutError:
             said = ""
@@ -54,27 +66,47 @@ def of_run(
 
 def apart(of: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
     """The cgroups of a process that are for it alone, and not another's too, nor all that there
-    is: the host would be measured for it. Pure."""
-    return {name: path for name, path in of.items() if path not in ("/", other.get(name))}
+    is: the host would be measured for it. One outside of our cgroup namespace, which begins with
+    C{/..}, has no path from a mount of ours (cgroup_namespaces(7)). Pure."""
+    return {
+        name: path
+        for name, path in of.items()
+        if path not in ("/", other.get(name)) and ".." not in path.split("/")
+    }
 
 
-def _hierarchies(layout: cgroups.Layout) -> Iterator[tuple[str, Sequence[str], str]]:
-    """Under what we know each hierarchy, by which controllers a monitor may, and where it is
-    mounted."""
+def _hierarchies(layout: cgroups.Layout) -> Iterator[tuple[_Hierarchy, Sequence[str]]]:
+    """Those that we read, and by which controllers a monitor may know each."""
     for controller in USED:
         if controller in layout.controllers:
-            yield controller, [controller], layout.controllers[controller]
+            yield _Hierarchy(controller, layout.controllers[controller]), [controller]
     if layout.unified:
-        asked = [one for one in DELEGATED if one not in layout.controllers]
-        yield cgroups.UNIFIED, asked, layout.unified
+        known = dict.fromkeys([*DELEGATED, *layout.unified_controllers])
+        asked = [one for one in known if one not in layout.controllers]
+        yield _Hierarchy(cgroups.UNIFIED, layout.unified), asked
 
 
 @functools.lru_cache(MAX_REMEMBERED)
-def _said(path: str, name: str, run: str, controller: str, mount: str) -> str:
+def _said(path: str, name: str, run: str, pid: int, controller: str, hierarchy: _Hierarchy) -> str:
     """What a monitor says, C{""} if it is of no use; the same as long as the run lasts.
 
     @raise OSError: see L{command.cgroup}.
     """
     said = command.cgroup(path, name, controller)
-    # It may see the hierarchy from another root than we do.
-    return said if said != "/" and os.path.isdir(f"{mount}{said}") else ""
+    if said in ("", "/"):
+        return ""
+    member = cgroups.of_process(pid).get(hierarchy.controller, "")
+    found = seen_from_here(said, member)
+    return found if os.path.isdir(f"{hierarchy.mount}{found}") else ""
+
+
+def seen_from_here(said: str, member: str) -> str:
+    """A cgroup that has a process in it or below. Pure.
+
+    @param said: its path from the root that a monitor sees, which may be below ours: that of
+        its cgroup namespace (cgroup_namespaces(7)).
+    @param member: that of the process from our root. In another place it says nothing: one
+        that is exiting is in the root already.
+    """
+    at = f"{member}/".find(f"{said}/")
+    return said if at == -1 else member[: at + len(said)]
