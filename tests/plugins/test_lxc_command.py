@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import socket
@@ -9,8 +10,9 @@ import struct
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
@@ -19,6 +21,22 @@ from stationd_plugins.lxc.command import GET_STATE, Answers, address, ask
 from stationd_plugins.lxc.scan import ASK_AGAIN, Silent, look
 
 NOBODY = 65534
+
+PATIENCE = 60.0
+"""Seconds that a monitor may be late, which is a thread of ours: the machine may be busy."""
+
+_T = TypeVar("_T")
+
+
+def once_answered(ask: Callable[[], _T]) -> _T:
+    """What a function returns that asks a monitor, when that has had its turn."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return ask()
+        except TimeoutError:
+            if time.monotonic() > deadline:
+                raise
 
 
 @contextmanager
@@ -56,7 +74,8 @@ class CommandTests(SynchronousTestCase):
                     connection, _ = self.socket.accept()
                 except OSError:
                     return
-                with connection:
+                with connection, contextlib.suppress(OSError):
+                    # Whoever asked may have given up.
                     if request := connection.recv(16):
                         command, _, _ = struct.unpack("iiQ", request)
                         value = 2 if command == GET_STATE else 7
@@ -64,16 +83,19 @@ class CommandTests(SynchronousTestCase):
 
         threading.Thread(target=answer, daemon=True).start()
 
+    def ask(self) -> Answers | None:
+        return once_answered(lambda: ask(self.path, "one"))
+
     def test_a_monitor_answers(self) -> None:
         self.serve()
-        self.assertEqual(ask(self.path, "one"), Answers("RUNNING", 7))
+        self.assertEqual(self.ask(), Answers("RUNNING", 7))
 
     def test_nobody_is_there(self) -> None:
-        self.assertIsNone(ask(self.path, "one"))
+        self.assertIsNone(self.ask())
 
     def test_one_that_refuses(self) -> None:
         self.serve(results=-13)
-        self.assertIsNone(ask(self.path, "one"))
+        self.assertIsNone(self.ask())
 
     def test_another_user_does_not_speak_for_a_container(self) -> None:
         if os.geteuid():
@@ -84,9 +106,9 @@ class CommandTests(SynchronousTestCase):
             self.serve()
         finally:
             os.seteuid(0)
-        self.assertIsNone(ask(self.path, "one"))
+        self.assertIsNone(self.ask())
         os.chown(self.path, NOBODY, NOBODY)
-        self.assertEqual(ask(self.path, "one"), Answers("RUNNING", 7))
+        self.assertEqual(self.ask(), Answers("RUNNING", 7))
 
     def test_the_more_do_not_answer_the_less_often_they_are_asked(self) -> None:
         silent: Silent = {}
@@ -97,11 +119,12 @@ class CommandTests(SynchronousTestCase):
             self.addCleanup(monitor.close)
             monitor.bind(address(self.path, name))
             monitor.listen(2)
+            began = time.monotonic()
             seen = look(self.path, name, cgroups.Layout("", {}), silent)
             assert seen is not None
             self.assertTrue(seen.is_silent)
-            pause = silent[os.path.join(self.path, name)] - time.monotonic()
-            self.assertGreater(pause, ASK_AGAIN * number - 0.5)
+            pause = silent[os.path.join(self.path, name)] - began
+            self.assertGreater(pause, ASK_AGAIN * number)
 
     def test_that_we_have_no_descriptors_says_nothing_of_a_container(self) -> None:
         self.serve()

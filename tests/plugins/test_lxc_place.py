@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import socket
 import struct
 import threading
@@ -13,10 +15,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stationd_plugins.live import cgroups, process
 from stationd_plugins.lxc import command, place
-from stationd_plugins.lxc.scan import is_frozen
-from tests.plugins.test_lxc_command import exhausted
+from stationd_plugins.lxc.scan import is_frozen, look
+from tests.plugins.test_lxc_command import exhausted, once_answered
 
 REQUEST = struct.Struct("iiQ")
+
+VALUES = {command.GET_STATE: command.STATES.index("RUNNING"), command.GET_INIT_PID: os.getpid()}
+"""What is answered beside a text."""
 
 
 class Monitor(threading.Thread):
@@ -25,6 +30,7 @@ class Monitor(threading.Thread):
     @param answers: by the number of the request; the connection is closed on others.
     @param controllers: those that it knows, C{None} for all.
     @ivar asked: the requests and their data.
+    @ivar mute: the requests that are not answered, and whose connections stay open.
     """
 
     def __init__(
@@ -37,6 +43,8 @@ class Monitor(threading.Thread):
         super().__init__(daemon=True)
         self._controllers = controllers
         self.asked: list[tuple[int, bytes]] = []
+        self.mute: set[int] = set()
+        self._waiting: list[socket.socket] = []
         self._answers = answers
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(command.address(path, name))
@@ -46,27 +54,41 @@ class Monitor(threading.Thread):
     def run(self) -> None:
         """Until the listener is closed."""
         while True:
+            # accept(2) takes a descriptor before it waits, and fails where there is none.
             try:
+                select.select([self._listener], [], [])
                 connection, _ = self._listener.accept()
-            except OSError:
+            except (OSError, ValueError):
                 return
-            with connection:
-                request = connection.recv(REQUEST.size)
-                if not request:
-                    continue
-                number, length, _ = REQUEST.unpack(request)
-                data = connection.recv(length) if length else b""
-                self.asked.append((number, data))
-                is_known = self._controllers is None or data.rstrip(b"\0") in self._controllers
-                if number in self._answers and is_known:
-                    text = self._answers[number]
-                    connection.sendall(REQUEST.pack(0, len(text), 0x7FFF) + text)
+            with contextlib.suppress(OSError):
+                # Whoever asked may have given up.
+                self._serve(connection)
+
+    def _serve(self, connection: socket.socket) -> None:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(connection)
+            request = connection.recv(REQUEST.size)
+            if not request:
+                return
+            number, length, _ = REQUEST.unpack(request)
+            data = connection.recv(length) if length else b""
+            self.asked.append((number, data))
+            if number in self.mute:
+                stack.pop_all()
+                self._waiting.append(connection)
+                return
+            is_known = self._controllers is None or data.rstrip(b"\0") in self._controllers
+            if number in self._answers and is_known:
+                text = self._answers[number]
+                connection.sendall(REQUEST.pack(0, len(text), VALUES.get(number, 0)) + text)
 
     def close(self) -> None:
         """End it."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.join()
+        for connection in self._waiting:
+            connection.close()
 
 
 class PlaceTests(SynchronousTestCase):
@@ -86,15 +108,18 @@ class PlaceTests(SynchronousTestCase):
         self.addCleanup(monitor.close)
         return monitor
 
-    def found(self) -> dict[str, str]:
+    def found(self, run: str = "run") -> dict[str, str]:
         # Each test's path is another, so nothing is remembered from one to the next.
-        return place.of_run(self.layout, self.path, "one", "run", self.init)
+        return once_answered(lambda: place.of_run(self.layout, self.path, "one", run, self.init))
 
     def test_that_which_has_the_limits(self) -> None:
         monitor = self.monitor(GET_LIMIT_CGROUP=b"/limits\0", GET_CGROUP=b"/limits/inner\0")
+        self.assertEqual(self.found(), {"memory": "/limits"})
+        self.assertEqual({*monitor.asked}, {(command.GET_LIMIT_CGROUP, b"memory\0")})
+        asked = len(monitor.asked)
         for _ in range(3):
             self.assertEqual(self.found(), {"memory": "/limits"})
-        self.assertEqual(monitor.asked, [(command.GET_LIMIT_CGROUP, b"memory\0")], "once")
+        self.assertEqual(len(monitor.asked), asked, "once")
 
     def test_an_older_monitor_knows_one_only(self) -> None:
         self.monitor(GET_CGROUP=b"/old\0")
@@ -117,7 +142,7 @@ class PlaceTests(SynchronousTestCase):
             (b"caf\xe9\0", "/caf\udce9"),
         ):
             monitor = Monitor(self.path, "one", {command.GET_CGROUP: text})
-            found = place.of_run(self.layout, self.path, "one", str(text), self.init)
+            found = self.found(str(text))
             self.assertEqual(found, {"memory": expected}, text)
             monitor.close()
 
@@ -134,7 +159,7 @@ class PlaceTests(SynchronousTestCase):
             b"limits/../limits\0",
         ):
             monitor = Monitor(self.path, "one", {command.GET_LIMIT_CGROUP: text})
-            found = place.of_run(self.layout, self.path, "one", str(text), self.init)
+            found = self.found(str(text))
             # Where the first process is, and that is where its monitor is.
             self.assertEqual(found, {})
             monitor.close()
@@ -176,9 +201,9 @@ class PlaceTests(SynchronousTestCase):
             ]
         ):
             mounts = dict.fromkeys(v1, "/nowhere")
-            layout = cgroups.Layout(self.memory, mounts, ("cpuset", "hugetlb"))
+            self.layout = cgroups.Layout(self.memory, mounts, ("cpuset", "hugetlb"))
             monitor = Monitor(self.path, "one", said, controllers)
-            found = place.of_run(layout, self.path, "one", str(number), self.init)
+            found = self.found(str(number))
             monitor.close()
             self.assertEqual(found, {"": "/limits"})
 
@@ -190,6 +215,28 @@ class PlaceTests(SynchronousTestCase):
             self.assertRaises(OSError, is_frozen, directory)
             self.assertRaises(OSError, cgroups.oom_kills, directory)
         self.assertEqual(self.found(), {"memory": "/limits"})
+
+    def test_a_monitor_that_does_not_say_where_is_silent(self) -> None:
+        directory = f"{self.path}/one"
+        os.makedirs(directory)
+        with open(f"{self.memory}/limits/memory.events", "w", encoding="ascii") as file:
+            file.write("oom_kill 3\n")
+        monitor = self.monitor(GET_STATE=b"", GET_INIT_PID=b"", GET_LIMIT_CGROUP=b"/limits\0")
+        monitor.mute.add(command.GET_LIMIT_CGROUP)
+        seen = look(self.path, "one", self.layout)
+        assert seen is not None
+        self.assertTrue(seen.is_silent, "another place would be measured for it")
+        monitor.mute.clear()
+
+        def answered() -> dict[str, str]:
+            seen = look(self.path, "one", self.layout)
+            assert seen is not None
+            if seen.is_silent:
+                raise TimeoutError
+            self.assertEqual(seen.ooms, 3)
+            return {**seen.cgroups}
+
+        self.assertEqual(once_answered(answered), {"memory": "/limits"})
 
     def test_a_path_that_goes_meanwhile_is_not_remembered(self) -> None:
         self.monitor(GET_LIMIT_CGROUP=b"/limits\0")

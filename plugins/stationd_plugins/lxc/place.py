@@ -43,21 +43,18 @@ def of_run(
 
     @param run: what tells the run from all others: its monitor is asked once.
     @param init: its first process: where it is counts if the monitor does not say.
+    @raise TimeoutError: the monitor does not answer.
     @raise OSError: it is gone.
     """
     found: dict[str, str] = {}
     missing: list[str] = []
     for hierarchy, asked in _hierarchies(layout):
-        controller = hierarchy.controller
-        try:
-            answers = (_said(path, name, run, init.pid, one, hierarchy) for one in asked)
-            said = next(filter(None, answers), "")
-        except TimeoutError:
-            said = ""
+        answers = (_said(path, name, run, init.pid, one, hierarchy) for one in asked)
+        said = next(filter(None, answers), "")
         if said:
-            found[controller] = said
+            found[hierarchy.controller] = said
         else:
-            missing.append(controller)
+            missing.append(hierarchy.controller)
     if missing:
         member = apart(cgroups.of_process(init.pid), cgroups.of_process(init.parent))
         found |= {one: member[one] for one in missing if one in member}

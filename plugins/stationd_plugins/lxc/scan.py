@@ -110,14 +110,24 @@ def _look(path: str, name: str, layout: cgroups.Layout, silent: Silent) -> Seen 
         return attrs.evolve(seen, is_silent=True)
     try:
         answers = command.ask(path, name)
-        silent.pop(directory, None)
+        if answers is None:
+            seen = attrs.evolve(seen, is_silent=is_unreadable)
+        else:
+            seen = _answered(seen, answers, layout)
     except TimeoutError:
         # With itself, that may be there from the last time.
         number = len({*silent, directory})
         silent[directory] = time.monotonic() + ASK_AGAIN * number
         return attrs.evolve(seen, is_silent=True)
-    if answers is None:
-        return attrs.evolve(seen, is_silent=is_unreadable)
+    silent.pop(directory, None)
+    return seen
+
+
+def _answered(seen: Seen, answers: command.Answers, layout: cgroups.Layout) -> Seen:
+    """The same, with what its monitor says, and the kernel of its first process.
+
+    @raise TimeoutError: the monitor does not say where it is.
+    """
     running = answers.state in ("RUNNING", "FREEZING", "FROZEN", "THAWED")
     seen = attrs.evolve(seen, unsettled=not running)
     if not running or not answers.init_pid:
@@ -126,9 +136,9 @@ def _look(path: str, name: str, layout: cgroups.Layout, silent: Silent) -> Seen 
         init = process.stat(answers.init_pid)
         monitor = identity.of_process(process.stat(init.parent))
         run = identity.of_process(init)
-        places = place.of_run(layout, path, name, run, init)
+        places = place.of_run(layout, seen.path, seen.name, run, init)
     except OSError as error:
-        if error.errno in EXHAUSTED:
+        if error.errno in EXHAUSTED or isinstance(error, TimeoutError):
             raise
         return attrs.evolve(seen, unsettled=True)
     freezer = cgroups.directory(layout, places, "freezer")
