@@ -11,7 +11,7 @@ import time
 from twisted.trial.unittest import TestCase
 
 from stationd_plugins.live import process
-from stationd_plugins.lxc import command
+from stationd_plugins.lxc import command, monitord
 from tests.functional import lab
 from tests.functional.daemon import Daemon, eventually
 from tests.functional.lxc import Lxc
@@ -285,7 +285,13 @@ class LxcTests(TestCase):
         self.assertEqual(said, [("INFO", "container", "Stop container, noticed later (lxc, one)")])
 
     def monitor_daemon(self) -> int:
-        """The process of lxc-monitord, 0 if there is none."""
+        """The process of an lxc-monitord that somebody is connected to, 0 if there is none."""
+        address = "@" + monitord.address(self.lxc.path)[1:].decode()
+        with open("/proc/net/unix", encoding="utf-8", errors="replace") as sockets:
+            # unix(7): the state before the inode and the address; 03 is connected.
+            fields = [line.split() for line in sockets]
+        if not any(one[5] == "03" and one[7:] == [address] for one in fields):
+            return 0
         for name in filter(str.isdecimal, os.listdir("/proc")):
             with contextlib.suppress(OSError), open(f"/proc/{name}/cmdline", "rb") as file:
                 program, path = (*file.read().split(b"\0"), b"", b"")[:2]
@@ -296,10 +302,13 @@ class LxcTests(TestCase):
     def test_a_monitor_daemon_that_is_killed(self) -> None:
         self.lxc.create("one")
         self.daemon.start("lxc")
-        states = ["found"]
+        states, killed = ["found"], 0
         for _ in range(2):
-            gone = self.monitor_daemon()
-            os.kill(gone, signal.SIGKILL)
+            # One that is killed before the daemon is connected is not missed by it.
+            gone = eventually(lambda killed=killed: {self.monitor_daemon()} - {0, killed}, 60)
+            self.assertTrue(gone, self.daemon.said())
+            (killed,) = gone
+            os.kill(killed, signal.SIGKILL)
             # Only scans see this run, so it has to last until one has.
             self.lxc.run("start", "one")
             states.append("start")
@@ -307,9 +316,8 @@ class LxcTests(TestCase):
             self.lxc.run("stop", "one", "-k")
             states.append("stop")
             self.check("one", *states)
-            self.assertTrue(
-                eventually(lambda gone=gone: self.monitor_daemon() not in (0, gone), 20)
-            )
+        again = eventually(lambda: self.monitor_daemon() not in (0, killed), 60)
+        self.assertTrue(again, self.daemon.said())
         self.check("one", *states)
 
     def test_a_monitor_that_does_not_answer_is_no_stop(self) -> None:

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd_plugins.lxc.daemons import START_AGAIN, Daemons
+from stationd_plugins.lxc.daemons import Daemons
 
 
 class DaemonsTests(SynchronousTestCase):
@@ -57,9 +57,14 @@ class DaemonsTests(SynchronousTestCase):
         said = [f"no lxc-monitord for {self.path}: how its containers end is not known"]
         self.assertEqual(self.connect(3), said)
         self.assertEqual(self.starts(), 1)
-        self.clock.advance(START_AGAIN)
-        self.assertEqual(self.connect(3), [])
-        self.assertEqual(self.starts(), 2)
+        pauses = [5, 10, 20, 40, 80, 160, 320, 600, 600]
+        for starts, pause in enumerate(pauses, 1):
+            self.clock.advance(pause - 1)
+            self.assertEqual(self.connect(3), [])
+            self.assertEqual(self.starts(), starts)
+            self.clock.advance(1)
+            self.assertEqual(self.connect(3), [])
+            self.assertEqual(self.starts(), starts + 1)
 
     def test_that_of_another_user_is_not_started(self) -> None:
         self.path = "/proc/1" if os.geteuid() else os.path.abspath(self.mktemp())

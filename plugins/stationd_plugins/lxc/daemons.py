@@ -22,8 +22,9 @@ PROGRAMS = tuple(f"/usr/{place}/lxc/lxc-monitord" for place in ("libexec", "lib"
 READY_SECONDS = 1.0
 """How long it may take until it listens; it takes 2 ms."""
 
-START_AGAIN = 600.0
-"""Seconds between attempts to start one, after one that failed."""
+START_AGAIN, MAX_START_AGAIN = 5.0, 600.0
+"""Seconds until the next attempt to start one, after one that failed, and at most: twice as long
+after each. One that was killed as it started is soon replaced, one that cannot run costs little."""
 
 
 class Daemons:
@@ -38,7 +39,8 @@ class Daemons:
     def __init__(self, programs: Sequence[str], seconds: Callable[[], float]) -> None:
         self._programs = programs
         self._seconds = seconds
-        self._start_at: dict[str, float] = {}
+        # Of those that could not be started: when to try again, and the pause before that.
+        self._failed: dict[str, tuple[float, float]] = {}
         self._missed: set[str] = set()
 
     def connect(self, paths: Sequence[str]) -> dict[str, socket.socket]:
@@ -57,13 +59,15 @@ class Daemons:
                 owner = os.stat(path).st_uid
             except OSError:
                 # When it is there, we begin anew.
-                self._start_at.pop(path, None)
+                self._failed.pop(path, None)
                 return None
-            if owner == os.geteuid() and self._seconds() >= self._start_at.get(path, 0.0):
-                self._start_at[path] = self._seconds() + START_AGAIN
+            start_at, before = self._failed.get(path, (0.0, 0.0))
+            if owner == os.geteuid() and self._seconds() >= start_at:
+                pause = min(2 * before or START_AGAIN, MAX_START_AGAIN)
+                self._failed[path] = self._seconds() + pause, pause
                 connection = _connection(path) if self._start(path) else None
         if connection is not None:
-            self._start_at.pop(path, None)
+            self._failed.pop(path, None)
         self._say(path, connection is not None)
         return connection
 
