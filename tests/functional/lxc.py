@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shutil
+import signal
 import subprocess
 import tempfile
 
+from stationd_plugins.live import process
+from stationd_plugins.lxc import command as command_socket
+from tests.functional.daemon import eventually
 from tests.functional.lab import make_rootfs
 
 INIT = """#!/bin/sh
@@ -22,6 +28,10 @@ lxc.init.cmd = /bin/initsh
 lxc.signal.halt = SIGTERM
 lxc.signal.reboot = SIGHUP
 """
+
+
+TRAPS = 1 << signal.SIGHUP - 1 | 1 << signal.SIGTERM - 1
+"""The bits of what L{INIT} traps, in a mask of signals (proc(5))."""
 
 
 class Lxc:
@@ -61,12 +71,28 @@ class Lxc:
             file.write(text.replace(f"/{old}/rootfs", f"/{new}/rootfs"))
 
     def run(self, command: str, name: str, *arguments: str) -> str:
-        """C{lxc-COMMAND}; what it prints."""
+        """C{lxc-COMMAND}; what it prints. A stop that is no kill waits for traps: before there are
+        any the kernel drops what is sent to the first process of a PID namespace."""
+        if (
+            command == "stop"
+            and "-k" not in arguments
+            and not eventually(lambda: self._traps(name))
+        ):
+            raise AssertionError(f"{name} traps no signals")
         whole = [*self.prefix, f"lxc-{command}", "-P", self.path, "-n", name, *arguments]
         done = subprocess.run(whole, capture_output=True, text=True, check=False)
         if done.returncode:
             raise AssertionError(f"{' '.join(whole)}: {done.stdout}{done.stderr}")
         return done.stdout
+
+    def _traps(self, name: str) -> bool:
+        with contextlib.suppress(OSError):
+            answers = command_socket.ask(self.path, name)
+            if answers is not None:
+                status = process.text(f"/proc/{answers.init_pid}/status")
+                (caught,) = re.findall(r"^SigCgt:\s*(\w+)$", status, re.M)
+                return int(caught, 16) & TRAPS == TRAPS
+        return False
 
     def close(self) -> None:
         """Stop and remove everything."""

@@ -47,10 +47,10 @@ class LxcTests(TestCase):
         self.assertEqual(self.daemon.get("/api/v1/container/lxc/one")["state"], "paused")
         self.lxc.run("unfreeze", "one")
         self.check("one", "create", "start", "pause", "unpause")
-        self.lxc.run("stop", "one", "--reboot", "--timeout", "10")
+        self.lxc.run("stop", "one", "--reboot", "--timeout", "60")
         self.check("one", "create", "start", "pause", "unpause", "restart")
-        self.lxc.run("wait", "one", "-s", "RUNNING", "-t", "10")
-        self.lxc.run("stop", "one", "--timeout", "10")
+        self.lxc.run("wait", "one", "-s", "RUNNING", "-t", "60")
+        self.lxc.run("stop", "one", "--timeout", "60")
         self.check("one", "create", "start", "pause", "unpause", "restart", "stop")
         self.lxc.run("copy", "one", "-N", "two")
         self.check("two", "create")
@@ -104,12 +104,12 @@ class LxcTests(TestCase):
         self.daemon.start("lxc")
         self.lxc.run("start", "one")
         path = "/api/v1/event/wait/lxc/one"
-        self.assertEqual(self.daemon.get(f"{path}/running?duration=10")["state"], "running")
+        self.assertEqual(self.daemon.get(f"{path}/running?duration=60")["state"], "running")
         began = time.monotonic()
         self.assertEqual(self.daemon.get(f"{path}/stopped?duration=0.3")["state"], "running")
         self.assertGreater(time.monotonic() - began, 0.29)
         self.lxc.run("stop", "one", "-k")
-        self.assertEqual(self.daemon.get(f"{path}/stopped?duration=10")["state"], "stopped")
+        self.assertEqual(self.daemon.get(f"{path}/stopped?duration=60")["state"], "stopped")
 
     def test_an_overflow_of_the_queue_leads_to_a_scan(self) -> None:
         self.lxc.create("one")
@@ -148,8 +148,9 @@ class LxcTests(TestCase):
             end()
             name = f"comes-{end.__name__}"
             self.lxc.create(name)
-            self.lxc.run("start", name)
             began = time.time()
+            self.lxc.run("start", name)
+            ended = time.time()
             if end == self.daemon.stop:
                 self.lxc.run("stop", "stops", "-k")
                 self.lxc.run("stop", "goes", "-k")
@@ -164,7 +165,8 @@ class LxcTests(TestCase):
                 for r in self.daemon.get(f"/api/v1/log?container={name}&text=Start")
                 if r["category"] == "container"
             ]
-            self.assertLess(abs(start["ts"] - began), 2.5)
+            # The kernel tells it by ticks, and a clock may be slewed.
+            self.assertTrue(began - 1 < start["ts"] < ended + 1, (began, start, ended))
         self.check("stops", "create", "start", "stop", "start")
         self.check("goes", "create", "start", "stop", "destroy")
         self.check("quiet", "found", "stop")
@@ -186,7 +188,7 @@ class LxcTests(TestCase):
             self.check(name, "create", "start")
         self.daemon.kill()
         for name in ("reboots", "found"):
-            self.lxc.run("stop", name, "--reboot", "--timeout", "10")
+            self.lxc.run("stop", name, "--reboot", "--timeout", "60")
         for name in ("starts", "renamed", "replaced"):
             self.lxc.run("stop", name, "-k")
         self.lxc.run("start", "starts")
@@ -214,7 +216,7 @@ class LxcTests(TestCase):
             with open(f"{self.lxc.path}/one/rootfs/code", "w", encoding="ascii") as file:
                 file.write(str(code))
             self.lxc.run("start", "one")
-            self.lxc.run("wait", "one", "-s", "STOPPED", "-t", "10")
+            self.lxc.run("wait", "one", "-s", "STOPPED", "-t", "60")
         self.check("one", "found", *["start", "stop"] * len(codes))
         stops = [event for event in self.daemon.events() if event["state"] == "stop"]
         self.assertEqual([stop["exitCode"] for stop in stops], codes)
@@ -278,7 +280,7 @@ class LxcTests(TestCase):
         self.daemon.kill()
         with open(f"{self.lxc.path}/one/rootfs/go", "wb"):
             pass
-        self.lxc.run("wait", "one", "-s", "STOPPED", "-t", "10")
+        self.lxc.run("wait", "one", "-s", "STOPPED", "-t", "60")
         self.daemon.start("lxc")
         self.check("one", "found", "stop")
         said = [one for one in self.daemon.sentences() if one[2].startswith("Stop ")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import time
 import unittest
 from subprocess import PIPE
 from typing import Any
@@ -15,6 +16,7 @@ from twisted.trial.unittest import TestCase
 
 from stationd_plugins.live import cgroups
 from stationd_plugins.lxc import command, place
+from stationd_plugins.lxc.pace import NET
 from stationd_plugins.lxc.scan import look
 from tests.functional import lab
 from tests.functional.daemon import Daemon, eventually
@@ -28,6 +30,9 @@ tail /dev/zero
 while :; do sleep 0.05; done
 """
 """A first process that goes on when another one was killed."""
+
+MARGIN = 0.5
+"""Seconds until something that was recorded is seen at most: the scan that saw it is so old."""
 
 OUT_OF_MEMORY = {
     "first": "#!/bin/sh\nexec tail /dev/zero\n",
@@ -83,7 +88,7 @@ class CgroupTests(TestCase):
         def seen() -> list[str]:
             return [e["state"] for e in self.daemon.events() if e["container"] == "hungry"]
 
-        self.assertTrue(eventually(lambda: seen() == ["found", "start", "oom"], 20), seen())
+        self.assertTrue(eventually(lambda: seen() == ["found", "start", "oom"]), seen())
         said = [(level, text) for level, _, text in self.daemon.sentences()]
         self.assertIn(("ERROR", "Container ran out of memory (lxc, hungry)"), said)
 
@@ -145,7 +150,7 @@ class CgroupTests(TestCase):
         def seen_states() -> list[str]:
             return [event["state"] for event in self.daemon.events()]
 
-        self.assertTrue(eventually(lambda: seen_states() == ["found", "oom"], 20), seen_states())
+        self.assertTrue(eventually(lambda: seen_states() == ["found", "oom"]), seen_states())
 
     def move_down(self, lxc: Lxc, name: str) -> None:
         """What systemd does as the first process: it goes to a cgroup below."""
@@ -177,6 +182,7 @@ class CgroupTests(TestCase):
 
     def test_the_life_of_each(self) -> None:
         self.daemon.start("lxc")
+        scanned = time.monotonic()
         for index, (name, configuration) in enumerate(CGROUPS.items()):
             lxc = self.paths[index % 2]
             lxc.create(name, configuration)
@@ -194,9 +200,11 @@ class CgroupTests(TestCase):
             ):
                 lxc.run(change, name, *(["-k"] if change == "stop" else []))
                 states.append(state)
-                # Sooner than by the scans that nothing asks for.
-                found = eventually(lambda states=states: seen() == states, 2)
-                self.assertTrue(found, f"{name}: {seen()}")
+                # Sooner than by the scan that nothing asks for.
+                within = scanned + NET - MARGIN - time.monotonic()
+                found = eventually(lambda states=states: seen() == states, within)
+                self.assertTrue(found, f"{name}: {seen()}, {within} s")
+                scanned = time.monotonic()
                 if change == "start":
                     shown = self.daemon.get(f"/api/v1/container/lxc/{name}")
                     self.assertGreater(shown["memory"], 0, name)

@@ -111,12 +111,12 @@ class LxcChaosTests(TestCase):
                 self.lxc.run(what, name)
                 time.sleep(BRIEF)
             case "reboot":
-                self.lxc.run("stop", name, "--reboot", "--timeout", "20")
+                self.lxc.run("stop", name, "--reboot", "--timeout", "60")
                 # The command does not wait until it runs again.
-                self.lxc.run("wait", name, "-s", "RUNNING", "-t", "20")
+                self.lxc.run("wait", name, "-s", "RUNNING", "-t", "60")
                 time.sleep(BRIEF)
             case "stop":
-                self.lxc.run("stop", name, "--timeout", "20")
+                self.lxc.run("stop", name, "--timeout", "60")
             case "kill":
                 self.lxc.run("stop", name, "-k")
             case "rename":
@@ -165,7 +165,7 @@ class LxcChaosTests(TestCase):
         for script in scripts:
             script.join()
         self.assertEqual(self.errors, [], self.said("scripts"))
-        eventually(lambda: self.shown() == self.true(), 10)
+        eventually(lambda: self.shown() == self.true())
         self.assertEqual(self.shown(), self.true(), self.said("states"))
         self.check()
 

@@ -15,8 +15,10 @@ from stationd.records import Observation
 from stationd_plugins.lxc.monitord import Client, Heard, Message
 from stationd_plugins.lxc.tracker import Tracker
 
-LATE = 0.02
-"""Seconds that lxc-monitord has to tell how a run ended that a scan has seen to be over."""
+LATE, STEP = 0.5, 0.02
+"""Seconds that lxc-monitord has to tell how a run ended that a scan has seen to be over, and after
+which to look whether it has. It takes a millisecond or two, on a busy machine more; of a run whose
+monitor was killed it never does."""
 
 AGAIN = 5.0
 """Seconds between attempts to connect to one."""
@@ -86,8 +88,11 @@ class Monitors:
         untold = [one for one in happened if one.action == "stop" and not one.details]
         if not self._clients or not untold:
             return list(happened)
-        if not all(self.heard.end(one.name) for one in untold):
-            await deferLater(self._source.reactor, LATE)
+        until = self._source.reactor.seconds() + LATE - STEP / 2
+        while self._source.reactor.seconds() < until and not self._closed:
+            if all(self.heard.end(one.name) for one in untold):
+                break
+            await deferLater(self._source.reactor, STEP)
         return [
             attrs.evolve(one, details=self.heard.end(one.name)) if one in untold else one
             for one in happened
