@@ -207,6 +207,73 @@ class RecordTests(DockerCase):
         self.assertEqual(events[2]["exitCode"], 3)
         self.assertIn("WARN container Container exited by itself with code 3 (", log[2])
 
+    def test_labels_do_not_override_what_the_engine_says(self) -> None:
+        label = f"--label exitCode=LABEL --label signal=9 --label oldName=/x {lab.IMAGE}"
+        for index, (text, code) in enumerate((("0", 3), ("abc", 4), ("7", 0))):
+            name = f"labelled-{index}"
+            events, log = self.after(
+                f"docker run --name {name} {label.replace('LABEL', text)} sh -c 'exit {code}'",
+                ending="die",
+            )
+            self.assertEqual(events[-1]["exitCode"], code)
+            level = "WARN" if code else "INFO"
+            words = f"{level} container Container exited by itself with code {code} ("
+            self.assertIn(words, log[-1])
+            for path in (f"container/docker/{name}", f"event/wait/docker/{name}/stopped"):
+                self.assertEqual(self.daemon.get(f"/api/v1/{path}")["exitCode"], code)
+        events, _ = self.after("docker rename labelled-0 named; docker rm named", ending="destroy")
+        self.assertEqual((events[0]["state"], events[0]["old"]), ("rename", "labelled-0"))
+        self.docker("rm", "labelled-1", "labelled-2")
+
+    def test_labels_of_an_image_and_of_what_was_removed_at_once(self) -> None:
+        directory = os.path.abspath(self.mktemp())
+        os.makedirs(directory)
+        with open(f"{directory}/Dockerfile", "w", encoding="ascii") as file:
+            file.write(f"FROM {lab.IMAGE}\nLABEL exitCode=0\n")
+        self.docker("build", "-q", "-t", "labelled", directory)
+        self.addCleanup(self.docker, "rmi", "labelled")
+        for code in (3, 0, 5):
+            events, _ = self.after(
+                f"docker run --rm labelled sh -c 'exit {code}'", ending="destroy"
+            )
+            (died,) = [event for event in events if event["state"] == "die"]
+            # The engine may have forgotten it before it was asked.
+            self.assertIn(died.get("exitCode"), (code, None))
+
+    def test_signals_that_a_label_hides_are_not_claimed(self) -> None:
+        trap = "trap 'exit 0' TERM; while :; do sleep 0.1; done"
+        self.docker(
+            *("run", "-d", "--name", "labelled", "--label", "signal=9", "--label", "exitCode=137"),
+            *(lab.IMAGE, "sh", "-c", trap),
+        )
+        events, log = self.after(
+            "docker kill -s TERM labelled; docker wait labelled; docker rm labelled",
+            ending="destroy",
+        )
+        killed, died = [event for event in events if event["state"] in ("kill", "die")]
+        self.assertNotIn("signal", killed)
+        self.assertEqual((died["exitCode"], died["asked"], died["oom"]), (0, True, False))
+        self.assertIn("INFO container Kill container (", log[-3])
+
+    def test_labels_of_what_ended_while_nobody_looked(self) -> None:
+        run = ("run", "-d", "--label", "exitCode=0", "--name")
+        wait = "while [ ! -e /end ]; do sleep 0.1; done; exit 6"
+        self.docker(*run, "old", lab.IMAGE, "sh", "-c", wait)
+        self.addCleanup(self.docker, "rm", "-f", "old", "new")
+        eventually(lambda: "old" in self.daemon.curl("/api/v1/container"))
+        self.daemon.stop()
+        self.docker("exec", "old", "sh", "-c", "> /end")
+        self.docker("wait", "old")
+        self.docker(*run, "new", lab.IMAGE, "sh", "-c", "exit 8")
+        self.docker("wait", "new")
+        self.daemon.start("docker")
+        codes = {
+            event["container"]: event["exitCode"]
+            for event in self.daemon.events()
+            if event.get("state") == "die" and event["container"] in ("old", "new")
+        }
+        self.assertEqual(codes, {"old": 6, "new": 8})
+
     def test_a_start_that_fails(self) -> None:
         self.addCleanup(self.docker, "rm", "-f", "broken")
         run = f"docker run --name broken {lab.IMAGE} /no/such"

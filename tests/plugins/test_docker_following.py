@@ -54,7 +54,7 @@ class FakeEvents:
 class FakeEngine:
     """An engine with no containers, whose events are observations.
 
-    @ivar told: what it remembers.
+    @ivar told: what it remembers. C{shown}: what it says of a container, C{None} if there is none.
     """
 
     reactor: Any
@@ -66,6 +66,8 @@ class FakeEngine:
     events: FakeEvents | None = None
     asked: list[Deferred[Any]] = attrs.field(factory=list)
     slow: bool = False
+    shown: Inspected | None = None
+    inspections: int = 0
 
     def stream(self, wake: Callable[[], None]) -> FakeEvents:
         self.events = FakeEvents(wake)
@@ -86,7 +88,8 @@ class FakeEngine:
         return [one for one in events if isinstance(one, Observation)]
 
     async def inspect(self, key: str) -> Inspected | None:
-        return None
+        self.inspections += 1
+        return self.shown
 
     async def looked_into(self, died: Observation) -> Observation:
         if not self.slow:
@@ -205,6 +208,54 @@ class FollowingTests(SynchronousTestCase):
             self.commit()
         expected = ["create", "start", *["pause", "unpause"] * BATCH, "pause"]
         self.assertEqual(self.recorded(), expected)
+
+    def ended(self, finished_us: int, code: int = 3, error: str = "") -> Inspected:
+        """A container that has exited, as the engine shows it."""
+        one = Container(type="docker", id=ID, name="one", exit_code=code)
+        return Inspected(one, pid=0, finished_ns=finished_us * 1000, error=error)
+
+    def test_a_code_that_a_label_hides_is_what_the_engine_says_when_asked(self) -> None:
+        self.happen("create", "start")
+        self.engine.shown = self.ended(self.time + 1)
+        self.happen("die")
+        self.assertEqual(json.loads(self.texts()[-1])["exitCode"], 3)
+        self.assertEqual(self.recorder.known("docker").containers[0].exit_code, 3)
+        (last,) = [r.text for rs in self.log.select(Query(limit=1)) for r in rs]
+        self.assertTrue(last.startswith("Container exited by itself with code 3 ("), last)
+        # When it is told again, nothing is asked.
+        asked = self.engine.inspections
+        self.lose()
+        self.engine.told = self.made_at(self.time - 3, "create", "start", "die")
+        self.follow()
+        self.assertEqual((self.engine.inspections, self.texts()[3:]), (asked, []))
+
+    def test_a_code_that_the_engine_does_not_know_any_more_is_not_claimed(self) -> None:
+        self.happen("create", "start")
+        # It was removed; it has exited again since; it failed to start again since.
+        for shown in (None, self.ended(self.time + 9), self.ended(self.time, 127, "no such file")):
+            self.engine.shown = shown
+            self.happen("die")
+            self.assertNotIn("exitCode", json.loads(self.texts()[-1]))
+            self.happen("start")
+
+    def test_an_old_name_that_is_not_told_is_what_it_was_called(self) -> None:
+        def rename(name: str) -> None:
+            (renamed,) = self.made("rename")
+            assert isinstance(renamed, Observation)
+            self.events.waiting.append(attrs.evolve(renamed, name=name))
+            self.events.wake()
+
+        self.happen("create")
+        rename("two")
+        rename("three")
+        self.lose()
+        self.engine.shown = Inspected(Container(type="docker", id=ID, name="three"), pid=0)
+        self.engine.listing = Deferred()
+        self.engine.listing.callback(Listing(frozenset([ID]), [self.engine.shown]))
+        self.follow()
+        rename("four")
+        olds = [json.loads(text).get("old") for text in self.texts()]
+        self.assertEqual(olds, [None, "one", "two", "three"])
 
     def test_what_is_asked_lets_nothing_overtake(self) -> None:
         self.engine.slow = True

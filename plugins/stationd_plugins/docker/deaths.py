@@ -133,7 +133,7 @@ class Deaths:
         if seen.action == "die":
             if by := signal_of(code):
                 details["signal"] = by
-            is_oom = code == 137 and past.ran_out(seen.time_us)
+            is_oom = code in (137, None) and past.ran_out(seen.time_us)
             if is_oom or not seen.inferred:
                 # Of what nobody saw it is not known.
                 details["oom"] = is_oom

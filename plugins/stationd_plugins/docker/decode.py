@@ -4,7 +4,7 @@ out. Pure, and total: nothing the engine can send raises anything but L{Malforme
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import attrs
@@ -68,10 +68,14 @@ class Inspected:
     error_code: int | None = None
 
 
-def observation(event: object, *, exec_events: bool) -> Observation | None:
+def observation(
+    event: object, *, exec_events: bool, hidden: Collection[str] = ()
+) -> Observation | None:
     """What an event of the stream means, C{None} if nothing that is recorded.
 
     @param exec_events: whether C{exec_*} is.
+    @param hidden: the attributes that labels hide (L{stationd_plugins.docker.labels}): what they
+        say is not taken.
     @raise Malformed: it is no event.
     """
     whole = _mapping(event, "event")
@@ -87,6 +91,8 @@ def observation(event: object, *, exec_events: bool) -> Observation | None:
         action = "destroy"
     actor = _mapping(whole.get("Actor"), "Actor")
     attributes = _mapping(actor.get("Attributes") or {}, "Attributes")
+    if hidden:
+        attributes = {name: value for name, value in attributes.items() if name not in hidden}
     id = _string(actor, "ID")
     at_ns = whole.get("timeNano")
     if not isinstance(at_ns, int) or isinstance(at_ns, bool) or at_ns < 0:
@@ -124,8 +130,8 @@ def _container(
         details["exitCode"] = code
     if action == "kill" and (number := _whole(attributes.get("signal"))) is not None:
         details["signal"] = signal_name(number)
-    if action == "rename":
-        details["old"] = str(attributes.get("oldName", "")).removeprefix("/")
+    if action == "rename" and (old := str(attributes.get("oldName", "")).removeprefix("/")):
+        details["old"] = old
     return Observation(
         time_us=at_ns // 1000,
         type=TYPE,

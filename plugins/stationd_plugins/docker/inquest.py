@@ -15,8 +15,8 @@ from stationd_plugins.live.kernel import KILLED, Kill, kills_near
 
 def is_open(died: Observation) -> bool:
     """Whether there is anything to ask: of most exits there is not."""
-    # The code of one that was started again meanwhile nobody knows any more.
-    code = died.details.get("exitCode", KILLED if died.inferred else None)
+    # The code of one that was removed or started again meanwhile may not be known any more.
+    code = died.details.get("exitCode", KILLED)
     if died.details.get("engineStarts"):
         return False
     return bool(died.details.get("asked")) or code == KILLED

@@ -16,7 +16,7 @@ from stationd.records import Observation
 from stationd_plugins.docker.deaths import LOOP_US, Deaths
 from stationd_plugins.docker.decode import Inspected
 from stationd_plugins.docker.lives import Lives
-from stationd_plugins.docker.origins import TYPE
+from stationd_plugins.docker.origins import TYPE, time_ns_of
 from stationd_plugins.docker.reconcile import Listing
 
 STAYS_UP = LOOP_US / 1e6
@@ -67,6 +67,8 @@ class Recording:
         self.origins = recorder.origins(TYPE)
         known = recorder.known(TYPE)
         self._ports = {container.id: container.ports for container in known.containers}
+        # What each is called by what was told last.
+        self._names = {container.id: container.name for container in known.containers}
         # The origin of the last start of each that runs.
         self._starts: dict[str, str] = {}
         self._lives = Lives(self.origins, known)
@@ -91,6 +93,8 @@ class Recording:
         containers += [one for one in known if one.id in untold]
         self._lives.listed(listing.ids, [container.id for container in containers])
         self._ports = {container.id: container.ports for container in containers}
+        # One of which more was told is listed with the name that it has by now.
+        self._names = {container.id: container.name for container in containers} | self._names
         return self._recorder.listing(TYPE, containers)
 
     async def record(self, seen: Sequence[Observation]) -> None:
@@ -122,6 +126,8 @@ class Recording:
                 return []
             seen = failed
         deaths = self._witness.deaths
+        if seen.subject == "container":
+            seen = await self._completed(seen)
         found: list[Observation] = []
         if missing := self._lives.missing(seen):
             now = await self._witness.inspect(seen.id)
@@ -133,6 +139,23 @@ class Recording:
         if (seen.subject, seen.action) == ("container", "die") and seen.origin not in self.origins:
             explained = await self._witness.looked_into(explained)
         return [*found, explained]
+
+    async def _completed(self, seen: Observation) -> Observation:
+        """What was told with what it did not say, because a label hides it or the engine is not
+        Docker's: the code of an exit, the old name of one that was renamed."""
+        if seen.action == "die" and "exitCode" not in seen.details and not seen.inferred:
+            is_new = seen.origin not in self.origins
+            code = _code_of(seen, await self._witness.inspect(seen.id)) if is_new else None
+            if code is not None:
+                seen = attrs.evolve(seen, details={**seen.details, "exitCode": code})
+        old = self._names.get(seen.id, "")
+        if seen.action == "rename" and "old" not in seen.details and old not in ("", seen.name):
+            seen = attrs.evolve(seen, details={**seen.details, "old": old})
+        if seen.action == "destroy":
+            self._names.pop(seen.id, None)
+        elif seen.name:
+            self._names[seen.id] = seen.name
+        return seen
 
     def _hope(self, told: Sequence[Observation]) -> None:
         """Of what kept ending, tell that it does not if its last start lasts."""
@@ -167,6 +190,14 @@ class Recording:
         if ports and self._starts.get(started.id) == started.origin and not self._over:
             self._ports[started.id] = ports
             await self._recorder.observe([_port_change(started, "port-add", ports)])
+
+
+def _code_of(died: Observation, now: Inspected | None) -> int | None:
+    """The code of an exit that was told of, C{None} if the engine does not know it any more: the
+    container was removed, runs again, has exited again or could not be started again."""
+    if now is None or now.error or not 0 < (now.finished_ns or 0) <= time_ns_of(died.origin):
+        return None
+    return now.container.exit_code
 
 
 def _port_change(cause: Observation, action: str, ports: tuple[str, ...]) -> Observation:

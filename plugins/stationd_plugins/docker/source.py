@@ -21,6 +21,7 @@ from stationd_plugins.docker.engine import Questions, Stream, inspect, is_about_
 from stationd_plugins.docker.following import Following
 from stationd_plugins.docker.gap import REMEMBERED
 from stationd_plugins.docker.inquest import inquire, is_open
+from stationd_plugins.docker.labels import Labels
 from stationd_plugins.docker.origins import TYPE
 from stationd_plugins.docker.reconcile import Listing
 from stationd_plugins.live import cgroups, process
@@ -73,6 +74,7 @@ class DockerSource:
         self.read: collections.deque[str] = collections.deque(maxlen=REMEMBERED)
         self._sampler = Sampler(reactor, cgroup)
         self._attempts = Attempts()
+        self._labels = Labels()
         self._pids: dict[str, int] = {}
         # Whether the engine that is followed is being stopped.
         self._stops = False
@@ -151,7 +153,7 @@ class DockerSource:
 
         @raise Exception: whatever the SDK raises.
         """
-        summaries = await self._questions.ask(lambda client: client.containers(all=True))
+        summaries = await self._summaries()
         self._pids.clear()
         # It connects now, and not when the first container dies.
         self._inquests.ask(lambda client: None).addErrback(lambda _: None)
@@ -167,6 +169,16 @@ class DockerSource:
             if one is not None:
                 found.append(one)
         return Listing(frozenset(ids), found)
+
+    async def _summaries(self) -> list[object]:
+        """The engine's list of all containers, which says what their labels are."""
+        summaries: list[object] = await self._questions.ask(
+            lambda client: client.containers(all=True)
+        )
+        for one in summaries:
+            if isinstance(one, Mapping):
+                self._labels.listed(one.get("Id"), one.get("Labels"))
+        return summaries
 
     async def _in_detail(self, listed: Inspected) -> Inspected | None:
         """A container that was listed; C{None} if it has gone since."""
@@ -186,7 +198,12 @@ class DockerSource:
 
         @raise Exception: whatever the SDK raises.
         """
-        return await self._questions.ask(remembered)
+        events = await self._questions.ask(remembered)
+        for event in events:
+            self._labels.learn(event)
+        if self._labels.are_unknown(events):
+            await self._summaries()
+        return events
 
     async def ping(self) -> None:
         """Make sure that the engine is there.
@@ -199,10 +216,14 @@ class DockerSource:
         """What events of the stream mean."""
         found: list[Observation] = []
         for event in events:
+            # What comes later may say what the labels are.
+            self._labels.learn(event)
+        for event in events:
             if failed := self._attempts.take(event):
                 found.append(failed)
             try:
-                seen = observation(event, exec_events=self._exec_events)
+                hidden = self._labels.hidden(event)
+                seen = observation(event, exec_events=self._exec_events, hidden=hidden)
             except Malformed as error:
                 self._log.warn("an event makes no sense and is passed over: {e}", e=error)
                 continue
