@@ -112,6 +112,9 @@ class Containers:
             before = f"lxc/{observation.details.get('old', observation.id)}"
         known = self._existing.get(before) or self._removed.get(reference)
         if known is None:
+            if observation.type == "docker" and observation.action == "stop":
+                # Told after the exit and maybe the removal: it does not say that there is one.
+                return None
             known = Container(type=observation.type, id=observation.id, name=observation.name)
         if known.removed and observation.action not in BEGINNINGS[observation.type == "docker"]:
             # Told late: it is gone all the same.

@@ -12,6 +12,9 @@ import time
 
 from tests.functional import lab
 
+ROOTS = ("data", "other")
+"""Data-roots, in the engine's directory. What is on the other is not removed one by one."""
+
 
 class Engine:
     """A dockerd beside the laboratory's, without networks.
@@ -24,18 +27,21 @@ class Engine:
         self.directory = tempfile.mkdtemp(prefix="stationd-engine-")
         self.url = f"unix://{self.directory}/docker.sock"
         self._command = [
-            *("dockerd", "--data-root", f"{self.directory}/data"),
-            *("--exec-root", f"{self.directory}/exec", "-H", self.url),
+            *("dockerd", "--exec-root", f"{self.directory}/exec", "-H", self.url),
             *("--pidfile", f"{self.directory}/docker.pid", "--bridge", "none"),
             *("--iptables=false", *options),
         ]
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
+    def start(self, root: str = "data") -> None:
+        """Start it, and wait until it answers.
+
+        @param root: its data-root: one of L{ROOTS}.
+        """
+        command = [*self._command, "--data-root", f"{self.directory}/{root}"]
         with open(f"{self.directory}/dockerd.log", "ab") as log:
             self._process = subprocess.Popen(
-                self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
         deadline = time.monotonic() + lab.READY
         while not lab.answers(self.url):
@@ -100,7 +106,7 @@ class Engine:
             # Shims of containers that an engine which was killed has lost.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        for root in ("data", "exec"):
+        for root in (*ROOTS, "exec"):
             subprocess.run(
                 ["umount", "-R", "-l", f"{self.directory}/{root}"], check=False, capture_output=True
             )

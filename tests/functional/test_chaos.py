@@ -33,9 +33,11 @@ AFTER = {
     "create": {"start", "destroy"},
     "start": {"die"},
     "die": {"start", "destroy"},
-    "destroy": set(),
+    "destroy": {"found"},
+    "found": {"start", "die", "destroy"},
 }
-"""What can follow what in the life of a container."""
+"""What can follow what in the life of a container. One is found after its engine had come up on
+another data-root."""
 
 
 def seed() -> int:

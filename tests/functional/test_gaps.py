@@ -166,6 +166,60 @@ class GapTests(TestCase):
             self.daemon.start("docker")
             self.assertEqual(self.daemon.events(), before)
 
+    def come_back(self, root: str) -> dict[str, str]:
+        """The engine is stopped, and comes back with the containers on a data-root; those that
+        are shown then, and their states."""
+        self.engine.stop()
+        lost = 'stationd_source_live{source="docker"} 0'
+        self.assertTrue(eventually(lambda: lost in self.daemon.curl("/metrics")))
+        self.engine.start(root)
+        self.live()
+        return self.shown()
+
+    def shown(self) -> dict[str, str]:
+        return {one["name"]: one["state"] for one in self.daemon.get("/api/v1/container")}
+
+    def test_an_engine_that_comes_up_on_another_data_root_and_back(self) -> None:
+        self.begin()
+        self.run_one("runs")
+        self.engine.docker("create", "--name", "idle", "--network", "none", lab.IMAGE, "true")
+        self.assertTrue(eventually(lambda: self.states("idle") == ["create"]))
+        began = ["create", "start", "die", "stop"]
+        for turn in (1, 2):
+            self.assertEqual(self.come_back("other"), {})
+            self.assertEqual(self.come_back("data"), {"runs": "stopped", "idle": "stopped"})
+            back = ["destroy", "found"] * turn
+            self.assertEqual(
+                (self.states("runs"), self.states("idle")), (began + back, ["create", *back])
+            )
+        self.engine.docker("start", "runs")
+        self.engine.docker("rm", "-f", "runs", "idle")
+        self.assertTrue(eventually(lambda: self.shown() == {}), self.shown())
+        self.assertEqual(self.states("runs"), [*began, *back, "start", "die", "destroy"])
+        self.assertEqual(self.states("idle"), ["create", *back, "destroy"])
+        for end in (self.daemon.stop, self.daemon.kill):
+            before = self.daemon.events()
+            end()
+            self.daemon.start("docker")
+            self.assertEqual((self.daemon.events(), self.shown()), (before, {}))
+
+    def test_what_lives_on_without_its_engine_and_the_daemon_away(self) -> None:
+        self.begin("--live-restore")
+        self.run_one("runs")
+        self.engine.docker("create", "--name", "idle", "--network", "none", lab.IMAGE, "true")
+        self.assertTrue(eventually(lambda: self.states("idle") == ["create"]))
+        self.assertEqual(self.come_back("other"), {})
+        self.daemon.kill()
+        self.engine.stop()
+        self.engine.start("data")
+        self.daemon.start("docker")
+        self.assertEqual(self.shown(), {"runs": "running", "idle": "stopped"})
+        self.engine.docker("rm", "-f", "runs", "idle")
+        self.assertTrue(eventually(lambda: self.shown() == {}), self.shown())
+        lost = ["create", "start", "die", "destroy"]
+        self.assertEqual(self.states("runs"), [*lost, "found", "die", "destroy"])
+        self.assertEqual(self.states("idle"), ["create", "destroy", "found", "destroy"])
+
     def test_more_events_than_an_engine_remembers(self) -> None:
         self.begin()
         self.run_one("first")

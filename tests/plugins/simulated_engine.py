@@ -73,6 +73,7 @@ class Engine:
     """An engine with its containers and its disk.
 
     @ivar memory: the events that it remembers.
+    @ivar away: the containers on the data-root that it does not have at the moment.
     """
 
     def __init__(self, rng: random.Random, live_restore: bool, remembers: int) -> None:
@@ -81,6 +82,7 @@ class Engine:
         self.now_ns = BEGIN_NS
         self.up = True
         self.boxes: dict[str, Box] = {}
+        self.away: dict[str, Box] = {}
         self.memory: collections.deque[Observation] = collections.deque(maxlen=remembers)
         self.streams: list[FakeEvents] = []
         self.gone: list[Box] = []
@@ -125,7 +127,7 @@ class Engine:
     def create(self) -> Box:
         id = f"{self.rng.randrange(1, 1 << 255):064x}"
         box = Box(id, policy=self.rng.random() < 0.4, forget=self.rng.random() < 0.2)
-        box.noted.name = f"c{len(self.boxes) + len(self.gone)}"
+        box.noted.name = f"c{len(self.boxes) + len(self.away) + len(self.gone)}"
         box.noted.created_ns = self.now_ns
         self.boxes[id] = box
         box.waiting.append(self._create(box))
@@ -309,6 +311,14 @@ class Engine:
                 if box.disk is not None:
                     self.note(box)
         self.die()
+
+    def change_root(self) -> None:
+        """It will come back on its other data-root: whoever looks sees the containers of this
+        one go, and later come back."""
+        assert not self.up
+        for box in self.boxes.values():
+            box.happened.update(["destroy", "found", *(["die"] if box.noted.runs else [])])
+        self.boxes, self.away = self.away, self.boxes
 
     def boot(self) -> None:
         """It comes back."""

@@ -35,6 +35,9 @@ RUNS = 150
 STEPS = 400
 """Of a run."""
 
+CHANGES_OF_ROOT = 0.3
+"""The part of the boots of an engine that are on its other data-root."""
+
 STEPS_OF_CLOCK = 0.005
 """The part of these before which the clock is set."""
 
@@ -149,8 +152,15 @@ class Run:
     """One run."""
 
     def __init__(
-        self, seed: int, patch: Callable[..., Any], *, live_restore: bool, remembers: int
+        self,
+        seed: int,
+        patch: Callable[..., Any],
+        *,
+        live_restore: bool,
+        remembers: int = REMEMBERED,
+        roots: int = 1,
     ) -> None:
+        self.roots = roots
         self.rng = random.Random(seed)
         self.engine = Engine(self.rng, live_restore, remembers)
         patch(time, "time_ns", lambda: self.engine.now_ns)
@@ -250,6 +260,8 @@ class Run:
                 if journal.slow and rng.random() < 0.7:
                     journal.refuse()
         elif not engine.up:
+            if self.roots > 1 and rng.random() < CHANGES_OF_ROOT:
+                engine.change_root()
             engine.boot()
         else:
             # Which connection is seen to break first is chance.
@@ -288,9 +300,11 @@ class Run:
 class DockerChaosTests(SynchronousTestCase):
     """See above."""
 
-    def check(self, *, live_restore: bool = False, remembers: int = REMEMBERED) -> None:
+    def check(
+        self, *, live_restore: bool = False, remembers: int = REMEMBERED, roots: int = 1
+    ) -> None:
         for seed in range(RUNS):
-            run = Run(seed, self.patch, live_restore=live_restore, remembers=remembers)
+            run = Run(seed, self.patch, live_restore=live_restore, remembers=remembers, roots=roots)
             for _ in range(STEPS):
                 run.step()
             self.check_one(run, f"seed {seed}")
@@ -328,7 +342,9 @@ class DockerChaosTests(SynchronousTestCase):
             if event is not None and event[1] in AFTER:
                 time_ns, action, short = event
                 lives.setdefault(short, []).append((time_ns - BEGIN_NS, action, inferred))
-        boxes = {box.id[:12]: box for box in (*run.engine.boxes.values(), *run.engine.gone)}
+        engine = run.engine
+        made = (*engine.boxes.values(), *engine.away.values(), *engine.gone)
+        boxes = {box.id[:12]: box for box in made}
         for short, life in lives.items():
             of = f"{said}, {short}: {life}, {boxes[short].happened}"
             for told in (life, sorted(life)) if in_time else (life,):
@@ -358,9 +374,15 @@ class DockerChaosTests(SynchronousTestCase):
     def test_an_engine_that_forgets(self) -> None:
         self.check(remembers=6)
 
+    def test_an_engine_that_comes_up_on_another_data_root_and_back(self) -> None:
+        self.check(roots=2)
+
+    def test_the_same_while_containers_live_on(self) -> None:
+        self.check(live_restore=True, remembers=6, roots=2)
+
     def test_a_clock_that_is_set(self) -> None:
         for seed in range(RUNS):
-            run = Run(seed, self.patch, live_restore=bool(seed % 2), remembers=REMEMBERED)
+            run = Run(seed, self.patch, live_restore=bool(seed % 2))
             for _ in range(STEPS):
                 if run.rng.random() < STEPS_OF_CLOCK:
                     run.engine.advance(run.rng.choice((-3600, -5, -1, 5, 86400)) * 1000 * MS)

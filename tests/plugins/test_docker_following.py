@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import json
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,11 +18,11 @@ from stationd.containers import Containers
 from stationd.errors import JournalUnwritable, SourceAbsent, SourceLost
 from stationd.interfaces import Query
 from stationd.recorder import Recorder
-from stationd.records import LOOP_EXITS, Container, Observation
+from stationd.records import LOOP_EXITS, Container, Observation, State
 from stationd_plugins.docker.deaths import Deaths
 from stationd_plugins.docker.decode import Inspected
 from stationd_plugins.docker.engine import STOP_TIMEOUT, TIMEOUT
-from stationd_plugins.docker.following import BATCH, HEARTBEAT, Following
+from stationd_plugins.docker.following import BATCH, HEARTBEAT, SETTLED, Following
 from stationd_plugins.docker.gap import OVERLAP_NS, REMEMBERED
 from stationd_plugins.docker.origins import origin_of
 from stationd_plugins.docker.reconcile import Listing
@@ -267,6 +268,59 @@ class FollowingTests(SynchronousTestCase):
         (died,) = self.made("die")
         asked.callback(died)
         self.assertEqual(self.recorded(), ["create", "start", "die", "destroy"])
+
+    def restart_engine(self, *shown: Inspected) -> None:
+        """It forgets what it told, and has these containers."""
+        self.lose()
+        self.engine.told = []
+        self.engine.listing = Deferred()
+        self.engine.listing.callback(Listing(frozenset(one.container.id for one in shown), shown))
+        self.follow()
+        self.engine.reactor.advance(SETTLED)
+
+    def test_an_engine_that_comes_up_on_another_disk_and_back(self) -> None:
+        self.happen("create", "start", "die")
+        stopped = self.ended(self.time)
+        expected = ["create", "start", "die"]
+        for restart in (False, True, False):
+            self.restart_engine()
+            self.assertEqual(self.recorder.known("docker").containers, ())
+            if restart:
+                self.lose()
+                self.recorder = self.make_recorder()
+                self.follow()
+            self.restart_engine(stopped)
+            expected += ["destroy", "found"]
+            self.assertEqual(self.recorded(), expected)
+            (known,) = self.recorder.known("docker").containers
+            self.assertEqual((known.id, known.state), (ID, State.STOPPED))
+            (note, *_) = self.notes()[::-1]
+            self.assertEqual(note, "INFO Found 1 docker containers again, 0 of them running")
+        # Its real end is recorded, and nothing brings it back then.
+        now_us = time.time_ns() // 1000
+        self.events.waiting += self.made_at(now_us, "start", "die", "destroy")
+        self.events.wake()
+        expected += ["start", "die", "destroy"]
+        self.assertEqual(self.recorded(), expected)
+        late = [*self.made_at(now_us - 10**7, "start", "die"), *self.made_at(now_us, "destroy")]
+        self.recorder = self.make_recorder()
+        self.lose()
+        self.engine.told = late
+        self.engine.listing = None
+        self.follow()
+        self.assertEqual(self.recorder.known("docker").containers, ())
+        self.assertNotIn("found", self.recorded()[len(expected) :])
+
+    def test_one_that_is_back_and_removed_before_anybody_looks(self) -> None:
+        self.happen("create")
+        self.restart_engine()
+        self.lose()
+        now_us = time.time_ns() // 1000 + 10**6
+        self.engine.told = self.made_at(now_us, "start", "die", "destroy")
+        self.follow()
+        again = ["found", "start", "die", "destroy"]
+        self.assertEqual(self.recorded(), ["create", "destroy", *again])
+        self.assertEqual(self.recorder.known("docker").containers, ())
 
     def test_what_was_read_before_the_stream_ended_is_recorded_first(self) -> None:
         self.log.slow, self.event.slow = [], []

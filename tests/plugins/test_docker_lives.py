@@ -178,6 +178,52 @@ class LivesTests(SynchronousTestCase):
         self.assertFalse(lives.is_known(happened("destroy", 2 * S)), "a replay")
         self.assertTrue(lives.is_known(happened("destroy", 3 * S)))
 
+    def test_one_that_is_back_with_the_disk_of_its_engine(self) -> None:
+        gone = happened("destroy", 2 * S).origin
+        for action, now in (("start", "stopped"), ("die", "running"), ("destroy", "stopped")):
+            for second, restarted, listed, is_back in (
+                (3, True, False, True),
+                (3, False, False, action != "destroy"),
+                (3, True, True, False),
+                # Told late, it is older.
+                (1, True, False, False),
+            ):
+                lives = Lives([gone], lives_known())
+                if restarted:
+                    lives.restarted()
+                if listed:
+                    lives.listed([], [])
+                told = happened(action, second * S)
+                of = (action, second, restarted, listed)
+                self.assertEqual(lives.missing(told), ["found"] if is_back else [], of)
+                self.assertEqual(lives.is_known(told), action == "destroy" and not is_back, of)
+                if is_back:
+                    (found,) = lives.untold(told, ["found"], None)
+                    self.assertEqual(found.details, {"now": now})
+                    for one in (found, told):
+                        lives.take(one)
+                    # It lives as others do.
+                    lives.listed([], [])
+                    died = happened("die", 4 * S)
+                    missing = {"start": [], "die": ["start"], "destroy": []}
+                    self.assertEqual(lives.missing(died), missing[action])
+
+    def test_one_that_is_back_is_removed_once_more(self) -> None:
+        told = [happened("destroy", 2 * S), happened("found", 3 * S, now="running")]
+        existing = Known(
+            containers=(container(id=ID, state=State.RUNNING),), newest_us=0, complete=True
+        )
+        lives = self.lives([("create", 1), ("destroy", 2)])
+        lives.take(told[1])
+        for of in (lives, Lives([one.origin for one in told], existing)):
+            self.assertEqual(of.missing(happened("destroy", 4 * S)), ["die"])
+            self.assertFalse(of.is_known(happened("destroy", 4 * S)))
+            of.take(happened("destroy", 4 * S))
+            self.assertTrue(of.is_known(happened("destroy", 5 * S)))
+        # Whatever is recorded, what is listed exists.
+        lives.listed([ID], [ID])
+        self.assertFalse(lives.is_known(happened("destroy", 6 * S)))
+
     def test_a_creation_that_is_told_once_more(self) -> None:
         lives = self.lives([("create", 1), ("start", 2)])
         self.assertTrue(lives.is_known(happened("create", 3 * S)))

@@ -68,6 +68,42 @@ class ScenarioTests(SynchronousTestCase):
         self.assertEqual(len({one.origin for one in self.told}), len(self.told))
         return [(one.action, one.time_us // 10**6) for one in self.told]
 
+    def test_one_that_was_recorded_as_removed_is_found_again(self) -> None:
+        life = [("create", 90), ("start", 91), ("die", 95), ("destroy", 110)]
+        for state in (STOPPED, RUNNING, PAUSED):
+            found = seen(state, 90, 91, 95)
+            origins = [origin(action, at) for action, at in life]
+            listing = Listing(frozenset([ID]), [found])
+            for news, now in (
+                ([], state),
+                ([told("start", 999)], STOPPED),
+                ([told("kill", 998), told("die", 999)], RUNNING),
+                ([told("unpause", 999)], PAUSED),
+                ([told("destroy", 999)], STOPPED),
+            ):
+                (again,) = reconcile(listing, [], origins, SINCE, NOW, news, complete=True)
+                self.assertEqual((again.action, again.inferred), ("found", False))
+                self.assertEqual(again.details, {"now": now.value})
+                # It is before what was told since.
+                self.assertLess(
+                    time_ns_of(again.origin), news[0].time_us * 1000 if news else NOW + 1
+                )
+            # Now it is known, and nothing before that counts.
+            recorded = [*life, ("found", 200)]
+            self.assertEqual(self.work_out(recorded, found, state=state), [])
+            gone = [("die", 1000)] if state is not STOPPED else []
+            self.assertEqual(self.work_out(recorded, None, state=state), [*gone, ("destroy", 1000)])
+            # Twice, too.
+            recorded += [("destroy", 300), ("found", 400)]
+            self.assertEqual(self.work_out(recorded, found, state=state), [])
+
+    def test_what_happened_since_it_was_found_again(self) -> None:
+        recorded = [("create", 90), ("destroy", 110), ("found", 200)]
+        ran = seen(STOPPED, 90, 300, 310)
+        runs = seen(RUNNING, 90, 300, 95)
+        self.assertEqual(self.work_out(recorded, ran), [("start", 300), ("die", 310)])
+        self.assertEqual(self.work_out(recorded, runs), [("start", 300)])
+
     def test_nothing_was_missed(self) -> None:
         for recorded, found in (
             ([("create", 90), ("start", 91)], seen(RUNNING, 90, 91, 0)),

@@ -148,6 +148,24 @@ class UnrecordedTests(SynchronousTestCase):
     def test_one_that_runs_was_there_before_its_start(self) -> None:
         self.assertEqual(happened(RUNNING), [("create", "one", 20), ("start", "one", 20)])
 
+    def test_one_that_is_back_in_a_path_that_was_away(self) -> None:
+        """Twice, under the same run: what is recorded then has origins of its own."""
+        registry = Containers()
+        origins: list[str] = []
+        nobody = Known(containers=(), newest_us=0, complete=True)
+        for now_us in (NOW_US, NOW_US + 10, NOW_US + 20):
+            for scanned in ({"one": RUNNING}, {}):
+                known = attrs.evolve(
+                    nobody, containers=tuple(registry.all()), newest_us=now_us if origins else 0
+                )
+                told = missed(scanned, known, Recorded(origins), now_us)
+                actions = ["create", "start"] if scanned else ["stop", "destroy"]
+                self.assertEqual([one.action for one in told], actions)
+                for one in told:
+                    registry.apply(one)
+                origins += [one.origin for one in told if one.origin]
+        self.assertEqual(len(set(origins)), len(origins), origins)
+
     def test_before_anything_was_recorded(self) -> None:
         nothing = Known(containers=(), newest_us=0, complete=True)
         (create,) = missed({"one": STOPPED}, nothing, Recorded([]), NOW_US)

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from stationd.errors import JournalError, SourceAbsent, SourceError, SourceLost
 from stationd.interfaces import IRecorder
-from stationd.records import Level, Observation
+from stationd.records import Level, Observation, State
 from stationd_plugins.docker.asked import Engine
 from stationd_plugins.docker.engine import QUEUE_LIMIT, STOP_TIMEOUT, TIMEOUT
 from stationd_plugins.docker.gap import OVERLAP_NS, REMEMBERED, forgotten, news, since_ns
@@ -91,6 +91,8 @@ class Following:
         # told yet is newer.
         told = self._take(remembered)
         seen = news(self._news(told), recording.origins)
+        if self._is_another_run(told, seen):
+            recording.engine_restarted()
         await recording.record(seen)
         listing = await self._source.list_all()
         self._since += self._news(self._take())
@@ -102,14 +104,14 @@ class Following:
             self._since += self._news(self._take(remembered))
             missed = self._missed(listing)
         worked_out = len(missed) + recording.worked_out
-        if self._since_ns and (worked_out or len(remembered) >= REMEMBERED):
-            origins = {one.origin for one in (*seen, *self._since)}
-            read = {*map(identity, (*told, *remembered))} - {""}
-            if origins.isdisjoint(recording.origins) and read.isdisjoint(self._source.read):
-                self._say_forgotten(worked_out)
+        is_much = worked_out or len(remembered) >= REMEMBERED
+        told = [*told, *remembered]
+        if self._since_ns and is_much and self._is_another_run(told, (*seen, *self._since)):
+            self._say_forgotten(worked_out)
+        self._say_found_again([one for one in missed if one.action == "found"])
         await recording.record(missed)
         await recording.listed(self._without_news(listing))
-        self._source.read.extend(map(identity, (*told, *remembered)))
+        self._source.read.extend(map(identity, told))
         self._live = True
         self._taken.clear()
         await self._drain()
@@ -118,6 +120,17 @@ class Following:
         self._recorder.live(TYPE)
         self._beating = Deferred.fromCoroutine(self._beat())
         self._beating.addErrback(self._failed)
+
+    def _is_another_run(self, told: Sequence[object], seen: Sequence[Observation]) -> bool:
+        """Whether nothing that the engine remembers was told before: it was restarted, or much
+        has happened.
+
+        @param told: what it remembers, C{seen}: what of it has a meaning.
+        """
+        assert self._recording is not None
+        origins, read = {one.origin for one in seen}, {*map(identity, told)} - {""}
+        known = self._recording.origins
+        return origins.isdisjoint(known) and read.isdisjoint(self._source.read)
 
     def _take(self, remembered: Sequence[object] = ()) -> list[object]:
         """What is told while catching up: by the stream, and what else the engine remembers."""
@@ -196,6 +209,12 @@ class Following:
         level = Level.WARN if worked_out else Level.INFO
         self._recorder.note(level, forgotten(self._since_ns + OVERLAP_NS, worked_out))
 
+    def _say_found_again(self, found: Sequence[Observation]) -> None:
+        if found:
+            running = sum(one.details["now"] != State.STOPPED.value for one in found)
+            words = f"Found {len(found)} docker containers again, {running} of them running"
+            self._recorder.note(Level.INFO, words)
+
     def _failed(self, failure: Failure) -> None:
         """It cannot go on."""
         error = failure.value
@@ -247,11 +266,14 @@ class Following:
     async def _rescue(self) -> None:
         """Record what the stream told before it ended. It began with what the engine
         remembers, so nothing else is needed."""
-        recorded = (await self._begin()).origins
+        recording = await self._begin()
         self._told.clear()
         self._take()
         # What there was before our time is not known before the first listing.
-        self._since = news(self._news(self._taken), recorded) if self._since_ns else []
+        seen = news(self._news(self._taken), recording.origins)
+        self._since = seen if self._since_ns else []
+        if self._is_another_run(self._taken, seen):
+            recording.engine_restarted()
         await self._drain()
 
     async def _release(self, failure: Failure) -> None:

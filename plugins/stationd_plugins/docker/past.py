@@ -18,6 +18,16 @@ GUESS_NS = 2
 """How long before an exit the start that is worked out for it is put."""
 
 
+BACK = {
+    "start": State.STOPPED,
+    "die": State.RUNNING,
+    "pause": State.RUNNING,
+    "unpause": State.PAUSED,
+    "destroy": State.STOPPED,
+}
+"""What is told of none that was removed unless it is back; and what it must have been before."""
+
+
 @attrs.define
 class Past:
     """One container's.
@@ -47,7 +57,11 @@ class Past:
     def take(self, action: str, time_ns: int, is_guess: bool = False) -> None:
         """Something was told, or worked out."""
         self.at[action] = time_ns
-        if action == "die":
+        if action == "found":
+            # It was recorded as removed, and is back: what was before is over.
+            self.at = {"create": self.at.get("create", time_ns), "found": time_ns}
+            self.runs = self.ran = self.paused = self.is_guess = False
+        elif action == "die":
             # A start that is worked out for an exit is put a moment before it, if need be.
             is_guess = self.is_guess or 0 <= time_ns - self.at.get("start", 0) <= GUESS_NS
             self.ran, self.runs, self.paused = self.runs and not is_guess, False, False

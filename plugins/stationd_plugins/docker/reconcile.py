@@ -16,7 +16,7 @@ import attrs
 from stationd.records import Container, Observation, State
 from stationd_plugins.docker.decode import Inspected
 from stationd_plugins.docker.origins import SHORT, TYPE, container_event, origin_of
-from stationd_plugins.docker.past import INVERSION_NS, Past, pasts
+from stationd_plugins.docker.past import BACK, INVERSION_NS, Past, pasts
 
 _RUNS = frozenset(["create", "start", "die", "destroy"])
 
@@ -77,6 +77,10 @@ def reconcile(
         known_as = names.get(one.container.id)
         begin_ns = 0 if complete and known_as is None else since_ns
         since = told.get(one.container.id[:SHORT], [])
+        if "destroy" in past.at:
+            found_ns = min([now_ns, *(time_ns - 1 for time_ns, _ in since)])
+            happened.append((found_ns, _found_again(one.container, found_ns, since)))
+            continue
         found = list(_of(one, known_as, past, begin_ns, now_ns, since))
         changed = {action for _, action in since}
         happened += [
@@ -95,6 +99,20 @@ def reconcile(
         happened.append((now_ns + 1, _inferred(container, "destroy", now_ns + 1)))
     happened.sort(key=lambda pair: pair[0])
     return [observation for _, observation in happened]
+
+
+def _found_again(
+    container: Container, time_ns: int, since: Sequence[tuple[int, str]]
+) -> Observation:
+    """One that is recorded as removed, and is there: its engine came up without it, on another
+    disk, and has it back now.
+
+    @param since: as of L{_of}: it is found as it was before.
+    """
+    changes = [BACK[action] for _, action in since if action in BACK]
+    now = changes[0] if changes else container.state
+    found = _inferred(container, "found", time_ns, now=now.value)
+    return attrs.evolve(found, inferred=False)
 
 
 def _of(
@@ -170,7 +188,8 @@ def _times(
     latest_ns = now_ns + FUTURE_NS
     # Of what is recorded of a container nothing after it is before our time.
     marks = [past.last_ns(action, latest_ns) for action in ("create", "start", "die")]
-    since_ns = min([since_ns, *filter(None, marks)])
+    # Nor is what was before it was found again.
+    since_ns = max(min([since_ns, *filter(None, marks)]), past.last_ns("found", latest_ns))
     # A start this long after the exit is that of another run.
     exited_ns = (one.finished_ns or 0) + INVERSION_NS
 

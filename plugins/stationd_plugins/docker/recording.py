@@ -85,6 +85,10 @@ class Recording:
             hope.cancel()
         self._hopes.clear()
 
+    def engine_restarted(self) -> None:
+        """See L{Lives.restarted}."""
+        self._lives.restarted()
+
     def listed(self, listing: Listing) -> Deferred[None]:
         """These containers exist, and no other. Fires as L{IRecorder.listing}."""
         containers = [one.container for one in listing.containers]

@@ -52,7 +52,9 @@ def missed(
         if known_as is None or (name not in olds and recorded.is_another(seen)):
             # Older, it was moved here, or the clock was set back.
             since = known_as is not None or is_born
-            tell("create", seen, seen.made_us if since else seen.started_us)
+            # One that was recorded before is back, and its origins must be others each time.
+            moved_us = now_us if recorded.names(seen.identity) else seen.started_us
+            tell("create", seen, seen.made_us if since else moved_us)
             known_as = Container(type=TYPE, id=name, name=name)
         _change(known_as, seen, recorded.is_another_run(seen, olds.get(name, name)), tell)
     return [one for life in sorted(lives.values(), key=_begin) for one in life]
