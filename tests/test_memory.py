@@ -103,7 +103,7 @@ class MemoryTests(SynchronousTestCase):
         journal = MemoryJournal()
         self.event = journal
         self.happen("create", "start", id="one")
-        retention = Retention(max_age_us=0, max_bytes=80, now_us=9)
+        retention = Retention(max_age_us=None, max_bytes=80)
         self.successResultOf(journal.vacuum(retention))
         self.assertEqual(journal.status().first, 2)
         self.assertFalse(self.remembered().complete)

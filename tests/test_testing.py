@@ -11,7 +11,7 @@ class MemoryJournalTests(JournalContract):
     """L{MemoryJournal} is a journal."""
 
     def make(self) -> IJournal:
-        return MemoryJournal(lambda: self.now_us)
+        return MemoryJournal(lambda: self.elapsed_us)
 
 
 del JournalContract

@@ -93,16 +93,14 @@ class Retention:
     """How much a journal keeps.
 
     Age counts from when a record became durable, not from the time it speaks of:
-    an import of old records is not thrown away the same day.
+    an import of old records is not thrown away the same day. It is time that has
+    been measured while the journal was open, by a clock that cannot be set: a leap of
+    the system's clock makes nothing old.
 
-    @ivar now_us: the time now. A file that claims to be younger was written while
-        the clock was wrong, and is taken to be as old as the file before it, or, if
-        there is none, as the first one after it that does not.
     @ivar max_age_us: older records may go; C{None}: age is no reason.
     @ivar max_bytes: the oldest go until the files hold no more than this.
     """
 
-    now_us: int
     max_age_us: int | None
     max_bytes: int
 

@@ -25,6 +25,9 @@ DAY_US = 24 * 3600 * 1_000_000
 class Journals(Service):
     """The log and the events, as two journals beside one another.
 
+    @param now_us: the system's clock.
+    @param elapsed_us: one that cannot be set, from any beginning: the age of records
+        is counted by it.
     @param removed: told in a sentence when retention has removed records.
     @ivar log: sentences. C{event}: JSON.
     @raise stationd.errors.JournalError: one of them cannot be opened.
@@ -33,11 +36,14 @@ class Journals(Service):
     _log = Logger()
 
     def __init__(
-        self, settings: Settings, reactor: IHostReactor, now_us: Callable[[], int]
+        self,
+        settings: Settings,
+        reactor: IHostReactor,
+        now_us: Callable[[], int],
+        elapsed_us: Callable[[], int],
     ) -> None:
         allow_many_files()
         self._settings = settings
-        self._now_us = now_us
         self.removed: Callable[[str], object] = lambda sentence: None
 
         def opened(name: str) -> Journal:
@@ -47,6 +53,7 @@ class Journals(Service):
                 reactor.callFromThread,
                 max_bytes=settings.retain_bytes,
                 now_us=now_us,
+                elapsed_us=elapsed_us,
             )
 
         self.log = opened("log")
@@ -71,7 +78,6 @@ class Journals(Service):
     def _vacuum(self) -> Deferred[list[tuple[bool, None]]]:
         days = self._settings.retain_days
         retention = Retention(
-            now_us=self._now_us(),
             max_age_us=days * DAY_US if days else None,
             max_bytes=self._settings.retain_bytes,
         )

@@ -21,6 +21,7 @@ from stationd.errors import BadConfiguration, BadValue
 from stationd.feed import Feed
 from stationd.interfaces import IHostReactor, ISource, JournalStatus
 from stationd.inventory import Inventory
+from stationd.journal.commit_clock import boot_time_us
 from stationd.journals import Journals
 from stationd.recorder import Recorder
 from stationd.records import Level
@@ -58,7 +59,7 @@ class Station(MultiService):
         settings, reactor = self._settings, self._reactor
         self._started = reactor.seconds()
         made = [_source(settings.file, source, reactor) for source in settings.sources]
-        self._journals = Journals(settings, reactor, now_us)
+        self._journals = Journals(settings, reactor, now_us, boot_time_us)
         log, event = self._journals.log, self._journals.event
         containers = Containers()
         feed = Feed(event.status().last)

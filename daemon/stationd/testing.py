@@ -53,10 +53,13 @@ def _means(asked: str, reference: str) -> bool:
 
 @implementer(IJournal)
 class MemoryJournal:
-    """A journal in a list: every Deferred has fired when it is returned."""
+    """A journal in a list: every Deferred has fired when it is returned.
 
-    def __init__(self, now_us: Callable[[], int] = lambda: 0) -> None:
-        self._now_us = now_us
+    @param elapsed_us: the clock that retention goes by, from any beginning.
+    """
+
+    def __init__(self, elapsed_us: Callable[[], int] = lambda: 0) -> None:
+        self._elapsed_us = elapsed_us
         self._records: list[Record] = []
         self._durable_us: dict[int, int] = {}
         self._last = 0
@@ -71,7 +74,7 @@ class MemoryJournal:
             self._last += 1
             fields = attrs.asdict(draft, recurse=False)
             self._records.append(Record(number=self._last, **fields))
-            self._durable_us[self._last] = self._now_us()
+            self._durable_us[self._last] = self._elapsed_us()
         return succeed(Appended(first=first, last=self._last))
 
     def select(self, query: Query) -> Iterator[list[Record]]:
@@ -101,7 +104,8 @@ class MemoryJournal:
     def vacuum(self, retention: Retention) -> Deferred[int]:
         if self._closed:
             return fail(JournalClosed())
-        oldest_us = retention.now_us - (retention.max_age_us or retention.now_us)
+        now_us = self._elapsed_us()
+        oldest_us = 0 if retention.max_age_us is None else now_us - retention.max_age_us
         kept = list(
             itertools.dropwhile(lambda r: self._durable_us[r.number] < oldest_us, self._records)
         )

@@ -25,6 +25,10 @@ class JournalContract(SynchronousTestCase):
     """Mixed into a test case that says how a journal is made."""
 
     now_us = 1_700_000_000_000_000
+    """The system's clock, which can be set."""
+
+    elapsed_us = 7
+    """The one that cannot be."""
 
     def make(self) -> IJournal:
         """An empty journal whose Deferreds have fired when L{settle} returns."""
@@ -164,31 +168,56 @@ class JournalContract(SynchronousTestCase):
         self.assertEqual(status.damage, ())
 
     def vacuum(self, max_age_us: int | None = None, max_bytes: int = 1 << 40) -> int:
-        done = self.journal.vacuum(
-            Retention(now_us=self.now_us, max_age_us=max_age_us, max_bytes=max_bytes)
-        )
+        done = self.journal.vacuum(Retention(max_age_us=max_age_us, max_bytes=max_bytes))
         self.settle()
         return self.successResultOf(done)
 
+    def wait(self, days: float) -> None:
+        """Time passes."""
+        self.now_us += int(days * DAY_US)
+        self.elapsed_us += int(days * DAY_US)
+
     def test_retention_counts_age_from_the_commit(self) -> None:
         self.append(draft(time_us=0), draft(time_us=0))
-        self.now_us += 2 * DAY_US
+        self.wait(2)
         self.append(draft(time_us=0))
         self.assertEqual(self.vacuum(max_age_us=3 * DAY_US), 0)
         self.assertEqual(self.vacuum(max_age_us=DAY_US), 2)
         self.assertEqual(self.numbers(), [3])
-        self.now_us += 2 * DAY_US
+        self.wait(2)
         self.assertEqual(self.vacuum(max_age_us=DAY_US), 1)
         self.assertEqual(self.append(draft()), Appended(first=4, last=4))
 
-    def test_a_clock_that_was_set_back_makes_nothing_old(self) -> None:
-        self.append(draft())
-        self.now_us -= DAY_US // 24
-        self.assertEqual(self.vacuum(max_age_us=DAY_US), 0)
-        self.append(draft())
-        self.now_us -= 10 * DAY_US
-        self.assertEqual(self.vacuum(max_age_us=DAY_US), 0)
-        self.assertEqual(self.numbers(), [2, 1])
+    def test_each_day_of_a_month_goes_in_its_turn(self) -> None:
+        for day in range(1, 61):
+            self.append(draft(f"day {day}"))
+            self.wait(1.01)
+            self.vacuum(max_age_us=30 * DAY_US)
+            kept = self.numbers(oldest_first=True)
+            self.assertEqual(kept, list(range(max(1, day - 28), day + 1)))
+
+    def test_what_was_quiet_for_long_goes_too(self) -> None:
+        for _ in range(5):
+            self.append(draft())
+            self.wait(20)
+        self.assertEqual(self.vacuum(max_age_us=30 * DAY_US), 4)
+
+    def test_a_clock_that_leaps_makes_nothing_old(self) -> None:
+        year_us = 365 * DAY_US
+        for kept_us in (DAY_US, 30 * DAY_US):
+            for leap_us in (
+                *(-DAY_US // 24, -10 * DAY_US, -53 * year_us, DAY_US // 24, 20 * DAY_US // 24),
+                *(DAY_US * 3 // 2, 31 * DAY_US, 73 * year_us),
+            ):
+                self.append(draft())
+                self.now_us += leap_us
+                self.assertEqual(self.vacuum(max_age_us=kept_us), 0, leap_us)
+                self.append(draft())
+                self.wait(1 / 86400)
+                self.assertEqual(self.vacuum(max_age_us=kept_us), 0, leap_us)
+                self.now_us -= leap_us
+                self.append(draft())
+                self.assertEqual(self.vacuum(max_age_us=kept_us), 0, leap_us)
 
     def test_retention_keeps_the_newest_when_bytes_are_short(self) -> None:
         rng = random.Random(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import itertools
 import os
+import random
 from collections.abc import Iterator
 
 import attrs
@@ -40,11 +41,25 @@ class Told:
     @ivar gone: numbers that must not.
     @ivar maybe: what may be there, all of each set or nothing of it: a commit that
         was not acknowledged, records whose removal was not.
+    @ivar vacuumed: what retention has removed, which may come back if the disk
+        refuses to make that durable.
+    @ivar unsure: what a clear that was refused may have cleared all the same: its
+        tombstone was in place, and only the last flush failed.
     """
 
     kept: dict[int, str] = attrs.Factory(dict)
     gone: set[int] = attrs.Factory(set)
     maybe: list[dict[int, str]] = attrs.Factory(list)
+    vacuumed: dict[int, str] = attrs.Factory(dict)
+    unsure: dict[int, str] = attrs.Factory(dict)
+
+    def forgive(self) -> None:
+        """Let what retention removed come back, and what could not be cleared go."""
+        self.gone -= set(self.vacuumed)
+        self.maybe += [{number: text} for number, text in self.vacuumed.items()]
+        unsure = {n: text for n, text in self.unsure.items() if n in self.kept}
+        self.kept = {n: text for n, text in self.kept.items() if n not in unsure}
+        self.maybe.append(unsure)
 
 
 def sealed(store: Store) -> bool:
@@ -102,7 +117,7 @@ class Script:
                 # A failure of the very last flush leaves open which it is.
                 there = found_in(store)
                 if cleared.keys() <= there.keys():
-                    told.kept, told.maybe = cleared, earlier
+                    told.kept, told.maybe, told.unsure = cleared, earlier, cleared
                 raise
             told.maybe, told.gone = [], told.gone | set(cleared)
         elif step == 15:
@@ -111,9 +126,10 @@ class Script:
             told.maybe = [*refused, *({number: text} for number, text in before.items())]
             told.kept = {}
             half = store.status().size_bytes // 2
-            store.vacuum(Retention(now_us=5, max_age_us=None, max_bytes=half))
+            store.vacuum(Retention(max_age_us=None, max_bytes=half))
             told.kept, told.maybe = found_in(store), refused
-            told.gone |= set(before) - set(told.kept)
+            told.vacuumed = {n: text for n, text in before.items() if n not in told.kept}
+            told.gone |= set(told.vacuumed)
             self.removed = len(before) - len(told.kept)
         elif step in (8, 17):
             store.close()
@@ -218,6 +234,47 @@ class RefusalTests(FaultCase):
                 self.check(self.directory(), memory, script.told, where)
         for fault in FAULTS:
             self.assertGreater(refused[fault], 0 if "removal" in fault else 100, fault)
+
+
+class RefusalAndCutTests(FaultCase):
+    """The disk refuses, and the power goes on top of it."""
+
+    def test_the_power_goes_after_refusals(self) -> None:
+        rng = random.Random(3)
+        for seed in range(120):
+            fault, length = rng.choice(sorted(FAULTS)), rng.choice((1, 2, 7, 30))
+            memory = MemoryDisk(rng.randrange(1, 120))
+            disk = FaultyDisk(memory, fault, rng.randrange(1, 120), length)
+            script = Script(self.directory(), disk)
+            try:
+                script.run()
+            except PowerCut:
+                if script.store is not None:
+                    script.store.close()
+            survivors = list(memory.survivors())
+            variant, survivor = rng.choice(survivors)
+            where = f"{seed}: {fault}, {length} times, {variant}"
+            script.told.forgive()
+            self.check(self.directory(), survivor, script.told, where)
+
+    def test_a_file_that_was_removed_comes_back(self) -> None:
+        # Without a cut between: another process goes on, and commits, before it.
+        rng = random.Random(4)
+        for seed in range(60):
+            fault = rng.choice(("EIO of a change", "ENOSPC"))
+            memory = MemoryDisk()
+            disk = FaultyDisk(memory, fault, rng.randrange(1, 120), rng.choice((2, 3, 7)))
+            script = Script(self.directory(), disk)
+            script.run()
+            store = Store(self.directory(), 1000, memory, lambda: 5, itertools.count(500).__next__)
+            first = store.commit([draft("one more")])
+            store.close()
+            told = script.told
+            told.kept[first] = "one more"
+            told.maybe = [group for group in told.maybe if first not in group]
+            variant, survivor = rng.choice(list(memory.survivors()))
+            told.forgive()
+            self.check(self.directory(), survivor, told, f"{seed}: {fault}, {variant}")
 
 
 class BitFlipTests(SynchronousTestCase):

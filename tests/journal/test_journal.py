@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import queue
+import random
 from collections.abc import Callable
 
 from twisted.internet.defer import CancelledError
@@ -16,7 +17,7 @@ from stationd.journal.disk import Disk
 from stationd.journal.journal import Journal, open_journal
 from stationd.journal.sealed import SealedSegment
 from stationd.journal.store import Store
-from tests.contracts.journal import JournalContract, draft
+from tests.contracts.journal import DAY_US, JournalContract, draft
 
 
 class SoonWorker:
@@ -57,7 +58,12 @@ class JournalTests(JournalContract):
     def open(self) -> Journal:
         salts = itertools.count(1000)
         store = Store(
-            self.directory, self.segment_bytes, self.disk, lambda: self.now_us, salts.__next__
+            self.directory,
+            self.segment_bytes,
+            self.disk,
+            lambda: self.now_us,
+            salts.__next__,
+            lambda: self.elapsed_us,
         )
 
         def worker(work: Callable[[], None]) -> SoonWorker:
@@ -177,22 +183,68 @@ class JournalTests(JournalContract):
     def test_a_day_makes_a_new_segment(self) -> None:
         self.append(draft())
         self.assertEqual(self.journal.status().segments, 1)
-        self.now_us += 25 * 3600 * 1_000_000
+        self.wait(25 / 24)
         self.append(draft())
         self.assertEqual(self.journal.status().segments, 2)
 
-    def test_a_clock_that_was_ahead_does_not_keep_a_segment_for_ever(self) -> None:
-        now_us, self.now_us = self.now_us, self.now_us * 2
+    def leap(self, days: float) -> None:
+        """The clock is set while the journal is closed."""
+        self.close()
+        self.now_us += int(days * DAY_US)
+        # The host may have booted meanwhile.
+        self.elapsed_us = 3
+        self.journal = self.open()
+
+    def test_a_clock_that_leaps_between_two_runs_makes_nothing_old(self) -> None:
+        rng = random.Random(5)
+        year = 365.0
+        for kept in (1, 30):
+            for leaps in (
+                *([73 * year, -73 * year], [-53 * year, 53 * year], [1.5, 1.5, -3]),
+                *([20 / 24] * 40, [0.9, -0.9] * 20, [-10, 11.5, -1.5], [1.9] * 20),
+                [rng.choice((-1, 1)) * 10 ** rng.uniform(-2, 4) for _ in range(60)],
+            ):
+                self.close()
+                self.directory = self.mktemp()
+                self.journal = self.open()
+                for days in leaps:
+                    self.append(draft())
+                    self.leap(days)
+                    self.assertEqual(self.vacuum(max_age_us=kept * DAY_US), 0, days)
+                    self.wait(1 / 86400)
+                    if rng.random() < 0.5:
+                        self.append(draft())
+                    if rng.random() < 0.1:
+                        # While it is open.
+                        self.now_us += int(days * DAY_US)
+                        self.append(draft())
+                    self.assertEqual(self.vacuum(max_age_us=kept * DAY_US), 0, days)
+                self.assertEqual(self.numbers()[-1], 1)
+
+    def test_what_was_made_while_the_clock_was_ahead_is_removed_in_its_time(self) -> None:
         self.append(draft())
-        self.now_us = now_us
+        self.leap(73 * 365)
         self.append(draft())
-        day_us = 24 * 3600 * 1_000_000
-        # Nobody knows how old the first one is: no older than the next that can be believed.
-        for kept in (3, 1):
-            self.now_us += 40 * day_us
+        self.leap(-73 * 365)
+        self.append(draft())
+        self.assertEqual(self.journal.status().segments, 3)
+        for _ in range(29):
+            self.wait(1)
             self.append(draft())
-            self.vacuum(max_age_us=30 * day_us)
-            self.assertEqual(len(self.numbers()), kept)
+            self.assertEqual(self.vacuum(max_age_us=30 * DAY_US), 0)
+        for _ in range(4):
+            self.wait(1)
+            self.append(draft())
+            self.vacuum(max_age_us=30 * DAY_US)
+        self.assertEqual(self.numbers()[-1], 6)
+
+    def test_age_goes_on_counting_where_it_was(self) -> None:
+        for _ in range(40):
+            self.append(draft())
+            self.wait(1.01)
+            self.append(draft())
+            self.leap(0.01)
+        self.assertGreater(self.vacuum(max_age_us=30 * DAY_US), 10)
 
 
 class SealedJournalTests(JournalContract):
@@ -205,7 +257,12 @@ class SealedJournalTests(JournalContract):
         self.workers: list[SoonWorker] = []
         salts = itertools.count(1000)
         self.store = Store(
-            self.mktemp(), self.segment_bytes, Disk(), lambda: self.now_us, salts.__next__
+            self.mktemp(),
+            self.segment_bytes,
+            Disk(),
+            lambda: self.now_us,
+            salts.__next__,
+            lambda: self.elapsed_us,
         )
 
         def worker(work: Callable[[], None]) -> SoonWorker:

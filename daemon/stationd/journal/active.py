@@ -1,8 +1,11 @@
-"""The file that is appended to: made, and cut where a crash left half a commit."""
+"""The segment that is appended to: made, written, cut where a write failed, given up
+for another one."""
 
 from __future__ import annotations
 
 import os
+
+from twisted.logger import Logger
 
 from stationd.journal.disk import IDisk, replace
 from stationd.journal.format import (
@@ -15,34 +18,136 @@ from stationd.journal.format import (
 from stationd.journal.segment import Segment
 
 
-def create(disk: IDisk, directory: str, name: SegmentName, now_us: int) -> tuple[int, Segment]:
-    """A new segment, and a descriptor for appending to it. Its name and header are
-    durable; a crash before that leaves a file without frames, which opening removes.
+class Appender:
+    """What is appended to. Of every change that fails it leaves no file and no
+    descriptor behind.
 
-    @raise OSError: there is no new segment.
+    Think of a file that was removed: until its directory is synced, a power cut can
+    bring it back, and its first number overrules what the file before it has from
+    there on. So a segment that another was ever meant to follow is not written to
+    again: the numbers go to a third one, made in a directory that is synced by then.
+
+    @ivar segment: it, C{None} if there is none.
+    @ivar usable: whether more may be written to it.
     """
-    path = os.path.join(directory, str(name))
-    header = FileHeader(
-        kind=KIND_ROWS,
-        first=name.first,
-        created_us=now_us,
-        salt=name.salt,
-        incompatible=COLUMN_FRAMES,
-    )
-    fd = disk.create(path)
-    try:
-        disk.write(fd, pack_file_header(header))
-        disk.sync(fd)
-        disk.sync_directory(directory)
-        reading = disk.open(path, write=False)
-    except OSError:
-        disk.close(fd)
-        disk.unlink(path)
-        raise
-    segment = Segment(disk, reading, path, name)
-    segment.created_us = now_us
-    segment.appendable = True
-    return fd, segment
+
+    _log = Logger()
+
+    def __init__(self, disk: IDisk, directory: str) -> None:
+        self._disk = disk
+        self._directory = directory
+        self._fd: int | None = None
+        self._before: tuple[Segment | None, int | None] | None = None
+        self._unremoved: list[str] = []
+        self.segment: Segment | None = None
+        self.usable = False
+
+    def resume(self, segment: Segment) -> None:
+        """Go on with a segment that was found.
+
+        @raise OSError: it cannot be written.
+        """
+        # What an earlier process has removed must not come back after the next commit.
+        self._disk.sync_directory(self._directory)
+        self._fd = self._disk.open(segment.path, write=True)
+        self.segment, self.usable = segment, True
+
+    def rotate(self, name: SegmentName, now_us: int) -> Segment:
+        """Begin another segment. L{settle} or L{discard} must follow.
+
+        @raise OSError: it is not there; nothing more is written to the one before.
+        """
+        self.usable = False
+        while self._unremoved:
+            # A disk that does not remove files does not get more of them.
+            self._disk.unlink(self._unremoved[-1])
+            self._unremoved.pop()
+        path = os.path.join(self._directory, str(name))
+        fd, segment = self._create(path, name, now_us)
+        self._before = self.segment, self._fd
+        self.segment, self._fd, self.usable = segment, fd, True
+        return segment
+
+    def _create(self, path: str, name: SegmentName, now_us: int) -> tuple[int, Segment]:
+        """A new segment, and a descriptor for appending to it. Its name and header are
+        durable; a crash before that leaves a file without frames, which opening removes."""
+        header = FileHeader(
+            kind=KIND_ROWS,
+            first=name.first,
+            created_us=now_us,
+            salt=name.salt,
+            incompatible=COLUMN_FRAMES,
+        )
+        fd = self._disk.create(path)
+        try:
+            self._disk.write(fd, pack_file_header(header))
+            self._disk.sync(fd)
+            self._disk.sync_directory(self._directory)
+            reading = self._disk.open(path, write=False)
+        except BaseException:
+            self._disk.close(fd)
+            self.remove(path)
+            raise
+        segment = Segment(self._disk, reading, path, name)
+        segment.created_us = now_us
+        segment.appendable = True
+        return fd, segment
+
+    def settle(self) -> None:
+        """The segment that was begun counts; the one before it gets no more."""
+        _, fd = self._before or (None, None)
+        self._before = None
+        if fd is not None:
+            self._disk.close(fd)
+
+    def discard(self) -> None:
+        """Take back what L{rotate} did. What was written to the segment meanwhile was
+        not acknowledged."""
+        assert self._before is not None and self.segment is not None and self._fd is not None
+        path = self.segment.path
+        self.segment.release()
+        self._disk.close(self._fd)
+        self.segment, self._fd = self._before
+        self._before, self.usable = None, False
+        self.remove(path)
+
+    def append(self, data: bytes) -> None:
+        """Write at the end of the segment, durable.
+
+        @raise OSError: it is cut off again, as far as the disk allows. Whether the cut
+            reaches the disk is as uncertain as what was written, and after a failed
+            flush the kernel may call lost pages clean; so nothing more is written here.
+        """
+        assert self._fd is not None and self.segment is not None
+        try:
+            self._disk.write(self._fd, data)
+            self._disk.sync(self._fd)
+        except OSError:
+            self.usable = False
+            try:
+                self._disk.truncate(self._fd, self.segment.end)
+            except OSError as error:
+                self._log.warn(
+                    "{path} could not be cut back after a failed write: {error}",
+                    path=self.segment.path,
+                    error=error,
+                )
+            raise
+
+    def remove(self, path: str) -> None:
+        """Remove a segment that has no records. If the disk refuses, it is tried again
+        before another one is made."""
+        try:
+            self._disk.unlink(path)
+        except OSError as error:
+            self._unremoved.append(path)
+            self._log.warn("{path} could not be removed: {error}", path=path, error=error)
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        if self._fd is not None:
+            self._disk.close(self._fd)
+            self._fd = None
 
 
 def cut(disk: IDisk, segment: Segment) -> str:
@@ -50,7 +155,7 @@ def cut(disk: IDisk, segment: Segment) -> str:
     is kept all the same, because the disk may have done this to one that was.
 
     @return: where the copy is.
-    @raise OSError: the disk refused.
+    @raise OSError: the disk refused; what is there may be copied, and is not cut.
     """
     broken = f"{segment.path}.{segment.end}.broken"
     replace(disk, broken, segment.tail())

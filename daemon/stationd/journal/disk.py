@@ -130,16 +130,21 @@ def replace(disk: IDisk, path: str, data: bytes) -> None:
     disk.unlink(temporary)
     fd = disk.create(temporary)
     try:
-        disk.write(fd, data)
-        disk.sync(fd)
-    finally:
-        disk.close(fd)
-    disk.rename(temporary, path)
+        try:
+            disk.write(fd, data)
+            disk.sync(fd)
+        finally:
+            disk.close(fd)
+        disk.rename(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            disk.unlink(temporary)
+        raise
     disk.sync_directory(os.path.dirname(path))
 
 
-FILES = 65536
-"""More than two journals of the greatest size have segments."""
+FILES = 1 << 19
+"""What systemd lets a service ask for: of sealed records some 600 GB."""
 
 
 def allow_many_files() -> None:

@@ -17,6 +17,7 @@ from zope.interface import implementer
 from stationd.errors import JournalBusy, JournalClosed, JournalUnwritable
 from stationd.interfaces import Appended, IJournal, JournalStatus, Query, Retention
 from stationd.journal.cache import BlockCache
+from stationd.journal.commit_clock import boot_time_us
 from stationd.journal.disk import Disk
 from stationd.journal.query import View, select
 from stationd.journal.sealer import Sealer
@@ -73,6 +74,7 @@ def open_journal(
     *,
     max_bytes: int,
     now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+    elapsed_us: Callable[[], int] = boot_time_us,
 ) -> Journal:
     """Open a journal for writing, making it if there is none.
 
@@ -80,10 +82,14 @@ def open_journal(
         C{reactor.callFromThread}.
     @param max_bytes: what retention will keep; segments are made small enough that
         whole ones can be removed.
+    @param now_us: the system's clock.
+    @param elapsed_us: one that cannot be set, for the age of records.
     @raise stationd.errors.JournalError: it cannot be opened.
     """
     segment_bytes = min(SEGMENT_BYTES, max(64 << 10, max_bytes // 8))
-    store = Store(directory, segment_bytes, Disk(), now_us, lambda: secrets.randbits(32))
+    store = Store(
+        directory, segment_bytes, Disk(), now_us, lambda: secrets.randbits(32), elapsed_us
+    )
     name = f"journal-{os.path.basename(directory)}"
     return Journal(
         store,

@@ -1,37 +1,61 @@
-"""Which segments retention does not keep. No I/O."""
+"""Which segments retention does not keep, and their removal."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+
+from twisted.logger import Logger
 
 from stationd.interfaces import Retention
+from stationd.journal.disk import IDisk
 from stationd.journal.query import AnySegment
 
-MAX_SEGMENTS = 16_384
-"""Each is an open file. That many hold some 20 GB of sealed log records."""
+_log = Logger()
 
 
-def expired(segments: Sequence[AnySegment], retention: Retention) -> int:
-    """How many segments may go, from the oldest on. An empty one that is being
-    written is no reason to begin another.
+def expired(
+    segments: Sequence[AnySegment], retention: Retention, age_us: Callable[[AnySegment], int]
+) -> int:
+    """How many segments may go, from the oldest on. How many there are is no reason;
+    nor is age for one without records, which goes with the next one that has some.
+    An empty one that is being written is no reason to begin another.
 
-    @param segments: ascending. No more than L{MAX_SEGMENTS} are kept.
+    @param segments: ascending.
+    @param age_us: how old a segment with records is.
     """
     excess = sum(segment.end for segment in segments) - retention.max_bytes
     going = 0
-    trusted = (s.committed_us for s in segments if s.committed_us <= retention.now_us)
-    # Before the first one that can be believed nothing is older than it, for all we know.
-    newest_us = next(trusted, retention.now_us)
-    for segment in segments:
-        if segment.committed_us <= retention.now_us:
-            newest_us = max(newest_us, segment.committed_us)
-        old = (
-            retention.max_age_us is not None and newest_us < retention.now_us - retention.max_age_us
+    for index, segment in enumerate(segments):
+        old = retention.max_age_us is not None and (
+            not segment.records or age_us(segment) > retention.max_age_us
         )
-        if (segment is segments[-1] and not segment.records) or not (
-            old or excess > 0 or len(segments) - going > MAX_SEGMENTS
-        ):
+        if not old and excess <= 0:
             break
+        if segment.records or excess > 0:
+            going = index + 1
         excess -= segment.end
-        going += 1
-    return going
+    return going - 1 if 0 < going == len(segments) and not segments[-1].records else going
+
+
+def remove(disk: IDisk, directory: str, segments: Sequence[AnySegment]) -> int:
+    """Remove the files of segments, with what was cut from them or kept of them, in the
+    order given.
+
+    @return: how many are removed; the disk may refuse the next.
+    """
+    removed = 0
+    if not segments:
+        return removed
+    try:
+        names = disk.names(directory)
+        for segment in segments:
+            # The segment itself last, so that nothing that was kept of it is left.
+            gone = [name for name in names if name.startswith(segment.name.stem)]
+            for name in sorted(gone, key=len, reverse=True):
+                disk.unlink(os.path.join(directory, name))
+            removed += 1
+        disk.sync_directory(directory)
+    except OSError as error:
+        _log.warn("records could not be removed: {error}", error=error)
+    return removed

@@ -104,7 +104,7 @@ class Segment:
         self._forget()
         # A reader half-way through a query may be the last to let go of a
         # segment that the writer has removed.
-        weakref.finalize(self, disk.close, fd)
+        self._closing = weakref.finalize(self, disk.close, fd)
 
     def _forget(self) -> None:
         self.parts: list[Span] = []
@@ -114,6 +114,10 @@ class Segment:
         self.min_us, self.max_us = MAX_TIME_US, 0
         self.committed_us = 0
         self.damage: list[str] = []
+
+    def release(self) -> None:
+        """Give the descriptor back now: nothing was read of it, and nothing will be."""
+        self._closing()
 
     def add(self, header: FrameHeader) -> None:
         """Take a frame that ends where the file now ends into the index."""

@@ -15,13 +15,14 @@ from twisted.logger import Logger
 
 from stationd.errors import JournalTooNew, JournalUnwritable
 from stationd.interfaces import JournalStatus, Retention
-from stationd.journal.active import create, cut
+from stationd.journal.active import Appender, cut
 from stationd.journal.catalogue import TOMBSTONE_NAME, load
 from stationd.journal.commit import pack_commit
+from stationd.journal.commit_clock import CommitClock, boot_time_us
 from stationd.journal.disk import UNFINISHED, IDisk, Lock, replace, unwritable
 from stationd.journal.format import SEALED, SegmentName, pack_tombstone
 from stationd.journal.query import AnySegment, View, status
-from stationd.journal.retention import expired
+from stationd.journal.retention import expired, remove
 from stationd.journal.sealed import SealedSegment
 from stationd.journal.segment import Segment
 from stationd.records import Draft
@@ -36,6 +37,8 @@ class Store:
     Opening takes the lock, finishes what a crash interrupted (a clear, a torn
     frame) and reads every segment once.
 
+    @param now_us: the system's clock.
+    @param elapsed_us: one that cannot be set, see L{CommitClock}.
     @ivar view: what readers may see now.
     @ivar disk: where everything is read and written.
     @raise JournalLocked: another process writes it.
@@ -52,14 +55,15 @@ class Store:
         disk: IDisk,
         now_us: Callable[[], int],
         salt: Callable[[], int],
+        elapsed_us: Callable[[], int] = boot_time_us,
     ) -> None:
         self._directory = directory
         self._segment_bytes = segment_bytes
         self.disk = disk
-        self._now_us = now_us
+        self._wall_us = now_us
+        self._elapsed_us = elapsed_us
         self._salt = salt
-        self._fd: int | None = None
-        self._suspect = False
+        self._appender = Appender(disk, directory)
         try:
             os.makedirs(directory, mode=0o750, exist_ok=True)
             self._lock = Lock(directory)
@@ -75,7 +79,8 @@ class Store:
             raise
 
     def _open(self) -> None:
-        catalogue = load(self.disk, self._directory)
+        directory = self._directory
+        catalogue = load(self.disk, directory)
         for segment in catalogue.segments:
             if segment.read_only:
                 raise JournalTooNew(segment.path, "a newer stationd wrote it")
@@ -84,29 +89,42 @@ class Store:
         self._sequence = catalogue.sequence
         self._cleared_us = catalogue.cleared_us
         self._damage = catalogue.damage
+        self._clock = CommitClock(catalogue.segments, self._wall_us, self._elapsed_us)
         self.view = View(catalogue.segments, catalogue.last)
         for sentence in self.status().damage:
             self._log.warn("damage in the journal: {sentence}", sentence=sentence)
+        try:
+            if not self._resumed(catalogue.torn):
+                self._show(self._rotate())
+        except OSError as error:
+            # A full disk, for one: what is there can be read, and a commit tries again.
+            self._log.warn("{path} cannot be appended to: {error}", path=directory, error=error)
+
+    def _resumed(self, torn: int) -> bool:
+        """Go on with the newest segment, if that may be. A damaged file gets no more
+        records, nor does one of an earlier version, or one from before a leap of the
+        clock; and numbers that only the tombstone still knows of are never given again.
+
+        @param torn: how many bytes of an unfinished commit are at its end.
+        """
         active = self.view.segments[-1] if self.view.segments else None
-        self._active: Segment | None = active if isinstance(active, Segment) else None
-        if self._active and catalogue.torn:
+        if (
+            not isinstance(active, Segment)
+            or not active.appendable
+            or active.damage
+            or active.last != self.view.last
+            or (active.records and not self._clock.continues)
+        ):
+            return False
+        if torn:
             self._log.warn(
                 "{torn} bytes of an unfinished commit were cut from {path} and kept in {broken}",
-                torn=catalogue.torn,
-                path=self._active.path,
-                broken=cut(self.disk, self._active),
+                torn=torn,
+                path=active.path,
+                broken=cut(self.disk, active),
             )
-        if (
-            self._active
-            and self._active.appendable
-            and not self._active.damage
-            and self._active.last == catalogue.last
-        ):
-            self._fd = self.disk.open(self._active.path, write=True)
-        else:
-            # A damaged file gets no more records, nor does one of an earlier version;
-            # and numbers that only the tombstone still knows of are never given again.
-            self._rotate()
+        self._appender.resume(active)
+        return True
 
     def status(self, view: View | None = None) -> JournalStatus:
         """See L{stationd.interfaces.IJournal.status}; of an earlier view, if one is
@@ -116,65 +134,62 @@ class Store:
     def commit(self, drafts: Sequence[Draft]) -> int:
         """Make records durable, in order, with one flush; all of them or none.
 
-        A frame that could not be flushed is cut off again. Whether the cut reaches
-        the disk is as uncertain as the frame was, and after a failed flush the
-        kernel may call lost pages clean; so nothing more is written to this file.
-        The next commit begins another, whose first number overrules the leftovers.
+        After one that failed the next begins another segment, whose first number
+        overrules what may be left of it. If that fails too, the segment is removed.
 
         @return: the number of the first record.
-        @raise JournalUnwritable: none of them is stored.
+        @raise JournalUnwritable: none of them is stored, and no file is left of them.
         """
+        appender, first, now_us = self._appender, self.view.last + 1, self._clock.now_us()
         try:
-            if self._suspect or self._full():
-                self._rotate()
-            return self._commit(drafts)
+            begun = self._rotate() if not appender.usable or self._full(now_us) else None
+            segment = appender.segment
+            assert segment is not None
+            try:
+                data, headers = pack_commit(drafts, first, now_us, segment.name.salt)
+                appender.append(data)
+            except BaseException:
+                if begun:
+                    appender.discard()
+                raise
         except OSError as error:
             raise unwritable(error) from error
-
-    def _commit(self, drafts: Sequence[Draft]) -> int:
-        segment = self._active
-        assert self._fd is not None and segment is not None
-        first = self.view.last + 1
-        data, headers = pack_commit(drafts, first, self._now_us(), segment.name.salt)
-        try:
-            self.disk.write(self._fd, data)
-            self.disk.sync(self._fd)
-        except OSError:
-            self._suspect = True
-            try:
-                self.disk.truncate(self._fd, segment.end)
-            except OSError as error:
-                self._log.warn(
-                    "{path} could not be cut back after a failed write: {error}",
-                    path=segment.path,
-                    error=error,
-                )
-            raise
         for header in headers:
             segment.add(header)
+        if begun:
+            self._show(begun)
         self.view = View(self.view.segments, segment.last)
         return first
 
-    def _full(self) -> bool:
+    def _full(self, now_us: int) -> bool:
         """Whether the active segment has enough in it. On a quiet host that is a
         day's records, so that retention, which removes whole segments, is right
         to the day."""
-        active = self._active
+        active = self._appender.segment
         assert active is not None
-        aged = self._now_us() - active.created_us >= SEGMENT_US
+        aged = abs(now_us - active.created_us) >= SEGMENT_US
         return active.end >= self._segment_bytes or (aged and bool(active.parts))
 
-    def _rotate(self) -> None:
-        """Begin a new segment."""
-        name = SegmentName(self._sequence + 1, self.view.last + 1, self._salt())
-        fd, segment = create(self.disk, self._directory, name, self._now_us())
-        if self._fd is not None:
-            self.disk.close(self._fd)
-        self._fd = fd
+    def _rotate(self) -> Segment:
+        """Begin a new segment, which readers do not see yet.
+
+        @raise OSError: there is none.
+        """
+        # Its number is not given again even if it fails, see Appender.
         self._sequence += 1
-        self._suspect = False
-        self._active = segment
-        self.view = View((*self.view.segments, segment), self.view.last)
+        name = SegmentName(self._sequence, self.view.last + 1, self._salt())
+        return self._appender.rotate(name, self._clock.now_us())
+
+    def _show(self, segment: Segment) -> None:
+        """Let readers see a segment that was begun. One before it in which nothing was
+        ever stored goes: its first number is that of the new one."""
+        self._appender.settle()
+        segments = self.view.segments
+        before = segments[-1] if segments else None
+        if before and before.name.first == segment.name.first and not before.damage:
+            self._appender.remove(before.path)
+            segments = segments[:-1]
+        self.view = View((*segments, segment), self.view.last)
 
     def sealable(self, given_up: Collection[Segment] = ()) -> Segment | None:
         """The oldest segment that gets no more records and is not sealed yet, and is
@@ -233,60 +248,53 @@ class Store:
         removed = self.status().records
         through = self.view.last
         try:
-            self._rotate()
-            path = os.path.join(self._directory, TOMBSTONE_NAME)
-            replace(self.disk, path, pack_tombstone(through, now_us))
+            begun = self._rotate()
+            try:
+                path = os.path.join(self._directory, TOMBSTONE_NAME)
+                replace(self.disk, path, pack_tombstone(through, now_us))
+            except BaseException:
+                self._appender.discard()
+                raise
         except OSError as error:
             raise unwritable(error) from error
+        self._appender.settle()
         self._cleared_us = now_us
         self._damage = ()
-        gone = self.view.segments[:-1]
-        self.view = View(self.view.segments[-1:], through)
+        gone = self.view.segments
+        self.view = View((begun,), through)
         self._remove(gone)
         return removed
 
     def vacuum(self, retention: Retention) -> int:
         """Remove the oldest segments that are not kept, oldest first, so that a
-        crash leaves a whole journal that begins somewhere.
+        crash leaves a whole journal that begins somewhere. The newest needs another
+        one first, which has the numbers; by then the others have made room.
 
-        @raise JournalUnwritable: the disk refused to begin a new segment.
+        @raise JournalUnwritable: nothing was removed: the disk refused to begin a new
+            segment.
         """
         segments = self.view.segments
-        going = expired(segments, retention)
-        if not going:
-            return 0
+        going = expired(segments, retention, self._clock.age_us)
         before = self.status().records
-        try:
-            if going == len(segments):
-                self._rotate()
-        except OSError as error:
-            raise unwritable(error) from error
-        gone = self._remove(self.view.segments[:going])
-        self.view = View(self.view.segments[gone:], self.view.last)
+        gone = self._remove(segments[: min(going, len(segments) - 1)])
+        self.view = View(segments[gone:], self.view.last)
+        if going == len(segments) == gone + 1:
+            try:
+                begun = self._rotate()
+            except OSError as error:
+                if not gone:
+                    raise unwritable(error) from error
+                self._log.warn("the newest records are kept: {error}", error=error)
+            else:
+                self._show(begun)
+                gone = self._remove(segments[-1:])
+                self.view = View(self.view.segments[gone:], self.view.last)
         return before - self.status().records
 
     def _remove(self, segments: Sequence[AnySegment]) -> int:
-        """Take files away, with the broken tails kept of them, oldest first.
-
-        @return: of how many segments there are none any more.
-        """
-        removed = 0
-        try:
-            names = self.disk.names(self._directory)
-            for segment in segments:
-                # The segment itself last, so that nothing that was kept of it is left.
-                gone = [name for name in names if name.startswith(segment.name.stem)]
-                for name in sorted(gone, key=len, reverse=True):
-                    self.disk.unlink(os.path.join(self._directory, name))
-                removed += 1
-            self.disk.sync_directory(self._directory)
-        except OSError as error:
-            self._log.warn("records could not be removed: {error}", error=error)
-        return removed
+        return remove(self.disk, self._directory, segments)
 
     def close(self) -> None:
         """Release files and lock."""
-        if self._fd is not None:
-            self.disk.close(self._fd)
-            self._fd = None
+        self._appender.close()
         self._lock.release()
