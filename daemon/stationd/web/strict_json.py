@@ -14,6 +14,13 @@ MAX_PARTS = 65_536
 """Objects and fractions in one document. Each takes a call of ours; a text that a journal takes
 has room for no more."""
 
+MAX_CHARACTERS = 512 << 10
+"""Characters of one document. A text that a journal takes has no more than 393,216, if each of its
+bytes is written as C{\\u0000}."""
+
+_WINDOWS = (4 << 10, 64 << 10, MAX_CHARACTERS)
+"""Characters in which the end of a document is looked for: Python's parser knows no other bound."""
+
 MAX_DEPTH = 100
 """Arrays and objects within each other in what is written again. Whoever reads it back may be
 deep in calls already, and Python allows 1,000."""
@@ -49,7 +56,7 @@ class Documents:
     def one(self, text: str) -> object:
         """The document that a text is. Fractions are floats or L{Literal}s.
 
-        @raise ValueError: it is none, or it has a key twice, or too many parts.
+        @raise ValueError: it is none, or it has a key twice, or is too long, or has too many parts.
         @raise RecursionError: it is nested too deep.
         """
         value, end = self._next(text, _past(text, 0))
@@ -76,9 +83,22 @@ class Documents:
         _check_end(text, _past(text, at + 1))
 
     def _next(self, text: str, at: int) -> tuple[object, int]:
-        self._parts = 0
-        value, end = self._decode(text, at)
-        return value, _past(text, end)
+        """The document that begins at a place, and where the next token is."""
+        for size in _WINDOWS:
+            window = text[at : at + size]
+            is_cut = at + size < len(text)
+            self._parts = 0
+            try:
+                value, end = self._decode(window, 0)
+            except json.JSONDecodeError as error:
+                if not is_cut:
+                    raise json.JSONDecodeError(error.msg, text, at + error.pos) from None
+                continue
+            # A number that reaches to the cut may go on behind it.
+            if end < len(window) or not is_cut or window.endswith(("}", "]", '"')):
+                return value, _past(text, at + end)
+        message = f"No document of at most {MAX_CHARACTERS} characters"
+        raise json.JSONDecodeError(message, text, at)
 
     def _count(self) -> None:
         self._parts += 1
