@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import socket
@@ -106,6 +107,21 @@ class HttpTests(TestCase):
         self.assertIn(b"HTTP/1.1 413 ", answer)
         self.assertEqual(len(self.daemon.get("/api/v1/log")), 1)
         self.assertNotIn("Traceback", self.daemon.said())
+
+    def test_a_client_that_sends_all_before_it_reads_gets_its_refusal(self) -> None:
+        length = 14 << 20
+        for path, status in (("/nowhere", 404), ("/api/v1/log", 401), ("/api/v1/login", 413)):
+            connection = http.client.HTTPConnection("127.0.0.1", self.daemon.port, timeout=60)
+            with contextlib.closing(connection):
+                connection.request("POST", path, b"x" * length)
+                answer = connection.getresponse()
+                self.assertEqual((answer.status, json.load(answer)["status"]), (status, status))
+                self.assertEqual(answer.getheader("Connection"), "close")
+        head = f"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+        follows = b"DELETE /api/v1/log HTTP/1.1\r\nHost: x\r\n\r\n"
+        received = self.send(head.encode() + b"x" * length + follows * 3)
+        self.assertEqual(received.count(b"HTTP/1.1 "), 1)
+        self.assertEqual(len(self.daemon.get("/api/v1/log")), 1)
 
     def test_large_arrays_are_stored_and_exported_whole(self) -> None:
         for start in range(0, 100_000, 10_000):

@@ -30,10 +30,11 @@ from stationd.testing import MemoryJournal
 from stationd.waits import Waits
 from stationd.web.accounts import Accounts
 from stationd.web.api import Api
+from stationd.web.channel import ApiChannel
 from stationd.web.hashing import Hashing, IThreads
 from stationd.web.passwords import Account, write
 from stationd.web.sessions import COOKIE, Sessions
-from stationd.web.site import ApiChannel, ApiSite, make_site
+from stationd.web.site import ApiSite, make_site
 from tests.test_narration import happened
 
 BASE = "http://stationd"

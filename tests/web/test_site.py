@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from twisted.internet.interfaces import IHalfCloseableDescriptor
 from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from zope.interface import implementer
 
+from stationd.web.channel import RECEIVE_TIMEOUT
 from stationd.web.resource import ApiResource
 from stationd.web.routes import RECORDS_BYTES, SMALL_BYTES
 from stationd.web.sessions import COOKIE
-from stationd.web.site import RECEIVE_TIMEOUT, ApiSite
+from stationd.web.site import ApiSite
 from tests.web.station import StationCase, Wire
 
 RECORD = b'{"category": "a", "message": "x"}'
@@ -317,6 +321,57 @@ class HostileTests(ConnectionCase):
         ):
             (answer,) = self.wire().answers(head)
             self.problem(431, answer)
+
+
+@implementer(IHalfCloseableDescriptor)
+class HalfTransport(StringTransport):
+    """A connection of which one side can be closed.
+
+    @ivar half_closed: whether ours is.
+    """
+
+    half_closed = False
+
+    def loseWriteConnection(self) -> None:
+        self.half_closed = True
+
+    def writeConnectionLost(self, reason: Failure) -> None:
+        """Not used here."""
+
+    def readConnectionLost(self, reason: Failure) -> None:
+        """Not used here."""
+
+
+class LingeringTests(ConnectionCase):
+    """The end of a connection whose client may still be sending."""
+
+    HEADS = (
+        b"POST /nowhere HTTP/1.1\r\nContent-Length: 999\r\n\r\n",
+        b"POST /api/v1/login HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2001\r\n"
+        + b"x" * 0x2001,
+        b"POST /api/v1/login HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n",
+        b"GET /healthz HTTP/1.1\r\nContent-Length: x\r\nA: b\r\n\r\n",
+        b"nonsense\r\n\r\n",
+    )
+
+    def test_what_it_sends_is_ignored(self) -> None:
+        follows = self.head("DELETE", "/api/v1/log")
+        for head in self.HEADS:
+            wire = self.wire(transport := HalfTransport())
+            self.assertEqual(len(wire.answers(head + follows, follows, b"\r\n\r\n" + follows)), 1)
+            self.assertTrue(transport.half_closed)
+            self.assertFalse(wire.closed)
+            self.clock.advance(RECEIVE_TIMEOUT)
+            self.assertTrue(transport.disconnected)
+
+    def test_it_cannot_send_for_ever(self) -> None:
+        wire = self.wire(HalfTransport())
+        wire.send(self.HEADS[0])
+        for _ in range(64):
+            wire.send(b"x" * (1 << 20))
+        self.assertFalse(wire.closed)
+        wire.send(b"x")
+        self.assertTrue(wire.closed)
 
 
 class BrokenTransport(StringTransport):

@@ -1,0 +1,140 @@
+"""A connection: the head of a request must be short and well-formed, all of it must arrive in time,
+and after a refusal nothing more of it is parsed."""
+
+from __future__ import annotations
+
+import contextlib
+from http import HTTPStatus
+
+from twisted.internet.interfaces import IDelayedCall, IHalfCloseableDescriptor
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+from twisted.web.server import Site
+
+from stationd.web import problems
+
+RECEIVE_TIMEOUT = 30.0
+"""Seconds that a request may take to arrive, from its first byte to its last. Twisted
+counts only silence, which a client that sends a byte a second never keeps."""
+
+IGNORED_BYTES = 64 << 20
+"""What a client may go on sending after its request was refused, before it has read that."""
+
+
+class Refused(Exception):
+    """A request was refused while its body arrived. Raised through Twisted's decoder, so that it
+    parses no further."""
+
+
+class ApiChannel(HTTPChannel):
+    """A connection that must finish what it begins to send."""
+
+    site: Site
+    _deadline: IDelayedCall | None = None
+    _ending = False
+    _ignored = 0
+
+    def request_line(self) -> tuple[bytes, bytes, bytes]:
+        """Method, target and version of the request whose headers are in. Twisted hands them over
+        only with the whole body; a test holds these names to what they are."""
+        return self._command, self._path, self._version
+
+    def end(self) -> None:
+        """Take nothing more: the connection is closed after the answer under way. The deadline
+        stays, for a client that does not read that, and it alone."""
+        self.setTimeout(None)
+        self._ending = True
+        self.persistent = False
+
+    def loseConnection(self) -> None:
+        """Close the connection. If its client may still be sending, only our side is closed until
+        it has read the answer: closing with bytes unread resets the connection, and the client may
+        lose the answer (RFC 9112, 9.6)."""
+        if self._ending and _is_half_closeable(self):
+            self._networkProducer.unregisterProducer()  # type: ignore[attr-defined]
+            self.transport.loseWriteConnection()  # type: ignore[union-attr]
+        else:
+            super().loseConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Something came: the clock runs until the request is whole."""
+        if self._ending:
+            self._ignored += len(data)
+            if self._ignored > IGNORED_BYTES:
+                self.transport.abortConnection()  # type: ignore[union-attr]
+            return
+        if self._deadline is None and not self._handlingRequest:
+            self._deadline = self.callLater(RECEIVE_TIMEOUT, self._late)
+        super().dataReceived(data)
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """Part of a body came, or of the next request."""
+        if self._ending:
+            return
+        with contextlib.suppress(Refused):
+            super().rawDataReceived(data)
+
+    def lineReceived(self, line: bytes) -> None:
+        """A line of a head came."""
+        if not self._ending:
+            super().lineReceived(line)
+
+    def headerReceived(self, line: bytes) -> bool:
+        """A header came."""
+        try:
+            return bool(super().headerReceived(line))
+        except ValueError:
+            # Python makes no integer of a Content-Length with more than 4,300 digits.
+            self._respondToBadRequestAndDisconnect()
+            return False
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """A line of the head is too long."""
+        self._malformed(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+
+    def received(self) -> None:
+        """The request is whole."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """It is over."""
+        self.received()
+        super().connectionLost(reason)
+
+    def _send100Continue(self) -> None:
+        if self.length != 0 and not self._ending:
+            super()._send100Continue()
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        is_long = self._receivedHeaderSize > self.totalHeadersSize
+        self._malformed(
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if is_long else HTTPStatus.BAD_REQUEST
+        )
+
+    def _malformed(self, status: HTTPStatus) -> None:
+        """Refuse what Twisted could not parse: there is no request to answer."""
+        if self._ending:
+            return
+        self.end()
+        body = problems.document(status, "the request is not well-formed HTTP/1.1, or too long")
+        lines = [
+            f"HTTP/1.1 {int(status)} {status.phrase}",
+            f"Content-Type: {problems.CONTENT_TYPE}",
+            f"Content-Length: {len(body)}",
+            "Connection: close",
+        ]
+        head = "\r\n".join(lines) + "\r\n\r\n"
+        self.transport.write(head.encode() + body)  # type: ignore[union-attr]
+        self.loseConnection()
+
+    def _late(self) -> None:
+        self._deadline = None
+        self.transport.abortConnection()  # type: ignore[union-attr]
+
+
+def _is_half_closeable(channel: HTTPChannel) -> bool:
+    """Whether one side of a connection can be closed: not with TLS."""
+    return IHalfCloseableDescriptor.providedBy(channel.transport) and not channel.isSecure()
