@@ -375,10 +375,17 @@ class LingeringTests(ConnectionCase):
 
 
 class BrokenTransport(StringTransport):
-    """A connection on which nothing can be sent."""
+    """A connection on which nothing can be sent, after some first pieces."""
 
-    def writeSequence(self, data: object) -> None:
-        raise ZeroDivisionError
+    def __init__(self, pieces: int = 0) -> None:
+        super().__init__()
+        self._pieces = pieces
+
+    def writeSequence(self, data: list[bytes]) -> None:
+        self._pieces -= 1
+        if self._pieces < 0:
+            raise ZeroDivisionError
+        super().writeSequence(data)
 
 
 class FailureTests(ConnectionCase):
@@ -391,6 +398,15 @@ class FailureTests(ConnectionCase):
                 wire.send(self.head("GET", path, *lines) + b"12345")
                 self.assertTrue(wire.transport.disconnected)
                 self.assertGreater(len(self.flushLoggedErrors(ZeroDivisionError)), 0)
+
+    def test_also_in_the_middle(self) -> None:
+        for pieces in range(3):
+            wire = self.wire(BrokenTransport(pieces))
+            wire.send(self.head("GET", "/api/v1/log/export"))
+            self.settle()
+            # The head, one chunk, and the last one, which is written in another way.
+            self.assertEqual(wire.closed, pieces < 2)
+            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), int(pieces < 2))
 
 
 del StationCase, ConnectionCase

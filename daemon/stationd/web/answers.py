@@ -105,12 +105,15 @@ class Pump:
     def _produce(self) -> None:
         self._next = None
         try:
-            data, over = self._take()
+            self._write()
         except Exception:  # noqa: BLE001 - the outermost edge of an answer under way
             # The status has been sent long ago; a cut is all that can still be said.
             self._log.failure("an answer was cut off")
+            self.stopProducing()
             self._request.loseConnection()
-            return
+
+    def _write(self) -> None:
+        data, over = self._take()
         # Before the write, which can pause us.
         if not over:
             self.resumeProducing()
