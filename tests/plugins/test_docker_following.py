@@ -56,6 +56,7 @@ class FakeEngine:
     """An engine with no containers, whose events are observations.
 
     @ivar told: what it remembers. C{shown}: what it says of a container, C{None} if there is none.
+        C{kernel}: whether the kernel has killed whatever exits for want of memory.
     """
 
     reactor: Any
@@ -69,6 +70,7 @@ class FakeEngine:
     slow: bool = False
     shown: Inspected | None = None
     inspections: int = 0
+    kernel: bool = False
 
     def stream(self, wake: Callable[[], None]) -> FakeEvents:
         self.events = FakeEvents(wake)
@@ -93,6 +95,8 @@ class FakeEngine:
         return self.shown
 
     async def looked_into(self, died: Observation) -> Observation:
+        if self.kernel:
+            return attrs.evolve(died, details={**died.details, "oom": True})
         if not self.slow:
             return died
         self.asked.append(Deferred())
@@ -321,6 +325,52 @@ class FollowingTests(SynchronousTestCase):
         again = ["found", "start", "die", "destroy"]
         self.assertEqual(self.recorded(), ["create", "destroy", *again])
         self.assertEqual(self.recorder.known("docker").containers, ())
+
+    def test_out_of_memory_by_the_kernel_s_word_is_an_event_of_its_own(self) -> None:
+        self.engine.kernel = True
+        self.happen("create", "start", "die", "destroy")
+        life = ["create", "start", "oom", "die", "destroy"]
+        self.assertEqual(self.recorded(), life)
+        said = [r.text for rs in self.log.select(Query(oldest_first=True)) for r in rs]
+        self.assertTrue(said[2].startswith("Container ran out of memory (docker, "), said)
+        self.assertTrue(said[3].startswith("Container was killed by the kernel, out of"), said)
+        self.assertNotIn("inferred", self.texts()[2])
+
+    def test_nor_is_it_another_that_the_engine_tells_of(self) -> None:
+        life = ["create", "start", "oom", "die"]
+        for oom_first in (True, False):
+            self.setUp()
+            self.engine.kernel = True
+            self.happen("create", "start", *(["oom"] if oom_first else []), "die")
+            self.assertEqual(self.recorded(), life)
+            if not oom_first:
+                (oom,) = self.made("oom")
+                self.events.waiting.append(oom)
+                self.events.wake()
+                self.assertEqual(self.recorded(), life)
+                # Nor is it when it is told once more, to another daemon too.
+                self.lose()
+                self.recorder = self.make_recorder()
+                self.engine.told = [*self.made_at(1, "create", "start", "die"), oom]
+                self.engine.listing = Deferred()
+                self.engine.listing.callback(Listing(frozenset([ID]), [self.ended(self.time)]))
+                self.follow()
+                self.time += 1
+                self.assertEqual(self.recorded(), life)
+            # Another run that ends so is another.
+            self.happen("start", "die")
+            self.assertEqual(self.recorded(), [*life, "start", "oom", "die"])
+
+    def test_an_exit_that_is_told_again_makes_no_other(self) -> None:
+        self.engine.kernel = True
+        self.happen("create", "start", "die")
+        for restart in (False, True):
+            self.lose()
+            self.engine.told = self.made_at(1, "create", "start", "die")
+            if restart:
+                self.recorder = self.make_recorder()
+            self.follow()
+            self.assertEqual(self.recorded(), ["create", "start", "oom", "die"])
 
     def test_what_was_read_before_the_stream_ended_is_recorded_first(self) -> None:
         self.log.slow, self.event.slow = [], []

@@ -46,6 +46,7 @@ class LivesTests(SynchronousTestCase):
             ([], "stop", []),
             ([], "pause", ["create", "start"]),
             (ended, "pause", ["start"]),
+            (made, "unpause", ["start"]),
             (ran, "pause", []),
             ([], "die", ["create", "start"]),
             ([], "destroy", ["create"]),

@@ -4,13 +4,16 @@ the engine."""
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from stationd.records import JsonValue, Observation
 from stationd_plugins.docker import engine
 from stationd_plugins.docker.decode import Malformed, inspected
 from stationd_plugins.live.kernel import KILLED, Kill, kills_near
+
+REMEMBERED = 1024
+"""Kills that were the reason of an exit."""
 
 
 def is_open(died: Observation) -> bool:
@@ -22,18 +25,22 @@ def is_open(died: Observation) -> bool:
     return bool(died.details.get("asked")) or code == KILLED
 
 
-def inquire(client: Any, url: str, died: Observation) -> Mapping[str, JsonValue]:
+def inquire(
+    client: Any, url: str, died: Observation, reasons: MutableMapping[Kill, str] | None = None
+) -> Mapping[str, JsonValue]:
     """Details of an exit that L{is_open}, besides those that are known: of one for want of
     memory C{oom}, and C{limit} or C{hostMemory}; C{engineStops} of what an engine ends because
     it is stopped.
 
     @param client: the SDK's low-level client.
+    @param reasons: the kills that were the reason of an exit, and that exit's origin: a kill is
+        that of no other. It is kept here.
     @raise Exception: whatever the SDK raises.
     """
     known = died.details
     if known.get("asked") and not known.get("oom"):
         return {} if engine.answers(client, url) else {"engineStops": True}
-    kill = _kill(died)
+    kill = _kill(died, {} if reasons is None else reasons)
     if kill is None and not known.get("oom"):
         return {}
     if kill is not None and kill.of_host:
@@ -43,11 +50,17 @@ def inquire(client: Any, url: str, died: Observation) -> Mapping[str, JsonValue]
     return {"oom": True} | ({"limit": limit_bytes} if limit_bytes else {})
 
 
-def _kill(died: Observation) -> Kill | None:
+def _kill(died: Observation, reasons: MutableMapping[Kill, str]) -> Kill | None:
     """The kernel's, if there was one at the time."""
     age = time.time() - died.time_us / 1e6
     # In /docker/ID, /system.slice/docker-ID.scope and the like.
-    return next((one for one in kills_near(age) if died.id in one.cgroup), None)
+    found = [one for one in kills_near(age) if died.id in one.cgroup]
+    found = [one for one in found if reasons.get(one, died.origin) == died.origin]
+    for one in found:
+        reasons[one] = died.origin
+    while len(reasons) > REMEMBERED:
+        del reasons[next(iter(reasons))]
+    return found[0] if found else None
 
 
 def _limit_bytes(client: Any, id: str) -> int:

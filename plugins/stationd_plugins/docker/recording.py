@@ -16,6 +16,7 @@ from stationd.records import Observation
 from stationd_plugins.docker.deaths import LOOP_US, Deaths
 from stationd_plugins.docker.decode import Inspected
 from stationd_plugins.docker.lives import Lives
+from stationd_plugins.docker.ooms import Ooms, untold_oom
 from stationd_plugins.docker.origins import TYPE, time_ns_of
 from stationd_plugins.docker.reconcile import Listing
 
@@ -72,6 +73,7 @@ class Recording:
         # The origin of the last start of each that runs.
         self._starts: dict[str, str] = {}
         self._lives = Lives(self.origins, known)
+        self._ooms = Ooms(self.origins)
         self._over = False
         # When it is clear of one that kept ending that it does not any more.
         self._hopes: dict[str, IDelayedCall] = {}
@@ -122,10 +124,11 @@ class Recording:
 
     async def _explained(self, seen: Observation) -> list[Observation]:
         """What was told with its reasons, and before it what was not told."""
-        if self._lives.is_known(seen):
+        is_new = seen.origin not in self.origins
+        if self._lives.is_known(seen) or (is_new and self._ooms.is_known(seen)):
             return []
         if (seen.subject, seen.action) == ("container", "fail"):
-            failed = None if seen.origin in self.origins else await self._witness.failed(seen)
+            failed = await self._witness.failed(seen) if is_new else None
             if failed is None:
                 return []
             seen = failed
@@ -140,9 +143,13 @@ class Recording:
         for told in (*found, seen):
             self._lives.take(told)
         explained = deaths.explain(seen)
-        if (seen.subject, seen.action) == ("container", "die") and seen.origin not in self.origins:
-            explained = await self._witness.looked_into(explained)
-        return [*found, explained]
+        found.append(explained)
+        if (seen.subject, seen.action) == ("container", "die") and is_new:
+            died = await self._witness.looked_into(explained)
+            found[-1:] = [*untold_oom(explained, died), died]
+        for told in found if is_new else ():
+            self._ooms.take(told)
+        return found
 
     async def _completed(self, seen: Observation) -> Observation:
         """What was told with what it did not say, because a label hides it or the engine is not

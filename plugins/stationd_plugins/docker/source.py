@@ -25,6 +25,7 @@ from stationd_plugins.docker.labels import Labels
 from stationd_plugins.docker.origins import TYPE
 from stationd_plugins.docker.reconcile import Listing
 from stationd_plugins.live import cgroups, process
+from stationd_plugins.live.kernel import Kill
 from stationd_plugins.live.sampler import Measured, Sampler
 
 PREFIX_LENGTH = 12
@@ -75,6 +76,8 @@ class DockerSource:
         self._sampler = Sampler(reactor, cgroup)
         self._attempts = Attempts()
         self._labels = Labels()
+        # Those of the kernel that were the reason of an exit. Of the thread that asks.
+        self._kills: dict[Kill, str] = {}
         self._pids: dict[str, int] = {}
         # Whether the engine that is followed is being stopped.
         self._stops = False
@@ -244,7 +247,9 @@ class DockerSource:
         if self._stops and died.details.get("asked"):
             return attrs.evolve(died, details={**died.details, "engineStops": True})
         try:
-            found = await self._inquests.ask(lambda client: inquire(client, self.url, died))
+            found = await self._inquests.ask(
+                lambda client: inquire(client, self.url, died, self._kills)
+            )
         except CancelledError:
             raise
         except Exception:  # noqa: BLE001 - gone, down: they do not
