@@ -57,6 +57,12 @@ class ContainersTests(SynchronousTestCase):
         started = self.after("start")
         self.assertEqual(self.after("stop"), started)
 
+    def test_a_stop_alone_makes_no_container(self) -> None:
+        self.assertIsNone(self.containers.apply(happened("stop")))
+        self.assertEqual(self.containers.all(), [])
+        # Of LXC it is the end of a run.
+        self.assertIsNotNone(self.containers.apply(happened("stop", type="lxc", id="one")))
+
     def test_what_says_nothing_about_a_container_changes_none(self) -> None:
         for action in ("kill", "oom", "port-add", "exec_start: sh"):
             self.assertIsNone(self.containers.apply(happened(action)))
