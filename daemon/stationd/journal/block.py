@@ -136,6 +136,7 @@ class Columns:
 
     @ivar end: where the last frame in it ends in the file.
     @ivar text_bytes: how long its texts are together.
+    @ivar name_bytes: how long its different names are.
     """
 
     def __init__(self, end: int = 0) -> None:
@@ -143,6 +144,7 @@ class Columns:
         self.records = 0
         self.size_bytes = 0
         self.text_bytes = 0
+        self.name_bytes = 0
         self._runs: list[tuple[int, int]] = []
         self._index: dict[bytes, int] = {}
         self._times: list[int] = []
@@ -179,6 +181,7 @@ class Columns:
         if not self._runs or first - self.records != self._runs[-1][1] - self._runs[-1][0]:
             self._runs.append((self.records, first))
         index = self._index
+        self.name_bytes += sum(len(name) for name in rows.names if name not in index)
         codes = [index.setdefault(name, len(index)) for name in rows.names]
         given = (rows.categories, rows.users, rows.containers)
         for column, added in zip(self._names, given, strict=True):

@@ -161,8 +161,11 @@ def pack_footer(headers: Sequence[bytes], offset: int, through: int, salt: int) 
 
     @param offset: where it begins in the file.
     @param through: the last number that the segment answers for.
+    @raise ValueError: it is longer than a reader takes.
     """
     raw = b"".join(headers)
+    if len(raw) > MAX_CHUNK_BYTES:
+        raise ValueError(f"a footer of {len(raw)} bytes")
     stored = zstandard.ZstdCompressor(level=LEVEL).compress(raw)
     trailer = TRAILER.pack(
         FOOTER_MAGIC,

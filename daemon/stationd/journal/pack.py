@@ -18,6 +18,7 @@ from stationd.journal.blocks import (
     COLUMNS,
     LENGTHS,
     LEVEL,
+    MAX_CHUNK_BYTES,
     NAMES,
     ORIGINS,
     TEXTS,
@@ -43,6 +44,9 @@ BLOCK_TEXT_BYTES = 2 << 20
 """A block is closed when it has so many bytes of text: what a search has to look
 through in one step."""
 
+BLOCK_NAME_BYTES = 4 << 20
+"""Nor does it take more names than this: they are one chunk, which every question reads."""
+
 GROUP_RECORDS = 4096
 """Records in a group: what is decoded for one container, 20 us' work."""
 
@@ -53,8 +57,15 @@ through everything; twice as much makes a single container's texts slower to get
 
 def pack_block(columns: Columns, committed_us: int, salt: int) -> bytes:
     """A sealed block of some records, at most L{BLOCK_RECORDS}, whose numbers span no
-    more than L{MAX_SPAN}."""
+    more than L{MAX_SPAN}.
+
+    @raise ValueError: a reader would not take it: the numbers or names are too many, or
+        a chunk is longer than L{MAX_CHUNK_BYTES}.
+    """
     names = columns.names()
+    if len(names) > MAX_NAMES or columns.last - columns.first >= MAX_SPAN:
+        span = f"records {columns.first} to {columns.last}"
+        raise ValueError(f"a block of {len(names)} names, {span}")
     order = sorted(range(len(names)), key=names.__getitem__)
     rank = np.empty(len(names), np.uint16)
     rank[order] = np.arange(len(names), dtype=np.uint16)
@@ -95,6 +106,9 @@ def pack_block(columns: Columns, committed_us: int, salt: int) -> bytes:
         width_of_lengths = byte_width(int(lengths.max()))
         chunks.append((LENGTHS, len(texts), planes(lengths, width_of_lengths).tobytes()))
         chunks += [(TEXTS, len(part), _joined(part)) for part in _portions(texts)]
+    longest = max(len(raw) for _, _, raw in chunks)
+    if longest > MAX_CHUNK_BYTES:
+        raise ValueError(f"a chunk of {longest} bytes")
     compressor = zstandard.ZstdCompressor(level=LEVEL)
     stored = [compressor.compress(raw) for _, _, raw in chunks]
     directory = b"".join(

@@ -19,7 +19,14 @@ from stationd.journal.format import (
     pack_file_header,
 )
 from stationd.journal.frames import Rows
-from stationd.journal.pack import BLOCK_RECORDS, BLOCK_TEXT_BYTES, MAX_NAMES, MAX_SPAN, pack_block
+from stationd.journal.pack import (
+    BLOCK_NAME_BYTES,
+    BLOCK_RECORDS,
+    BLOCK_TEXT_BYTES,
+    MAX_NAMES,
+    MAX_SPAN,
+    pack_block,
+)
 from stationd.journal.segment import Segment
 
 
@@ -31,6 +38,7 @@ def seal(disk: IDisk, segment: Segment, pause: Callable[[], None]) -> str:
         ends the work; the unfinished file is removed.
     @return: the path of the file.
     @raise OSError: the disk refused; the unfinished file is removed.
+    @raise ValueError: the format cannot hold a block; the unfinished file is removed.
     """
     header = FileHeader(
         kind=KIND_SEALED,
@@ -39,7 +47,7 @@ def seal(disk: IDisk, segment: Segment, pause: Callable[[], None]) -> str:
         salt=segment.name.salt,
     )
     path = segment.path.removesuffix(segment.name.suffix) + SEALED + UNFINISHED
-    blocks = gathered(_frames(segment, pause), pause)
+    blocks = gathered(frames(segment, pause), pause)
     write_sealed(disk, path, header, blocks, segment.committed_us, segment.last)
     return path
 
@@ -95,6 +103,7 @@ def gathered(frames: Iterable[tuple[int, Rows]], pause: Callable[[], None]) -> I
             or columns.text_bytes >= BLOCK_TEXT_BYTES
             or first + count - columns.first > MAX_SPAN
             or columns.different + len(rows.names) > MAX_NAMES
+            or columns.name_bytes + sum(map(len, rows.names)) > BLOCK_NAME_BYTES
         ):
             yield columns
             pause()
@@ -104,7 +113,8 @@ def gathered(frames: Iterable[tuple[int, Rows]], pause: Callable[[], None]) -> I
         yield columns
 
 
-def _frames(segment: Segment, pause: Callable[[], None]) -> Iterator[tuple[int, Rows]]:
+def frames(segment: Segment, pause: Callable[[], None]) -> Iterator[tuple[int, Rows]]:
+    """The frames of a row segment, each with the number of its first record."""
     for part in segment.parts:
         for first, rows, _ in segment.frames(part, part.offset, part.end - part.offset):
             yield first, rows

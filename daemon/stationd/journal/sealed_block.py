@@ -221,14 +221,22 @@ class SealedBlock:
                 found.append(np.flatnonzero(here[self._which(group)]) + self._begins[group])
         return np.concatenate(found)
 
-    def _origins(self, places: Indexes) -> list[str]:
-        found = [""] * len(places)
+    def origins(self, places: Indexes) -> list[bytes]:
+        """The origins of some records."""
+        found = [b""] * len(places)
         if ORIGINS in self._groups[0]:
             for group, here, inside in self._in_groups(places):
                 origins = self._origins_of(group)
                 for at, place in zip(here.tolist(), inside.tolist(), strict=True):
-                    found[at] = origins[place].decode()
+                    found[at] = origins[place]
         return found
+
+    def split_texts(self, places: Indexes) -> list[bytes | None]:
+        """The texts of some records of one group, found by their terminators and not by
+        their lengths; C{None} for those in a chunk that cannot be read."""
+        (group, _, inside), *_ = self._in_groups(places)
+        texts = self._texts[group].split()
+        return [texts[which] for which in self._which(group)[inside].tolist()]
 
     def _origins_of(self, group: int) -> list[bytes]:
         def make() -> tuple[list[bytes], int]:
@@ -272,7 +280,7 @@ class SealedBlock:
             [names[code] for code in _codes(users).tolist()],
             [names[code] for code in self._table().containers(places).tolist()],
             self._strings(places, expected),
-            self._origins(places),
+            map(bytes.decode, self.origins(places)),
             strict=True,
         )
         # Record._make would take twice as long; zip has made sure of the length.

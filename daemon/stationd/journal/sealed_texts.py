@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from stationd.journal.block import Unreadable
 from stationd.journal.blocks import LENGTHS, TEXTS
 from stationd.journal.chunks import Chunks
 from stationd.journal.format import TERMINATOR
@@ -63,6 +64,19 @@ class GroupTexts:
         if len(texts) != self.records + 1:
             raise ValueError(f"{len(texts) - 1} texts where {self.records} should be")
         return [text.decode() for text in texts[:-1]]
+
+    def split(self) -> list[bytes | None]:
+        """All of them, C{None} for those in a chunk that cannot be read: each chunk says
+        how many it has."""
+        found: list[bytes | None] = []
+        for index in range(len(self._blobs)):
+            count = self._chunks.directory[self._blobs[index]][1]
+            try:
+                texts = self.blob(index).split(TERMINATOR)[:-1]
+            except Unreadable:
+                texts = []
+            found += texts if len(texts) == count else [None] * count
+        return found
 
     def texts(self, which: Indexes) -> list[bytes]:
         """Some of them, counted from 0."""

@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from stationd.journal.block import Unreadable
 from stationd.journal.disk import IDisk
+from stationd.journal.read_back import read_back
 from stationd.journal.seal import seal
 from stationd.journal.segment import Segment
 from stationd.journal.worker import IWorker
@@ -66,6 +67,7 @@ class Sealer:
             return
         try:
             path = seal(self._disk, segment, self._pause)
+            read_back(self._disk, segment, path, self._pause)
         except _Stopped:
             return
         except (OSError, Unreadable) as error:

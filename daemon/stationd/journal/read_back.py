@@ -1,0 +1,134 @@
+"""Whether a sealed file has exactly what the rows have that it was made from: read
+back from the file and compared, before the rows may go."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+
+from stationd.journal.block import ALL, CATEGORIES, CONTAINERS, USERS, Columns, Unreadable
+from stationd.journal.blocks import ASCII, Summary, key
+from stationd.journal.disk import IDisk
+from stationd.journal.format import SEALED
+from stationd.journal.seal import frames, gathered
+from stationd.journal.sealed import SealedSegment
+from stationd.journal.sealed_block import SealedBlock
+from stationd.journal.search import Indexes, trigram_filter
+from stationd.journal.segment import Segment
+
+
+def read_back(disk: IDisk, segment: Segment, path: str, pause: Callable[[], None]) -> None:
+    """Make sure of a file that was sealed. If it is not what it was made from, or what
+    C{pause} raises ends the work, it is removed.
+
+    @param path: what L{stationd.journal.seal.seal} returned.
+    @raise ValueError: it is not.
+    @raise OSError: the disk refused.
+    """
+    try:
+        name = attrs.evolve(segment.name, suffix=SEALED)
+        sealed = SealedSegment(disk, disk.open(path, write=False), path, name)
+        if what := differs(sealed, segment, pause):
+            raise ValueError(f"{path} is not {segment.path}: {what}")
+    except BaseException:
+        with contextlib.suppress(OSError):
+            disk.unlink(path)
+        raise
+
+
+def differs(sealed: SealedSegment, rows: Segment, pause: Callable[[], None]) -> str:
+    """What of a sealed segment is not as in the row segment, C{""} if all is.
+
+    Every chunk is read as a reader does, every record and field is compared, and so is
+    what the summaries say.
+
+    @param pause: called between pieces of a millisecond or two.
+    @raise OSError: the disk does not give the rows.
+    """
+    if sealed.damage:
+        return sealed.damage[0]
+    if rows.damage:
+        return rows.damage[0]
+    ends = (sealed.records, sealed.last, sealed.committed_us)
+    if ends != (rows.records, rows.last, rows.committed_us):
+        return f"records, last number and time of commit are {ends}"
+    parts = iter(sealed.parts)
+    for columns in gathered(frames(rows, pause), pause):
+        part = next(parts, None)
+        if part is None:
+            return "a block is missing"
+        try:
+            what = _differs(SealedBlock(sealed, part), part, columns, pause)
+        except (Unreadable, LookupError, ValueError) as error:
+            what = str(error) or "a chunk cannot be read"
+        if what:
+            return f"records {part.first} to {part.last}: {what}"
+    return "there are more blocks" if next(parts, None) else "".join(rows.damage[:1])
+
+
+def _differs(block: SealedBlock, part: Summary, columns: Columns, pause: Callable[[], None]) -> str:
+    """What of a block is not as in the columns it should have been made of.
+
+    @raise Unreadable: a chunk is damaged, or longer than a reader takes.
+    """
+    numbers, times = columns.numbers(ALL), columns.times(ALL)
+    summary = (part.records, part.first, part.last, part.min_us, part.max_us)
+    if summary != (len(numbers), columns.first, columns.last, int(times.min()), int(times.max())):
+        return "the numbers or times of the summary"
+    index = {name: code for code, name in enumerate(columns.names())}
+    # Where each name of the block stands among those of the columns.
+    codes = np.array([index.get(name, -1) for name in block.names()], np.int64)
+    for field in (CATEGORIES, USERS, CONTAINERS):
+        used = np.unique(columns.codes(field, ALL)).tolist()
+        names = columns.names()
+        if b"".join(sorted({key(names[code]) for code in used})) != part.keys[field]:
+            return "the keys of the summary"
+    if sum(1 << level for level in np.unique(columns.levels(ALL)).tolist()) != part.levels:
+        return "the levels of the summary"
+    trigrams = int.from_bytes(block.text_filter(), "little")
+    seen = np.zeros(len(numbers), np.bool_)
+    for places in block.groups():
+        pause()
+        rows = np.searchsorted(numbers, block.numbers(places))
+        if int(rows.max()) >= len(numbers) or (numbers[rows] != block.numbers(places)).any():
+            return "the numbers"
+        seen[rows] = True
+        compared: list[tuple[str, npt.NDArray[np.generic], npt.NDArray[np.generic]]] = [
+            ("the times", block.times(places), times[rows]),
+            ("the levels", block.levels(places), columns.levels(rows)),
+            *[
+                (what, codes[block.codes(field, places)], columns.codes(field, rows))
+                for field, what in enumerate(("the categories", "the users", "the containers"))
+            ],
+        ]
+        for what, found, wanted in compared:
+            if not np.array_equal(found, wanted):
+                return what
+        if what := _strings_differ(block, part, places, columns, rows, trigrams):
+            return what
+    return "" if seen.all() else "a record is missing"
+
+
+def _strings_differ(
+    block: SealedBlock,
+    part: Summary,
+    places: Indexes,
+    columns: Columns,
+    rows: Indexes,
+    trigrams: int,
+) -> str:
+    texts = columns.texts(rows)
+    if block.texts(places) != texts or block.split_texts(places) != texts:
+        return "the texts"
+    origins = columns.origins()
+    if block.origins(places) != [origins[row] for row in rows.tolist()]:
+        return "the origins"
+    if part.flags & ASCII and not all(map(bytes.isascii, texts)):
+        return "the note that all texts are ASCII"
+    if int.from_bytes(trigram_filter(texts), "little") & ~trigrams:
+        return "the text filter"
+    return ""

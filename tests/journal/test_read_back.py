@@ -1,0 +1,149 @@
+"""A sealed file is compared with the rows that it was made from before they go, and
+what the format cannot hold is not sealed."""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+import attrs
+from twisted.trial.unittest import SynchronousTestCase
+
+from stationd.interfaces import Query
+from stationd.journal.block import Columns
+from stationd.journal.cache import BlockCache
+from stationd.journal.disk import Disk
+from stationd.journal.format import SEALED
+from stationd.journal.frames import Rows
+from stationd.journal.pack import pack_block
+from stationd.journal.query import select
+from stationd.journal.read_back import differs, read_back
+from stationd.journal.seal import seal
+from stationd.journal.sealed import SealedSegment
+from stationd.journal.segment import Segment
+from stationd.journal.store import Store
+from stationd.records import Draft, Level
+
+
+def nothing() -> None:
+    """A pause that takes no time."""
+
+
+def some(count: int) -> list[Draft]:
+    return [
+        Draft(
+            time_us=1000 + n * 7 % 100,
+            level=Level(n % 4),
+            category=f"category{n % 3}",
+            user=f"Üser{n % 5}",
+            container=f"lxc/{n % 11}",
+            text=f"Größe {n % 70}",
+            origin=f"docker:{n}" if n % 2 else "",
+        )
+        for n in range(count)
+    ]
+
+
+class ReadBackCase(SynchronousTestCase):
+    """One segment that is full, of several groups."""
+
+    def store(self, drafts: list[Draft]) -> tuple[Store, Segment]:
+        salts = itertools.count(9)
+        store = Store(self.mktemp(), 1, Disk(), lambda: 5, salts.__next__, lambda: 0)
+        self.addCleanup(store.close)
+        store.commit(drafts)
+        store.commit(some(1))
+        segment = store.sealable()
+        assert segment is not None
+        return store, segment
+
+    def sealed(self, store: Store, segment: Segment) -> SealedSegment:
+        path = seal(store.disk, segment, nothing)
+        name = attrs.evolve(segment.name, suffix=SEALED)
+        return SealedSegment(Disk(), os.open(path, os.O_RDONLY), path, name)
+
+
+class ReadBackTests(ReadBackCase):
+    """What is found, and what is done."""
+
+    def test_what_is_the_same(self) -> None:
+        store, segment = self.store(some(9000))
+        pauses: list[None] = []
+        sealed = self.sealed(store, segment)
+        self.assertEqual(differs(sealed, segment, lambda: pauses.append(None)), "")
+        self.assertGreater(len(pauses), 4)
+
+    def test_any_field_of_any_record(self) -> None:
+        drafts = some(5000)
+        sealed = self.sealed(*self.store(drafts))
+        for at in (0, 4321):
+            for change in (
+                {"time_us": 1001 + drafts[at].time_us},
+                {"level": Level((drafts[at].level + 1) % 4)},
+                {"category": "category1x"},
+                {"category": drafts[at + 1].category},
+                {"user": drafts[at + 1].user},
+                {"container": drafts[at + 1].container},
+                {"text": "Größe 71"},
+                {"text": drafts[at + 1].text},
+                {"origin": "docker:x"},
+            ):
+                other = [*drafts]
+                other[at] = attrs.evolve(drafts[at], **change)
+                _, segment = self.store(other)
+                self.assertNotEqual(differs(sealed, segment, nothing), "", change)
+        for other in (drafts[:-1], [*drafts, drafts[0]]):
+            self.assertNotEqual(differs(sealed, self.store(other)[1], nothing), "")
+
+    def test_a_file_that_is_not_right_is_removed(self) -> None:
+        store, segment = self.store(some(500))
+        path = seal(store.disk, segment, nothing)
+        with open(path, "r+b") as file:
+            file.seek(-400, os.SEEK_END)
+            byte = file.read(1)
+            file.seek(-400, os.SEEK_END)
+            file.write(bytes([byte[0] ^ 1]))
+        self.assertRaises(ValueError, read_back, store.disk, segment, path, nothing)
+        self.assertFalse(os.path.exists(path))
+        self.assertTrue(os.path.exists(segment.path))
+
+
+class LimitTests(ReadBackCase):
+    """As much as can be in a record."""
+
+    def test_long_names_make_more_blocks(self) -> None:
+        long = "\U0001d518" * 250
+        drafts = [
+            Draft(
+                time_us=n,
+                category=f"a{n}{long}",
+                user=f"b{n}{long}",
+                container=f"c{n}{long}",
+                text=f"{n}",
+            )
+            for n in range(23_000)
+        ]
+        store, segment = self.store(drafts)
+        path = seal(store.disk, segment, nothing)
+        read_back(store.disk, segment, path, nothing)
+        store.adopt(segment, path)
+        found = [
+            r.category
+            for rs in select(store.view, Query(oldest_first=True, before=23_001), BlockCache())
+            for r in rs
+        ]
+        self.assertEqual(found, [draft.category for draft in drafts])
+        self.assertEqual(store.status().damage, ())
+
+    def test_what_a_reader_would_refuse_is_not_packed(self) -> None:
+        # A few names that are longer than a record can have, so that it is quick.
+        columns = Columns()
+        names = [bytes([65 + n]) * (13 << 20) for n in range(6)]
+        count = range(2)
+        columns.extend(
+            1, Rows([5, 5], [1, 1], names, [0, 3], [1, 4], [2, 5], [b"" for _ in count], [b"", b""])
+        )
+        self.assertRaises(ValueError, pack_block, columns, 5, 9)
+
+
+del ReadBackCase
