@@ -4,6 +4,7 @@ what is reported, and that appending goes on."""
 from __future__ import annotations
 
 import errno
+import gc
 import itertools
 import os
 import subprocess
@@ -320,6 +321,7 @@ class FailureTests(RecoveryCase):
             self.directory = self.mktemp()
             store = self.open()
             store.commit([draft("one")])
+            gc.collect()
             names, descriptors = os.listdir(self.directory), os.listdir("/proc/self/fd")
             if method == "truncate":
                 self.refuse("write", errno.ENOSPC)

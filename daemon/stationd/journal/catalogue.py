@@ -4,12 +4,15 @@ at its start and a reader of another process at any time."""
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+from collections.abc import Sequence
 
 import attrs
 
+from stationd.journal.conflicts import choose
 from stationd.journal.disk import UNFINISHED, IDisk
-from stationd.journal.format import ROWS, SEALED, TOMBSTONE, SegmentName, unpack_tombstone
+from stationd.journal.format import ROWS, TOMBSTONE, SegmentName, unpack_tombstone
 from stationd.journal.sealed import SealedSegment
 from stationd.journal.segment import Segment
 
@@ -25,7 +28,8 @@ class Catalogue:
     """A directory, read.
 
     @ivar segments: those that count, ascending, their contents known.
-    @ivar last: the greatest number ever given, as far as the files tell.
+    @ivar strangers: paths of files that contradict those that count, see L{choose}.
+    @ivar last: the greatest number ever given, as far as the files tell, strangers too.
     @ivar sequence: the greatest sequence number of any segment's name.
     @ivar cleared_us: when the journal was last cleared, 0 if never.
     @ivar remove: files that a clear or a start left unfinished: they mean nothing.
@@ -34,6 +38,7 @@ class Catalogue:
     """
 
     segments: tuple[Segment | SealedSegment, ...]
+    strangers: tuple[str, ...]
     last: int
     sequence: int
     cleared_us: int
@@ -63,8 +68,7 @@ def _load(disk: IDisk, directory: str, names: frozenset[str]) -> Catalogue:
     damage: list[str] = []
     through, cleared_us = _tombstone(disk, directory, damage)
     found = [parsed for name in names if (parsed := SegmentName.parse(name))]
-    # The sealed form of a segment comes before the one it was made of.
-    found.sort(key=lambda name: (name.sequence, name.suffix != SEALED))
+    found.sort(key=lambda name: (name.sequence, str(name)))
     remove = [
         name
         for name in names
@@ -76,41 +80,47 @@ def _load(disk: IDisk, directory: str, names: frozenset[str]) -> Catalogue:
             remove.append(str(parsed))
             continue
         path = os.path.join(directory, str(parsed))
-        before = segments[-1] if segments else None
-        if before and before.name.sequence == parsed.sequence:
-            if not before.damage:
-                remove.append(str(parsed))
-                continue
-            # It was sealed and went bad before this one was removed.
-            remove.append(str(before.name))
-            segments.pop()
         fd = disk.open(path, write=False)
         segments.append(
             Segment(disk, fd, path, parsed)
             if parsed.suffix == ROWS
             else SealedSegment(disk, fd, path, parsed)
         )
-    leftovers: list[int] = []
-    for index, segment in enumerate(segments):
-        after = segments[index + 1].name.first if index + 1 < len(segments) else None
-        leftovers.append(segment.scan(after) if isinstance(segment, Segment) else 0)
-        if after is not None and segment.last + 1 < after:
-            damage.append(f"{segment.path}: records {segment.last + 1} to {after - 1} are missing")
+    leftovers = _scan(segments)
     # A file that was being made has no records, but its name has still told which
     # frames of the one before it were taken back.
     remove += [str(segment.name) for segment in segments if segment.unfinished]
-    kept = [index for index, segment in enumerate(segments) if not segment.unfinished]
-    torn = leftovers[kept[-1]] if kept else 0
-    segments = [segments[index] for index in kept]
+    whole = [segment for segment in segments if not segment.unfinished]
+    choice = choose(whole)
+    served = choice.served
+    for before, after in itertools.pairwise(served):
+        if before.last + 1 < after.name.first:
+            missing = f"records {before.last + 1} to {after.name.first - 1} are missing"
+            damage.append(f"{before.path}: {missing}")
     return Catalogue(
-        segments=tuple(segments),
-        last=max((through, *(segment.last for segment in segments))),
+        segments=tuple(served),
+        strangers=tuple(choice.strangers),
+        last=max((through, *(segment.last for segment in whole))),
         sequence=max((parsed.sequence for parsed in found), default=0),
         cleared_us=cleared_us,
-        remove=tuple(os.path.join(directory, name) for name in sorted(remove)),
-        torn=torn,
+        remove=tuple(os.path.join(directory, name) for name in sorted(remove + choice.replaced)),
+        torn=leftovers.get(served[-1].path, 0) if served else 0,
         damage=tuple(damage),
     )
+
+
+def _scan(segments: Sequence[Segment | SealedSegment]) -> dict[str, int]:
+    """Read the row segments among some, ascending; how many bytes there are after the
+    last frame of each, by its path."""
+    leftovers: dict[str, int] = {}
+    for index, segment in enumerate(segments):
+        if isinstance(segment, Segment):
+            leftovers[segment.path] = segment.scan(None)
+            later = (other.name for other in itertools.islice(segments, index + 1, None))
+            after = next((n for n in later if n.sequence > segment.name.sequence), None)
+            if after and segment.name.first <= after.first <= segment.last:
+                leftovers[segment.path] = segment.scan(after.first)
+    return leftovers
 
 
 def _tombstone(disk: IDisk, directory: str, damage: list[str]) -> tuple[int, int]:

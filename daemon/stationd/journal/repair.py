@@ -62,6 +62,13 @@ def _repair(directory: str, disk: IDisk, progress: Callable[[int, int], None]) -
         disk.unlink(tombstone)
         disk.sync_directory(directory)
         yield f"{tombstone} was no tombstone; it is kept as {kept}"
+    for path in catalogue.strangers:
+        kept = _set_aside(disk, path)
+        disk.unlink(path)
+        disk.sync_directory(directory)
+        yield f"{path} is not of this journal, or has less than another file; it is kept as {kept}"
+    if catalogue.strangers:
+        catalogue = load(disk, directory)
     size_bytes = sum(segment.end for segment in catalogue.segments)
     done = 0
     for segment, after in itertools.zip_longest(catalogue.segments, catalogue.segments[1:]):

@@ -23,8 +23,8 @@ Found = tuple[int, FrameHeader]
 class Scan:
     """What the bytes of a row segment hold.
 
-    @param below: the first number of the next segment; frames from there on were
-        taken back when their commit failed, and are passed over.
+    @param below: the first number of the next segment, if L{ends_with} is true of it:
+        frames from there on were taken back when their commit failed, and are left out.
     @ivar frames: those that count, ascending.
     @ivar damage: a sentence for each place that is not what the format says.
     """
@@ -35,6 +35,16 @@ class Scan:
         self.frames: list[Found] = []
         self.damage: list[str] = []
         self._run(path, first - 1, below)
+
+    def ends_with(self, below: int) -> bool:
+        """Whether the frames from a number on are one commit, the last. Only that can
+        have been taken back; another file's first number is no reason to doubt more."""
+        rest = [frame for _, frame in self.frames if frame.first >= below]
+        return (
+            bool(rest)
+            and all(frame.flags & FLAG_CONTINUES for frame in rest[:-1])
+            and (rest[0].first == below or bool(self.damage))
+        )
 
     def _run(self, path: str, last: int, below: int | None) -> None:
         offset = FILE_HEADER.size

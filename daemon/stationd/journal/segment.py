@@ -154,7 +154,7 @@ class Segment:
     def scan(self, below: int | None) -> int:
         """Read the whole file and make the index afresh.
 
-        @param below: see L{Scan}.
+        @param below: the first number of the next segment, see L{Scan}.
         @return: how many bytes after L{end} are no frame: a torn tail, if nothing
             follows in another segment.
         @raise JournalTooNew: the file says that this code cannot read it.
@@ -169,7 +169,9 @@ class Segment:
         else:
             self._check(header)
             self.created_us = header.created_us
-        found = Scan(raw, self.path, self.name.salt, self.name.first, below)
+        found = Scan(raw, self.path, self.name.salt, self.name.first, None)
+        if below is not None and found.ends_with(below):
+            found = Scan(raw, self.path, self.name.salt, self.name.first, below)
         for offset, frame in found.frames:
             self.end = offset
             self.add(frame)

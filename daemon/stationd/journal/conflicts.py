@@ -1,0 +1,116 @@
+"""Files of one directory that cannot all count: two forms of a segment that differ, and
+segments of another journal beside its own. None of them is changed; which ones count
+does not depend on the order of the directory."""
+
+from __future__ import annotations
+
+import bisect
+import collections
+import itertools
+from collections.abc import Sequence
+
+import attrs
+
+from stationd.journal.query import AnySegment
+from stationd.journal.read_back import differs
+from stationd.journal.sealed import SealedSegment
+from stationd.journal.segment import Segment
+
+
+@attrs.define
+class Choice:
+    """Which of some segments count.
+
+    @ivar served: those that do, ascending by sequence and by number.
+    @ivar replaced: names of files of which another has all that they have.
+    @ivar strangers: paths of files that do not count and are kept. The segment that
+        counts instead says so in its damage, so it is left as it is too.
+    """
+
+    served: list[AnySegment] = attrs.Factory(list)
+    replaced: list[str] = attrs.Factory(list)
+    strangers: list[str] = attrs.Factory(list)
+
+    def _stranger(self, segment: AnySegment, instead: AnySegment, why: str) -> None:
+        self.strangers.append(segment.path)
+        sentence = f"{segment.path} is not shown, but {instead.path}: {why}; both are kept"
+        instead.damage.append(sentence)
+
+
+def choose(segments: Sequence[AnySegment]) -> Choice:
+    """Which segments count, of all in a directory that have been read."""
+    choice = Choice()
+    forms: dict[str, AnySegment] = {}
+    for segment in sorted(segments, key=lambda s: (s.name.sequence, str(s.name))):
+        other = forms.get(segment.name.stem)
+        if isinstance(other, Segment) and isinstance(segment, SealedSegment):
+            forms[segment.name.stem] = _form(choice, other, segment)
+        else:
+            forms[segment.name.stem] = segment
+    ordered = list(forms.values())
+    if all(_before(a, b) for a, b in itertools.pairwise(ordered)):
+        choice.served = ordered
+    else:
+        _lines(choice, ordered)
+    return choice
+
+
+def _form(choice: Choice, rows: Segment, sealed: SealedSegment) -> AnySegment:
+    """Which form of a segment counts: the sealed one if it has all that the rows have."""
+    all_sealed = sealed.records >= rows.records and sealed.last >= rows.last
+    all_in_rows = rows.records >= sealed.records and rows.last >= sealed.last
+    if not sealed.damage and all_sealed and (rows.damage or not differs(sealed, rows, _go_on)):
+        choice.replaced.append(str(rows.name))
+        return sealed
+    if sealed.damage and all_in_rows and not rows.damage:
+        # It was sealed and went bad before the rows were removed.
+        choice.replaced.append(str(sealed.name))
+        return rows
+    if rows.records > sealed.records or (all_in_rows and not rows.damage):
+        choice._stranger(sealed, rows, "it has not all of its records")
+        return rows
+    choice._stranger(rows, sealed, "it is not what that was made from")
+    return sealed
+
+
+def _go_on() -> None:
+    """No pause: nothing else runs yet."""
+
+
+def _before(a: AnySegment, b: AnySegment) -> bool:
+    """Whether one segment comes before another in one journal."""
+    return a.name.sequence < b.name.sequence and a.last < b.name.first
+
+
+def _lines(choice: Choice, segments: Sequence[AnySegment]) -> None:
+    """Take the segments of the journal that has most records, and of others what does
+    not contradict them.
+
+    A journal's segments follow one another by number; what is of another one has
+    numbers of its own.
+    """
+    line: dict[str, str] = {}
+    ends: dict[int, AnySegment] = {}
+    totals: collections.Counter[str] = collections.Counter()
+    for segment in segments:
+        before = ends.get(segment.name.first)
+        follows = before is not None and _before(before, segment)
+        stem = segment.name.stem
+        line[stem] = line[before.name.stem] if before is not None and follows else stem
+        totals[line[stem]] += segment.records
+        ends[segment.last + 1] = segment
+    served = choice.served
+    for segment in sorted(
+        segments, key=lambda s: (-totals[line[s.name.stem]], -s.records, str(s.name))
+    ):
+        at = bisect.bisect_left(served, segment.name.sequence, key=lambda s: s.name.sequence)
+        clash = [
+            *[a for a in served[max(0, at - 1) : at] if not _before(a, segment)],
+            *[b for b in served[at : at + 1] if not _before(segment, b)],
+        ]
+        if not clash:
+            served.insert(at, segment)
+        elif segment.records or segment.damage:
+            choice._stranger(segment, clash[0], "it has the same sequence or record numbers")
+        else:
+            choice.strangers.append(segment.path)
