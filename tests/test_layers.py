@@ -16,6 +16,7 @@ LAYERS = (
     ("stationd.tap",),
     ("stationd.service",),
     ("stationd.web.site", "stationd.web.resource", "stationd.cli", "stationd.doors"),
+    ("stationd.unix_listener",),
     ("stationd.web", "stationd.inventory", "stationd.journals"),
     ("stationd.supervision", "stationd.recorder", "stationd.waits"),
     ("stationd.wait_states",),
