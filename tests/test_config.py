@@ -85,6 +85,7 @@ class ConfigTests(SynchronousTestCase):
             ("journal = 5", r"journal: 5 is not allowed; a table, \[journal\]"),
             ("[http]\nendpoints = []", "http.endpoints: .* a list of endpoints"),
             ("[sources.mine]", "sources.mine.plugin: None .* module with make_source"),
+            ('[sources.mine]\nplugin = ""', "sources.mine.plugin: '' .* module with make_source"),
             ("sources.docker = 5", r"sources.docker: 5 is not allowed; a table"),
             ("[journal", "not TOML: "),
             (b"\xff\xfe", "not TOML"),

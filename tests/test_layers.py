@@ -15,7 +15,10 @@ MAX_LINES = 300
 LAYERS = (
     ("stationd.tap",),
     ("stationd.service",),
-    ("stationd.web.site", "stationd.web.resource", "stationd.cli", "stationd.doors"),
+    (
+        *("stationd.web.site", "stationd.web.resource", "stationd.cli", "stationd.doors"),
+        *("stationd.source_plugins",),
+    ),
     ("stationd.unix_listener",),
     ("stationd.web", "stationd.inventory", "stationd.journals"),
     ("stationd.supervision", "stationd.recorder", "stationd.waits"),

@@ -136,7 +136,7 @@ def size(key: str, value: object) -> int:
 
 def _source(name: str, table: dict[str, object]) -> SourceSettings:
     plugin = table.pop("plugin", PLUGINS.get(name))
-    if not isinstance(plugin, str):
+    if not isinstance(plugin, str) or not plugin:
         raise BadValue(f"sources.{name}.plugin", plugin, "the name of a module with make_source")
     return SourceSettings(name=name, plugin=plugin, settings=table)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import platform
 import secrets
@@ -11,20 +10,19 @@ import time
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
-from zope.interface.verify import verifyObject
 
 from stationd import __version__
-from stationd.config import Settings, SourceSettings
+from stationd.config import Settings
 from stationd.containers import Containers
 from stationd.doors import Doors
-from stationd.errors import BadConfiguration, BadValue
 from stationd.feed import Feed
-from stationd.interfaces import IHostReactor, ISource, JournalStatus
+from stationd.interfaces import IHostReactor, JournalStatus
 from stationd.inventory import Inventory
 from stationd.journal.commit_clock import boot_time_us
 from stationd.journals import Journals
 from stationd.recorder import Recorder
 from stationd.records import Level
+from stationd.source_plugins import make_sources
 from stationd.supervision import Sources, Supervisor
 from stationd.waits import Waits
 from stationd.web.accounts import Accounts
@@ -58,7 +56,7 @@ class Station(MultiService):
         """
         settings, reactor = self._settings, self._reactor
         self._started = reactor.seconds()
-        made = [_source(settings.file, source, reactor) for source in settings.sources]
+        made = make_sources(settings, reactor)
         self._journals = Journals(settings, reactor, now_us, boot_time_us)
         log, event = self._journals.log, self._journals.event
         containers = Containers()
@@ -161,20 +159,6 @@ class Answers(Service):
 def now_us() -> int:
     """The time, for records."""
     return time.time_ns() // 1000
-
-
-def _source(file: str, wanted: SourceSettings, reactor: IHostReactor) -> ISource:
-    """A source, from the plugin that the configuration names."""
-    key = f"sources.{wanted.name}"
-    try:
-        module = importlib.import_module(wanted.plugin)
-        source: ISource = module.make_source(wanted.settings, reactor)
-    except ImportError as error:
-        raise BadConfiguration(file, f"{key}.plugin: {error}") from error
-    except BadValue as error:
-        raise BadConfiguration(file, f"{key}.{error}") from error
-    verifyObject(ISource, source)
-    return source
 
 
 def _summary(status: JournalStatus) -> dict[str, object]:
