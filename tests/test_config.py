@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.config import Settings, SourceSettings, load
+from stationd.config import Settings, SourceSettings, changes, load
 from stationd.errors import BadConfiguration
 
 
@@ -97,3 +97,12 @@ class ConfigTests(SynchronousTestCase):
     def test_a_file_that_is_not_there(self) -> None:
         error = self.assertRaises(BadConfiguration, load, "/nowhere/stationd.toml")
         self.assertEqual(str(error), "/nowhere/stationd.toml: No such file or directory")
+
+    def test_changes(self) -> None:
+        before = self.load("[journal]\nretain_days = 3\n[sources.own]\nplugin='a'\npassword='x'")
+        self.assertEqual(changes(before, before), [])
+        after = self.load("[journal]\nretain_days = 4\n[sources.lxc]\npath = '/x'")
+        self.assertEqual(
+            changes(before, after),
+            ["journal.retain_days from 3 to 4", "sources.lxc", "sources.own"],
+        )

@@ -58,6 +58,12 @@ class UnitTests(SynchronousTestCase):
             ["--nodaemon", "--pidfile=", "stationd", "--config", "/etc/stationd/stationd.toml"],
         )
 
+    def test_the_service_stays(self) -> None:
+        service = self.read("stationd.service")["Service"]
+        self.assertEqual(service["Restart"], "always")
+        self.assertEqual(service["RuntimeDirectoryPreserve"], "yes")
+        self.assertEqual(service["ExecReload"], "/bin/sh -c 'kill -HUP $$MAINPID'")
+
     def test_the_socket_is_the_one_the_sample_names(self) -> None:
         socket = self.read("stationd.socket")["Socket"]
         self.assertEqual(socket["ListenStream"], "/run/stationd/api.sock")

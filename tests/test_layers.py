@@ -17,7 +17,7 @@ LAYERS = (
     ("stationd.service",),
     (
         *("stationd.web.site", "stationd.web.resource", "stationd.cli", "stationd.doors"),
-        *("stationd.source_plugins",),
+        *("stationd.endpoints", "stationd.signals", "stationd.source_plugins"),
     ),
     ("stationd.unix_listener",),
     ("stationd.web", "stationd.inventory", "stationd.journals"),

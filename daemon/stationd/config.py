@@ -68,6 +68,31 @@ class Settings:
     sources: tuple[SourceSettings, ...] = ()
 
 
+KEYS = {
+    "directory": "journal.directory",
+    "retain_days": "journal.retain_days",
+    "retain_bytes": "journal.retain_bytes",
+    "endpoints": "http.endpoints",
+    "users": "auth.users",
+}
+"""Where each setting stands in the file, but for the sources."""
+
+
+def changes(before: Settings, after: Settings) -> list[str]:
+    """What differs, for an operator: key, value before, value after. Of sources only their
+    keys: their settings can have passwords."""
+    found = [
+        f"{key} from {getattr(before, name)} to {getattr(after, name)}"
+        for name, key in KEYS.items()
+        if getattr(before, name) != getattr(after, name)
+    ]
+    sources = [{source.name: source for source in s.sources} for s in (before, after)]
+    names = dict.fromkeys([*sources[0], *sources[1]])
+    return found + [
+        f"sources.{name}" for name in names if sources[0].get(name) != sources[1].get(name)
+    ]
+
+
 def load(path: str) -> Settings:
     """Read a configuration file.
 

@@ -2,69 +2,179 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
+import attrs
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort
-from twisted.internet.unix import Port
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.server import Site
 
+from stationd.endpoints import reason
 from stationd.errors import CannotListen
 
+RETRY = 10.0
+"""Seconds after which an endpoint that could not be opened is tried again."""
 
-class Doors(Service):
-    """Listening ports, one for each endpoint description.
 
-    @param descriptions: as L{serverFromString} takes them.
+@attrs.frozen
+class Closed:
+    """Not opened yet, or stopped."""
+
+
+@attrs.frozen
+class Opening:
+    """An attempt is being made.
+
+    @ivar before: why the attempt before failed, C{""} at the first.
+    """
+
+    attempt: Deferred[IListeningPort]
+    before: str
+
+
+@attrs.frozen
+class Open:
+    """Served."""
+
+    port: IListeningPort
+
+
+@attrs.frozen
+class Failed:
+    """The last attempt has failed; the next is scheduled."""
+
+    reason: str
+    retry: IDelayedCall
+
+
+class Door:
+    """One endpoint: L{Closed}, L{Opening}, L{Open} or L{Failed}.
+
+    @param description: as the configuration has it.
+    @param listen: makes one attempt.
     """
 
     _log = Logger()
 
-    def __init__(self, reactor: object, descriptions: Sequence[str], site: Site) -> None:
-        self._reactor = reactor
-        self._descriptions = descriptions
-        self._site = site
-        self._ports: list[IListeningPort] = []
+    def __init__(
+        self, clock: IReactorTime, description: str, listen: Callable[[], Deferred[IListeningPort]]
+    ) -> None:
+        self._clock = clock
+        self.description = description
+        self._listen = listen
+        self.state: Closed | Opening | Open | Failed = Closed()
 
-    def startService(self) -> None:
-        """Listen.
+    def open(self) -> Deferred[None]:
+        """Keep trying to listen; fires when the first attempt has ended.
 
-        @raise CannotListen: a description or its address is no good. A daemon that
-            nobody can reach would only seem to run.
+        @raise CannotListen: (Deferred) it has failed. There will be others.
         """
-        for description in self._descriptions:
-            failures: list[Failure] = []
-            try:
-                listening = serverFromString(self._reactor, description).listen(self._site)
-            except (ValueError, TypeError, KeyError) as error:
-                raise CannotListen(description, str(error)) from error
-            listening.addCallbacks(self._ports.append, failures.append)
-            for failure in failures:
-                raise CannotListen(description, failure.getErrorMessage())
-            if description.startswith("systemd:"):
-                _leave_to_systemd(self._ports[-1])
-            self._log.info("listening on {description}", description=description)
-        super().startService()
+        return self._attempt("").addCallback(lambda _: self._outcome())
+
+    def close(self) -> Deferred[None]:
+        """Stop listening, or trying to."""
+        state, self.state = self.state, Closed()
+        if isinstance(state, Opening):
+            state.attempt.cancel()
+        elif isinstance(state, Failed):
+            state.retry.cancel()
+        elif isinstance(state, Open):
+            return _stopped(state.port)
+        return succeed(None)
+
+    def _attempt(self, before: str) -> Deferred[None]:
+        ended: Deferred[None] = Deferred()
+        attempt = maybeDeferred(self._listen)
+        self.state = Opening(attempt, before)
+        attempt.addCallbacks(self._opened, self._refused).addBoth(ended.callback)
+        return ended
+
+    def _opened(self, port: IListeningPort) -> None:
+        if not isinstance(self.state, Opening):
+            # It has come after we stopped.
+            _stopped(port)
+            return
+        self.state = Open(port)
+        self._log.info("listening on {description}", description=self.description)
+
+    def _refused(self, failure: Failure) -> None:
+        if not isinstance(self.state, Opening):
+            return
+        before, why = self.state.before, reason(failure)
+        self.state = Failed(why, self._clock.callLater(RETRY, self._attempt, why))
+        if why != before:
+            self._log.error("{error}", error=CannotListen(self.description, why))
+
+    def _outcome(self) -> None:
+        if isinstance(self.state, Failed):
+            raise CannotListen(self.description, self.state.reason)
+
+
+def _stopped(port: IListeningPort) -> Deferred[None]:
+    """Stop listening; fires when that is done. That it cannot be is logged."""
+    stopping: Deferred[None] = maybeDeferred(port.stopListening)  # type: ignore[call-overload]
+    return stopping.addErrback(
+        lambda failure: Door._log.failure("a port cannot be closed", failure=failure)
+    )
+
+
+class Doors(Service):
+    """All endpoints. One that cannot be opened is tried again every L{RETRY} seconds.
+
+    @param listen: starts to listen on a description.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        descriptions: Sequence[str],
+        listen: Callable[[str], Deferred[IListeningPort]],
+    ) -> None:
+        self._doors = [
+            Door(clock, description, functools.partial(listen, description))
+            for description in descriptions
+        ]
+
+    def open(self, unreachable: Callable[[CannotListen], object]) -> None:
+        """Listen. This is not L{startService}, so that it can be done before other parts
+        have started threads that would have to be stopped again. Connections are accepted
+        when the reactor runs.
+
+        @param unreachable: called if it turns out after this has returned that no endpoint
+            can be opened.
+        @raise CannotListen: none can, and that is known at once. A daemon that cannot be
+            reached would only seem to run.
+        """
+        first = DeferredList(
+            [door.open() for door in self._doors], fireOnOneCallback=True, consumeErrors=True
+        )
+        refused: list[CannotListen] = []
+
+        def judge(results: list[tuple[bool, Failure]] | tuple[None, int]) -> None:
+            # A list only if all have failed.
+            if isinstance(results, list):
+                refused.extend(cast(CannotListen, failure.value) for _, failure in results)
+
+        first.addCallback(judge)
+        if refused:
+            for door in self._doors:
+                door.close()
+            raise refused[0]
+        first.addCallback(lambda _: [unreachable(error) for error in refused[:1]])
+
+    def closed(self) -> Mapping[str, str]:
+        """The endpoints that are not served now, by description, and why not."""
+        return {
+            door.description: door.state.reason if isinstance(door.state, Failed) else "opening"
+            for door in self._doors
+            if not isinstance(door.state, Open)
+        }
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
-        stopping: list[Deferred[None]] = []
-        for port in self._ports:
-            stopped = port.stopListening()
-            if isinstance(stopped, Deferred):
-                stopping.append(stopped)
-        self._ports.clear()
-        return DeferredList(stopping, consumeErrors=True).addCallback(lambda _: None)
-
-
-def _leave_to_systemd(port: IListeningPort) -> None:
-    """A socket that systemd made and passed on is systemd's: Twisted must neither
-    unlink its path nor shut it down, or the next start finds it dead. There is no
-    public way to say so: a test holds these two names to what they do."""
-    if isinstance(port, Port):
-        port._bindPath = b"\0adopted"
-        port._shouldShutdown = False
+        closing = [door.close() for door in self._doors]
+        return DeferredList(closing, consumeErrors=True).addCallback(lambda _: None)

@@ -43,7 +43,7 @@ class Journals(Service):
         elapsed_us: Callable[[], int],
     ) -> None:
         allow_many_files()
-        self._settings = settings
+        self.retain(settings.retain_days, settings.retain_bytes)
         self.removed: Callable[[str], object] = lambda sentence: None
 
         def opened(name: str) -> Journal:
@@ -61,6 +61,14 @@ class Journals(Service):
         self._vacuuming = LoopingCall(self._vacuum)
         self._vacuuming.clock = reactor
 
+    def retain(self, days: int, size_bytes: int) -> None:
+        """Keep this much from the next look on.
+
+        @param days: 0 for ever.
+        @param size_bytes: of each journal.
+        """
+        self._retain_days, self._retain_bytes = days, size_bytes
+
     def startService(self) -> None:
         super().startService()
         self._vacuuming.start(VACUUM_INTERVAL).addErrback(
@@ -76,10 +84,10 @@ class Journals(Service):
         return closing.addCallback(lambda _: None)
 
     def _vacuum(self) -> Deferred[list[tuple[bool, None]]]:
-        days = self._settings.retain_days
+        days = self._retain_days
         retention = Retention(
             max_age_us=days * DAY_US if days else None,
-            max_bytes=self._settings.retain_bytes,
+            max_bytes=self._retain_bytes,
         )
 
         def told(records: int, name: str) -> None:

@@ -6,15 +6,19 @@ import os
 import platform
 import secrets
 import time
+from collections.abc import Callable
 
+import attrs
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 
 from stationd import __version__
-from stationd.config import Settings
+from stationd.config import Settings, changes, load
 from stationd.containers import Containers
 from stationd.doors import Doors
+from stationd.endpoints import check, listen
+from stationd.errors import StationdError
 from stationd.feed import Feed
 from stationd.interfaces import IHostReactor, JournalStatus
 from stationd.inventory import Inventory
@@ -22,6 +26,7 @@ from stationd.journal.commit_clock import boot_time_us
 from stationd.journals import Journals
 from stationd.recorder import Recorder
 from stationd.records import Level
+from stationd.signals import Signals
 from stationd.source_plugins import make_sources
 from stationd.supervision import Sources, Supervisor
 from stationd.waits import Waits
@@ -35,6 +40,9 @@ from stationd.web.site import make_site
 class Station(MultiService):
     """The whole daemon.
 
+    @param give_up: called when no endpoint can be opened and that is known only after the
+        start: ends the process with an error.
+
     Nothing is opened before L{startService}: twistd forks between making a service
     and starting it, and neither threads nor locks survive that. Parts start in the
     order in which they are added, and stop in the other, each when the one before
@@ -43,16 +51,23 @@ class Station(MultiService):
 
     _log = Logger()
 
-    def __init__(self, settings: Settings, reactor: IHostReactor) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        reactor: IHostReactor,
+        give_up: Callable[[StationdError], object],
+    ) -> None:
         super().__init__()
         self._settings = settings
         self._reactor = reactor
+        self._give_up = give_up
 
     def startService(self) -> None:
-        """Open, start, listen.
+        """Open, listen, start.
 
         @raise stationd.errors.StationdError: it cannot be: a journal is locked, a
-            source's settings are wrong, an address is taken.
+            source's settings are wrong, no endpoint can be opened. No thread of the
+            reactor's has begun then, nor one of a source.
         """
         settings, reactor = self._settings, self._reactor
         self._started = reactor.seconds()
@@ -96,12 +111,18 @@ class Station(MultiService):
             now_us=now_us,
         )
         self._recorder = recorder
+        site = make_site(api, reactor)
+        self._doors = Doors(
+            reactor, settings.endpoints, lambda description: listen(reactor, description, site)
+        )
+        self._doors.open(self._give_up)
         for part in (
+            Signals(reactor, self.reread),
             self._journals,
             self._sources,
             hashing,
             Answers(waits, feed),
-            Doors(reactor, settings.endpoints, make_site(api, reactor)),
+            self._doors,
         ):
             part.setServiceParent(self)
         super().startService()
@@ -125,6 +146,27 @@ class Station(MultiService):
                 await self._recorder.note(Level.INFO, f"Stopped stationd {__version__}")
             await maybeDeferred(part.stopService)
         self._log.info("everything is on disk")
+
+    def reread(self) -> None:
+        """Read the configuration again, and do what it says as far as that needs no restart.
+        One that is wrong changes nothing."""
+        now, file = self._settings, self._settings.file
+        try:
+            new = check(load(file))
+        except StationdError as error:
+            self._log.warn("not reread, nothing has changed: {error}", error=error)
+            return
+        self._journals.retain(new.retain_days, new.retain_bytes)
+        self._settings = attrs.evolve(
+            now, retain_days=new.retain_days, retain_bytes=new.retain_bytes
+        )
+        done, restart = changes(now, self._settings), changes(self._settings, new)
+        self._log.info(
+            "reread {file}: {done}{restart}; users are read whenever their file changes",
+            file=file,
+            done=", ".join(done) or "no change",
+            restart=f"; only a restart changes {', '.join(restart)}" if restart else "",
+        )
 
     def system(self) -> dict[str, object]:
         """What C{GET /api/v1/system} answers."""

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import cast
 
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorCore
+from twisted.logger import Logger
 from twisted.python import usage
 
 from stationd.config import Settings, load
+from stationd.endpoints import check
 from stationd.errors import StationdError
 from stationd.interfaces import IHostReactor
 from stationd.service import Station
+from stationd.signals import hold
+
+_log = Logger()
 
 DEFAULT = "/etc/stationd/stationd.toml"
 
@@ -26,26 +33,43 @@ class Options(usage.Options):
     longdesc = "Record what happens to the Docker and LXC containers of this host."
 
     def postOptions(self) -> None:
+        hold()
         try:
-            self["settings"] = load(self["config"])
+            self["settings"] = check(load(self["config"]))
         except StationdError as error:
-            raise usage.UsageError(str(error)) from error
+            # Not a UsageError, for which twistd prints how to use itself.
+            sys.exit(f"stationd: {error}")
 
 
 class _Clean(Service):
     """A daemon whose failure to start is one line and exit code 1, no traceback."""
 
-    def __init__(self, station: Station) -> None:
-        self._station = station
+    def __init__(self, settings: Settings, reactor: IReactorCore) -> None:
+        self._reactor = reactor
+        self._station = Station(settings, cast(IHostReactor, reactor), self._give_up)
 
     def startService(self) -> None:
         try:
             self._station.startService()
         except StationdError as error:
-            sys.exit(f"stationd: {error}")
+            _say(error)
+            # Not sys.exit, which waits for threads: a plugin may have begun one.
+            os._exit(1)
 
     def stopService(self) -> Deferred[None]:
         return self._station.stopService()
+
+    def _give_up(self, error: StationdError) -> None:
+        """Stop in good order, and then with exit code 1, for which twistd has no way."""
+        _say(error)
+        self._reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)
+        self._reactor.stop()
+
+
+def _say(error: StationdError) -> None:
+    """To the log, and to the standard error that twistd has turned into a log."""
+    _log.critical("{error}", error=error)
+    print(f"stationd: {error}", file=sys.__stderr__, flush=True)
 
 
 def makeService(options: Options) -> IService:
@@ -56,4 +80,4 @@ def makeService(options: Options) -> IService:
     # Nothing has been scheduled yet.
     reactor.seconds = time.monotonic  # type: ignore[method-assign]
     settings: Settings = options["settings"]
-    return _Clean(Station(settings, cast(IHostReactor, reactor)))
+    return _Clean(settings, cast(IReactorCore, reactor))

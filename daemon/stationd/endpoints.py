@@ -1,0 +1,165 @@
+"""Endpoint descriptions: what is wrong with one, how to listen on it, why that failed."""
+
+from __future__ import annotations
+
+import re
+import socket
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import (
+    AdoptedStreamServerEndpoint,
+    StandardIOEndpoint,
+    serverFromString,
+)
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.internet.protocol import Factory
+from twisted.python.failure import Failure
+
+from stationd.config import Settings
+from stationd.errors import BadConfiguration, BadValue
+from stationd.unix_listener import adopt_unix, listen_unix
+
+MAX_PATH_BYTES = 107
+"""Of a Unix socket's path (C{sockaddr_un}, with its NUL)."""
+
+
+def check(settings: Settings) -> Settings:
+    """The same settings, if each of their endpoints can be understood. What may change by
+    itself (an address, a certificate's file, a socket of systemd's) is not looked at.
+
+    @raise BadConfiguration: one cannot.
+    """
+    for description in settings.endpoints:
+        if reason := _mistake(description):
+            error = BadValue("http.endpoints", description, reason)
+            raise BadConfiguration(settings.file, str(error))
+    return settings
+
+
+def listen(
+    reactor: object, description: str, factory: IProtocolFactory
+) -> Deferred[IListeningPort]:
+    """Listen on what a description names. Errors may be raised or come in the Deferred;
+    L{reason} has words for each."""
+    return _endpoint(_Listeners(reactor), description).listen(factory)
+
+
+def reason(failure: Failure) -> str:
+    """Why an endpoint cannot be opened, in one line."""
+    error = failure.value
+    if isinstance(error, CannotListenError):
+        error = error.socketError
+    if isinstance(error, OSError) and error.strerror:
+        said = f"{error.strerror}{f': {error.filename}' if error.filename else ''}"
+    elif isinstance(error, ImportError):
+        said = f"{error}; ssl: endpoints need pyOpenSSL"
+    else:
+        said = str(error) or type(error).__name__
+    return " ".join(said.split()).replace("\0", "@")
+
+
+class _Listeners:
+    """A reactor that listens on Unix sockets in our way, and on others in Twisted's."""
+
+    def __init__(self, reactor: object) -> None:
+        self._reactor = reactor
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._reactor, name)
+
+    def listenUNIX(
+        self,
+        address: str,
+        factory: IProtocolFactory,
+        backlog: int = 50,
+        mode: int = 0o666,
+        wantPID: bool = True,
+    ) -> IListeningPort:
+        """See L{twisted.internet.interfaces.IReactorUNIX}."""
+        return listen_unix(address, mode, backlog, factory, self._reactor)
+
+    def adoptStreamPort(
+        self, fileDescriptor: int, addressFamily: int, factory: IProtocolFactory
+    ) -> IListeningPort:
+        """See L{twisted.internet.interfaces.IReactorSocket}."""
+        passed = socket.socket(fileno=fileDescriptor)
+        try:
+            if passed.family != addressFamily:
+                raise ValueError(f"the socket passed has domain={passed.family.name[3:]}")
+            if not passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                raise ValueError("the socket passed does not listen (Accept=yes?)")
+        finally:
+            passed.detach()
+        if addressFamily == socket.AF_UNIX:
+            return adopt_unix(fileDescriptor, factory, self._reactor)
+        adopted: IListeningPort = self._reactor.adoptStreamPort(  # type: ignore[attr-defined]
+            fileDescriptor, addressFamily, factory
+        )
+        return adopted
+
+
+class _DryReactor:
+    """What an endpoint asks of a reactor is looked at, and not done."""
+
+    def listenTCP(self, port: int, factory: object, backlog: int = 50, interface: str = "") -> None:
+        """See L{twisted.internet.interfaces.IReactorTCP}."""
+        if not 0 <= port <= 65_535:
+            raise ValueError("a port is 0 to 65535")
+
+    def listenSSL(
+        self,
+        port: int,
+        factory: object,
+        contextFactory: object,
+        backlog: int = 50,
+        interface: str = "",
+    ) -> None:
+        """See L{twisted.internet.interfaces.IReactorSSL}."""
+        self.listenTCP(port, factory, backlog, interface)
+
+    def listenUNIX(
+        self, address: str, factory: object, backlog: int, mode: int, wantPID: bool
+    ) -> None:
+        """See L{twisted.internet.interfaces.IReactorUNIX}."""
+        if not address or len(address.encode()) > MAX_PATH_BYTES:
+            raise ValueError(f"the path of a Unix socket has 1 to {MAX_PATH_BYTES} bytes")
+        if not 0 <= mode <= 0o777:
+            raise ValueError("mode is 0 to 777, octal")
+        if not wantPID:
+            raise ValueError("lockfile=0 is not possible: the lock keeps two daemons apart")
+
+
+def _endpoint(reactor: object, description: str) -> IStreamServerEndpoint:
+    """@raise ValueError: it cannot be understood, or systemd has not passed it."""
+    try:
+        endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
+        return endpoint
+    except (KeyError, IndexError):
+        raise LookupError("systemd has passed no such socket") from None
+    except TypeError as error:
+        # "_parseTCP() got an unexpected keyword argument 'x'", and names no more than Twisted.
+        raise ValueError(re.sub(r"^[\w.]+\(\) ", "", str(error))) from error
+    except AttributeError as error:
+        raise ValueError(str(error)) from error
+
+
+def _mistake(description: str) -> str:
+    """What of a description cannot be right, C{""} if nothing."""
+    if not description.isprintable():
+        return "an endpoint has printable characters only"
+    found: list[Failure] = []
+    try:
+        endpoint = _endpoint(_DryReactor(), description)
+        if isinstance(endpoint, StandardIOEndpoint):
+            return "clients cannot connect to stdio"
+        # One of systemd's would be closed, and what others do that are no part of Twisted is
+        # their own.
+        twisted = type(endpoint).__module__.startswith("twisted.")
+        if twisted and not isinstance(endpoint, AdoptedStreamServerEndpoint):
+            endpoint.listen(Factory()).addErrback(found.append)
+    except ValueError:
+        return reason(Failure())
+    except Exception:  # noqa: BLE001 (OpenSSL's, of a certificate: it can be opened later, or not)
+        return ""
+    return reason(found[0]) if found else ""

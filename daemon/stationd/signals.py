@@ -1,0 +1,104 @@
+"""What the signals do that Twisted leaves at their default, which is to end the process.
+
+SIGHUP rereads, SIGQUIT ends as SIGTERM does, others are ignored. SIGTERM and SIGINT are left
+to Twisted, but for a second one. SIGPIPE and SIGXFSZ are ignored by Python. SIGUSR1 is twistd's
+if it writes a log file.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+from twisted.application.service import Service
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.logger import Logger
+
+IGNORED = (
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGALRM,
+    signal.SIGVTALRM,
+    signal.SIGPROF,
+    signal.SIGIO,
+    signal.SIGPWR,
+)
+
+ENDS = (signal.SIGTERM, signal.SIGINT)
+
+HANDLED = (signal.SIGHUP, signal.SIGQUIT, *IGNORED)
+
+Handler = Callable[[int, FrameType | None], object]
+
+
+def hold() -> None:
+    """Let signals wait until L{Signals} has started: the configuration is being read."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+
+
+class Signals(Service):
+    """The handlers, from start to stop. Only a main thread has signals; in another this
+    does nothing.
+
+    @param hangup: called in the reactor after SIGHUP, once for any number that came before.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: IReactorFromThreads, hangup: Callable[[], object]) -> None:
+        self._reactor = reactor
+        self._hangup = hangup
+        self._due: set[int] = set()
+        self._ending = False
+        self._before: dict[int, Handler | signal.Handlers | int | None] = {}
+
+    def startService(self) -> None:
+        super().startService()
+        if threading.current_thread() is not threading.main_thread():
+            return
+        self._handle(signal.SIGQUIT, lambda *_: signal.raise_signal(signal.SIGTERM))
+        for number in (signal.SIGHUP, *IGNORED):
+            # SIGUSR1 of twistd begins a new log file.
+            if number != signal.SIGUSR1 or signal.getsignal(number) == signal.SIG_DFL:
+                self._handle(number, self._arrived)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+        # The reactor installs its own only when it runs.
+        self._reactor.callFromThread(self._handle_ends)
+
+    def stopService(self) -> None:
+        super().stopService()
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+
+    def _handle(self, number: int, handler: Handler) -> None:
+        # Not SIG_IGN, which the programs that we start would inherit.
+        self._before[number] = signal.signal(number, handler)
+        signal.siginterrupt(number, False)
+
+    def _handle_ends(self) -> None:
+        if self.running:
+            for number in ENDS:
+                self._handle(number, self._end)
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        """To stop a reactor twice is an error with a traceback."""
+        before = self._before[number]
+        if not self._ending and callable(before):
+            self._ending = True
+            before(number, frame)
+
+    def _arrived(self, number: int, frame: FrameType | None) -> None:
+        """In the main thread, between any two instructions: nothing is done here."""
+        if number not in self._due:
+            self._due.add(number)
+            self._reactor.callFromThread(self._deliver, number)
+
+    def _deliver(self, number: int) -> None:
+        self._due.discard(number)
+        if number == signal.SIGHUP:
+            self._hangup()
+        else:
+            self._log.info("ignored {name}", name=signal.Signals(number).name)
