@@ -31,6 +31,7 @@ PACKAGES = {
     "rsync": "/usr/bin/rsync",
     "uidmap": "/usr/bin/newuidmap",
     "curl": "/usr/bin/curl",
+    "debootstrap": "/usr/sbin/debootstrap",
 }
 """Debian packages, and a file by which each is known to be there."""
 
