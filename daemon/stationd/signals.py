@@ -34,7 +34,8 @@ Handler = Callable[[int, FrameType | None], object]
 
 
 def hold() -> None:
-    """Let signals wait until L{Signals} has started: the configuration is being read."""
+    """Let signals wait until L{Signals} has started: the configuration is being read. This is
+    for the thread that calls it, and those that are begun later; any other would take them."""
     signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
 
 

@@ -17,7 +17,6 @@ from stationd.config import Settings, load
 from stationd.endpoints import check
 from stationd.errors import StationdError
 from stationd.interfaces import IHostReactor
-from stationd.service import Station
 from stationd.signals import hold
 
 _log = Logger()
@@ -45,6 +44,9 @@ class _Clean(Service):
     """A daemon whose failure to start is one line and exit code 1, no traceback."""
 
     def __init__(self, settings: Settings, reactor: IReactorCore) -> None:
+        # Later than hold: NumPy begins threads, in which signals have to wait too.
+        from stationd.service import Station
+
         self._reactor = reactor
         self._station = Station(settings, cast(IHostReactor, reactor), self._give_up)
 

@@ -107,6 +107,25 @@ class ServiceTests(TestCase):
         self.assertEqual(self.daemon.curl("/healthz"), "ok\n")
         self.assertNotIn("Traceback", self.daemon.said())
 
+    def test_signals_before_it_has_started(self) -> None:
+        configuration = self.daemon.configuration
+        os.rename(configuration, f"{configuration}.file")
+        os.mkfifo(configuration)
+        command = [TWISTD, "--nodaemon", "--pidfile=", "stationd", "--config", configuration]
+        with open(self.daemon.log, "ab") as log:
+            self.daemon.process = subprocess.Popen(
+                command, stdout=log, stderr=log, cwd=self.daemon.directory
+            )
+        with open(configuration, "wb") as pipe, open(f"{configuration}.file", "rb") as file:
+            # It waits for the configuration.
+            for name in ("HUP", "USR1", "USR2", "ALRM"):
+                self.daemon.process.send_signal(signal.Signals[f"SIG{name}"])
+            pipe.write(file.read())
+            os.rename(f"{configuration}.file", configuration)
+        self.says(f"reread {configuration}: no change")
+        self.says("ignored SIGUSR2")
+        self.assertEqual(self.daemon.curl("/healthz"), "ok\n")
+
     def test_many_ends_are_one(self) -> None:
         for name in ("TERM", "INT", "QUIT"):
             self.daemon.start()

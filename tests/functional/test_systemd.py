@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import stat
 import subprocess
 
 from twisted.trial.unittest import TestCase
@@ -27,6 +28,7 @@ class AdoptedSocketTests(TestCase):
             file.write(re.sub(r"endpoints = .*", adopted, text))
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(daemon.socket)
+            os.chmod(daemon.socket, 0o640)
             listening.listen()
             for _ in range(2):
                 # What systemd does: descriptor 3, and the process told so by its id.
@@ -43,6 +45,8 @@ class AdoptedSocketTests(TestCase):
                     )
                 self.assertTrue(eventually(lambda: "listening on systemd" in daemon.said()))
                 self.assertEqual(daemon.curl("/healthz"), "ok\n", daemon.said())
+                self.assertEqual(stat.S_IMODE(os.stat(daemon.socket).st_mode), 0o640)
+                self.assertNotIn("\0", daemon.said())
                 daemon.stop()
                 self.assertTrue(os.path.exists(daemon.socket), daemon.said())
                 os.unlink(daemon.log)
