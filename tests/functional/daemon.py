@@ -142,9 +142,9 @@ class Daemon:
         return [(r["level"], r["category"], r["message"]) for r in reversed(records)]
 
 
-def eventually(check: Any, seconds: float = 60.0) -> Any:
-    """The first true result of a function that is called again and again, the last after so many
-    seconds: many more than it takes, as the machine may be busy."""
+def eventually(check: Any, seconds: float = READY) -> Any:
+    """The first true result of a function that is called again and again; what it gave last if
+    it is never true. Only a test that fails waits for so long, however busy the machine is."""
     deadline = time.monotonic() + seconds
     while True:
         found = check()

@@ -126,12 +126,12 @@ class DockerChaosTests(TestCase):
                     self.engine.start()
         for script in scripts:
             script.join()
-        self.assertTrue(eventually(self.live, 30), self.said("not live"))
+        self.assertTrue(eventually(self.live), self.said("not live"))
         # What is started again and again does not change any more.
         names = self.engine.docker("ps", "-aq").split()
         self.docker("update", "--restart", "no", *names)
         time.sleep(2)
-        eventually(lambda: self.shown() == self.true(), 10)
+        eventually(lambda: self.shown() == self.true())
         self.assertEqual(self.shown(), self.true(), self.said("states"))
         self.daemon.stop()
         self.check_sequences()

@@ -16,6 +16,9 @@ from tests.functional.daemon import Daemon
 
 ROUNDS = 50
 
+POSTED = 100
+"""Records that are acknowledged at most, or a few more, before the daemon is killed."""
+
 
 class _Connection(http.client.HTTPConnection):
     def __init__(self, path: str) -> None:
@@ -74,7 +77,11 @@ class KillTests(TestCase):
             stop.clear()
             producer = threading.Thread(target=produce)
             producer.start()
-            time.sleep(chance.uniform(0.0, 0.15))
+            # By what is done and not by the clock: a busy machine takes longer.
+            enough = len(acknowledged) + chance.randint(1, POSTED)
+            while len(acknowledged) < enough and producer.is_alive():
+                time.sleep(0.001)
+            time.sleep(chance.uniform(0.0, 0.005))
             daemon.kill()
             stop.set()
             producer.join()

@@ -41,7 +41,7 @@ class GapTests(TestCase):
         def live() -> bool:
             return bool(self.daemon.get("/api/v1/system")["sources"]["docker"]["state"] == "live")
 
-        self.assertTrue(eventually(live, 30), self.daemon.said())
+        self.assertTrue(eventually(live), self.daemon.said())
 
     def states(self, name: str) -> list[str]:
         """What happened to a container, without what asked for it."""
@@ -109,7 +109,7 @@ class GapTests(TestCase):
         eventually(lambda: self.states("one") == ["create", "start"])
         self.engine.kill()
         self.engine.start()
-        self.assertTrue(eventually(lambda: "die" in self.states("one"), 30), self.daemon.said())
+        self.assertTrue(eventually(lambda: "die" in self.states("one")), self.daemon.said())
         (died,) = [event for event in self.daemon.events() if event.get("state") == "die"]
         self.assertEqual((died["asked"], died.get("engineStarts")), (True, True), died)
         said = [text.partition(" (")[0] for _, _, text in self.daemon.sentences()]

@@ -80,7 +80,7 @@ class HttpTests(TestCase):
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as polling:
             time.sleep(0.3)
             self.daemon.post("/api/v1/event", {"category": "a", "data": {}})
-            out, _ = polling.communicate(timeout=5)
+            out, _ = polling.communicate(timeout=20)
         self.assertEqual(json.loads(out)["offset"], 1)
 
     def send(self, data: bytes) -> bytes:
