@@ -18,6 +18,10 @@ TWISTD = os.path.join(os.path.dirname(sys.executable), "twistd")
 
 READY = 60.0
 
+STOPS_WITHIN = 10.0
+"""Seconds after which systemd kills it (C{TimeoutStopSec}). On a quiet machine it takes some
+tenths of one."""
+
 
 class Daemon:
     """A stationd with its state in a directory of its own.

@@ -18,7 +18,7 @@ from stationd_plugins.docker import engine
 from stationd_plugins.docker.inquest import inquire
 from stationd_plugins.live.kernel import Kill
 from tests.functional import lab
-from tests.functional.daemon import Daemon, eventually
+from tests.functional.daemon import STOPS_WITHIN, Daemon, eventually
 from tests.functional.proxy import Proxy
 
 
@@ -487,7 +487,7 @@ class RestartTests(DockerCase):
             path = "/api/v1/event/wait/docker/long/stopped?duration=50"
             waiting = pool.submit(self.daemon.get, path)
             eventually(lambda: "stationd_waits_open 1" in self.daemon.curl("/metrics"))
-            self.assertLess(self.daemon.stop(), 1.0)
+            self.assertLess(self.daemon.stop(), STOPS_WITHIN)
             self.assertEqual(waiting.result(5)["state"], "running")
         self.assertNotIn("Traceback", self.daemon.said())
         self.assertNotIn("Unhandled", self.daemon.said())

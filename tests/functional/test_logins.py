@@ -13,7 +13,7 @@ import time
 from twisted.trial.unittest import TestCase
 
 from stationd.web.passwords import Account, hashed, write
-from tests.functional.daemon import Daemon
+from tests.functional.daemon import STOPS_WITHIN, Daemon
 
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 
@@ -87,7 +87,7 @@ class LoginTests(TestCase):
         self.flood(300)
         flooding = threading.Thread(target=self.flood, args=(100,))
         flooding.start()
-        self.assertLess(self.daemon.stop(), 10)
+        self.assertLess(self.daemon.stop(), STOPS_WITHIN)
         flooding.join()
         self.assertIn("everything is on disk", self.daemon.said())
         self.assertNotIn("Traceback", self.daemon.said())
