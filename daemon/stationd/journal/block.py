@@ -3,7 +3,7 @@ from, whether it came from a row segment or a sealed one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -21,9 +21,7 @@ LEVELS = tuple(Level)
 
 Codes = npt.NDArray[np.uint16] | npt.NDArray[np.uint8]
 
-
 Places = Indexes | slice
-
 ALL = slice(None)
 
 
@@ -68,7 +66,11 @@ class Block(Protocol):
     for what has the right checksum and is wrong all the same.
 
     @ivar size_bytes: about what it takes in memory now; it can grow when it is used.
+    @ivar lasting: whether reading it again would give the same.
     """
+
+    @property
+    def lasting(self) -> bool: ...
 
     @property
     def size_bytes(self) -> int: ...
@@ -122,6 +124,12 @@ class Block(Protocol):
 class BlockSource(Protocol):
     """Something that blocks can be read from."""
 
+    def whole(self, part: Part) -> bool:
+        """Whether every record of a block can be read, by the checksums."""
+
+    def readable(self, part: Part) -> Iterator[Columns | None]:
+        """What can be read of a damaged block; before that C{None} after each step."""
+
     def block(self, part: Part, known: Block | None) -> Block:
         """A block.
 
@@ -133,7 +141,6 @@ class BlockSource(Protocol):
 class Columns:
     """A block that grows by whole frames: the newest records, or those that are
     about to be sealed.
-
     @ivar end: where the last frame in it ends in the file.
     @ivar text_bytes: how long its texts are together.
     @ivar name_bytes: how long its different names are.
@@ -141,6 +148,7 @@ class Columns:
 
     def __init__(self, end: int = 0) -> None:
         self.end = end
+        self.lasting = True
         self.records = 0
         self.size_bytes = 0
         self.text_bytes = 0
@@ -196,8 +204,8 @@ class Columns:
         self._ascii = self._ascii and all(map(bytes.isascii, rows.texts))
         text_bytes = sum(lengths)
         self.text_bytes += text_bytes
-        # Of each record some 170 bytes of numbers and two byte strings.
         strings = text_bytes + sum(map(len, rows.origins)) + sum(map(len, rows.names))
+        # Some 170 bytes of numbers, and two byte strings.
         self.size_bytes += 260 * len(rows.texts) + strings
 
     def _array(self, key: object, values: Sequence[int], dtype: type) -> npt.NDArray[np.generic]:
@@ -269,7 +277,6 @@ class Columns:
         return True
 
     def find(self, needle: Needle) -> Indexes:
-        # Whoever pages through what a search finds asks the same again.
         if self._found[:2] != (needle.text, self.records):
             self._found = needle.text, self.records, needle.find(self)
         return self._found[2]

@@ -33,8 +33,10 @@ class BlockCache:
         """
         key = (segment, part.first)
         block = segment.block(part, self._blocks.get(key) or held)
-        if self._wanted is not None and segment not in self._wanted:
-            # A query that began before its file was removed: it goes with the query.
+        if not block.lasting or (self._wanted is not None and segment not in self._wanted):
+            # The disk did not give all of it; or a query that began before its file was
+            # removed. It goes with the query.
+            self._blocks.pop(key, None)
             return block
         self._blocks[key] = block
         self._blocks.move_to_end(key)

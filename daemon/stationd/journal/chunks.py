@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Hashable
 from typing import Protocol, TypeVar, cast
 
@@ -97,6 +98,20 @@ class Chunks:
             except Unreadable:
                 whole = False
         return whole
+
+    def have_checksums(self) -> bool:
+        """Whether every chunk has the right checksum."""
+        salt = self._file.name.salt
+        for index, (offset, stored, _, checksum) in enumerate(self._places):
+            try:
+                raw = self._file.read(offset, stored)
+            except OSError as error:
+                self.spoiled(index, f" ({error.strerror})")
+                return False
+            if zlib.crc32(raw, salt) != checksum:
+                self.spoiled(index)
+                return False
+        return True
 
     def has(self, key: Hashable) -> bool:
         """Whether something has been made already."""

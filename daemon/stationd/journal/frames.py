@@ -13,7 +13,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from stationd.journal.format import TERMINATOR, with_checksum
-from stationd.records import Draft
+from stationd.records import Draft, Level
 
 FRAME_MARKER = b"\xf5FRM"
 """Begins each frame. UTF-8 has no byte 0xF5, so no text can contain it."""
@@ -173,6 +173,27 @@ def _unpack_rows(payload: bytes, records: int) -> Rows:
     return Rows(
         times_us, levels, list(index), categories, users, containers, columns[3], columns[4]
     )
+
+
+def check_rows(rows: Rows) -> None:
+    """Make sure that records can be made of a frame.
+
+    @raise ValueError: not so; or L{LookupError}.
+    """
+    for strings in (rows.names, rows.origins, rows.texts):
+        for string in strings:
+            string.decode()
+    for level in set(rows.levels):
+        Level(level)
+
+
+def next_header(raw: bytes, offset: int, salt: int) -> int:
+    """Where the next frame header is, at or after an offset, or the end of the buffer."""
+    while (offset := raw.find(FRAME_MARKER, offset)) >= 0:
+        if unpack_frame_header(raw, offset, salt):
+            return offset
+        offset += 1
+    return len(raw)
 
 
 def pack_frame(payload: bytes, header: FrameHeader, salt: int) -> bytes:

@@ -23,13 +23,11 @@ from stationd.journal.block import (
 )
 from stationd.journal.blocks import Summary, key
 from stationd.journal.cache import BlockCache
+from stationd.journal.page import Page
 from stationd.journal.sealed import SealedSegment
 from stationd.journal.search import Indexes, Needle
 from stationd.journal.segment import Segment
 from stationd.records import Record
-
-STEP_RECORDS = 1024
-"""Records that one step makes at most: some two milliseconds' work."""
 
 FEW = 16
 """If no more than one in so many records of a block is left, what is asked of them is
@@ -62,34 +60,40 @@ class View:
 def select(view: View, query: Query, cache: BlockCache) -> Iterator[list[Record]]:
     """See L{stationd.interfaces.IJournal.select}."""
     plan = _Plan(query, view.last)
-    skip, left = query.offset, query.limit
+    page = Page(query)
     for segment, part in _parts(view, plan, query.oldest_first):
-        if left == 0:
+        if page.left == 0:
             return
         if part is None:
             yield []
             continue
-        if plan.takes_all(part) and skip >= part.records:
-            skip -= part.records
-            continue
         try:
+            if page.skip and not segment.whole(part):
+                # What cannot be read does not count.
+                raise Unreadable
+            if plan.takes_all(part) and page.skip >= part.records:
+                page.skip -= part.records
+                continue
             block = cache.get(segment, part, None)
             while not block.holds(part):
                 yield []
                 block = cache.get(segment, part, block)
-            found = plan.find(block, part)
-            passed = min(skip, len(found))
-            skip -= passed
-            found = (found if query.oldest_first else found[::-1])[passed:][:left]
-            left = None if left is None else left - len(found)
-            for begin in range(0, len(found), STEP_RECORDS):
-                yield block.take(found[begin : begin + STEP_RECORDS], len(found))
-        except Unreadable:
-            pass
-        except (LookupError, ValueError) as error:
-            # Whole by its checksum, and wrong all the same: a writer's fault.
-            segment.spoiled(part, str(error))
+            yield from page.of(block, plan.find(block, part))
+        except (Unreadable, LookupError, ValueError) as error:
+            if not isinstance(error, Unreadable):
+                # Whole by its checksum, and wrong all the same: a writer's fault.
+                segment.spoiled(part, str(error))
+            yield from _readable(segment, part, plan, page)
         yield []
+
+
+def _readable(segment: AnySegment, part: Part, plan: _Plan, page: Page) -> Iterator[list[Record]]:
+    """What a query wants of a block that is damaged."""
+    for columns in segment.readable(part):
+        if columns is None:
+            yield []
+        elif columns.records:
+            yield from page.rest(columns, plan.find(columns, part))
 
 
 def _parts(view: View, plan: _Plan, oldest_first: bool) -> Iterator[tuple[AnySegment, Part | None]]:

@@ -4,6 +4,7 @@ back from the file and compared, before the rows may go."""
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Callable
 
 import attrs
@@ -27,12 +28,15 @@ def read_back(disk: IDisk, segment: Segment, path: str, pause: Callable[[], None
 
     @param path: what L{stationd.journal.seal.seal} returned.
     @raise ValueError: it is not.
-    @raise OSError: the disk refused.
+    @raise OSError: the disk refused, or the rows have gone bad.
     """
     try:
         name = attrs.evolve(segment.name, suffix=SEALED)
         sealed = SealedSegment(disk, disk.open(path, write=False), path, name)
-        if what := differs(sealed, segment, pause):
+        what = differs(sealed, segment, pause)
+        if segment.damage:
+            raise OSError(errno.EIO, segment.damage[0])
+        if what:
             raise ValueError(f"{path} is not {segment.path}: {what}")
     except BaseException:
         with contextlib.suppress(OSError):

@@ -18,12 +18,12 @@ from stationd.journal.blocks import Summary
 from stationd.journal.catalogue import TOMBSTONE_NAME, load
 from stationd.journal.disk import UNFINISHED, IDisk, Lock, replace, unwritable
 from stationd.journal.format import KIND_SEALED, ROWS, SEALED, FileHeader
-from stationd.journal.frames import Rows
+from stationd.journal.frames import Rows, check_rows
 from stationd.journal.query import AnySegment
 from stationd.journal.seal import gathered, write_sealed
 from stationd.journal.sealed import SealedSegment
 from stationd.journal.sealed_block import SealedBlock
-from stationd.journal.verify import check_rows, problems
+from stationd.journal.verify import problems
 from stationd.records import Record
 
 DAMAGED = ".damaged"

@@ -1,16 +1,17 @@
 """One sealed segment: opened by its footer, read chunk by chunk.
 
 If the footer is damaged, the blocks are found by their markers; if a block's header
-is, the footer has it. Only a damaged chunk loses records, and only those of its block.
+is, the footer has it. Only a damaged chunk loses records, and only those that need it.
 """
 
 from __future__ import annotations
 
 import itertools
 import weakref
+from collections.abc import Iterator
 
 from stationd.errors import JournalTooNew
-from stationd.journal.block import Block, Part
+from stationd.journal.block import Block, Columns, Part
 from stationd.journal.blocks import (
     BLOCK_MARKER,
     TRAILER,
@@ -28,6 +29,7 @@ from stationd.journal.format import (
     SegmentName,
     unpack_file_header,
 )
+from stationd.journal.salvage import readable
 from stationd.journal.sealed_block import SealedBlock
 from stationd.records import MAX_TIME_US
 
@@ -59,6 +61,7 @@ class SealedSegment:
         # See Segment: a query may be the last to let go of it.
         weakref.finalize(self, disk.close, fd)
         self.damage: list[str] = []
+        self._whole: set[int] = set()
         self.created_us = 0
         self.end = disk.size(fd)
         header = unpack_file_header(disk.read(fd, FILE_HEADER.size, 0))
@@ -123,6 +126,19 @@ class SealedSegment:
         """See L{stationd.journal.block.BlockSource}; nothing is read yet."""
         assert isinstance(part, Summary)
         return known or SealedBlock(self, part)
+
+    def whole(self, part: Part) -> bool:
+        """See L{stationd.journal.block.BlockSource}. A block that was found to be whole
+        is not read again."""
+        assert isinstance(part, Summary)
+        if part.first not in self._whole and SealedBlock(self, part).has_checksums():
+            self._whole.add(part.first)
+        return part.first in self._whole
+
+    def readable(self, part: Part) -> Iterator[Columns | None]:
+        """See L{stationd.journal.block.BlockSource}."""
+        assert isinstance(part, Summary)
+        return readable(SealedBlock(self, part))
 
     def read(self, offset: int, size: int) -> bytes:
         """Bytes of the file.

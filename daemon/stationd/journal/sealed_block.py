@@ -40,6 +40,8 @@ Planes = npt.NDArray[np.uint8]
 class SealedBlock:
     """Provides L{stationd.journal.block.Block}."""
 
+    lasting = True
+
     def __init__(self, file: ChunkFile, part: Summary) -> None:
         self._part = part
         self._chunks = Chunks(file, part)
@@ -196,6 +198,11 @@ class SealedBlock:
     def check(self) -> bool:
         """Read everything, so that all damage is reported: whether there is none."""
         return self._chunks.check()
+
+    def has_checksums(self) -> bool:
+        """Whether every chunk has its checksum. Quicker than L{check}, which also
+        decompresses."""
+        return self._chunks.have_checksums()
 
     def groups(self) -> list[Indexes]:
         """The places of the records of each group: they can be read if the chunks of

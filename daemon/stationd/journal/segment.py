@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from stationd.errors import JournalTooNew
-from stationd.journal.block import Block, Columns, Part, Unreadable
+from stationd.journal.block import Block, Columns, Part
 from stationd.journal.disk import IDisk
 from stationd.journal.format import (
     COLUMN_FRAMES,
@@ -30,6 +30,8 @@ from stationd.journal.frames import (
     MAX_PAYLOAD_BYTES,
     FrameHeader,
     Rows,
+    check_rows,
+    next_header,
     unpack_frame_header,
     unpack_payload,
 )
@@ -44,6 +46,9 @@ rare answers take some 50 us for each span."""
 PIECE_BYTES = 48 << 10
 """What of a span is decoded at a time: some milliseconds' work, if each record was a
 commit of its own."""
+
+SECTOR_BYTES = 4096
+"""What a disk refuses to give, if it gives the rest: a sector, or a page."""
 
 NO_ROWS = Rows((), (), [], (), (), (), [], [])
 """Of a frame that cannot be read."""
@@ -101,6 +106,7 @@ class Segment:
         self.name = name
         self.path = path
         self.created_us = 0
+        self._whole: dict[int, int] = {}
         self._forget()
         # A reader half-way through a query may be the last to let go of a
         # segment that the writer has removed.
@@ -200,7 +206,40 @@ class Segment:
         for first, rows, end in self.frames(part, columns.end, PIECE_BYTES):
             columns.extend(first, rows)
             columns.end = end
+            columns.lasting = columns.lasting and rows is not NO_ROWS
         return columns
+
+    def whole(self, part: Part) -> bool:
+        """See L{stationd.journal.block.BlockSource}. A span that was found to be whole is
+        not read again."""
+        if self.damage or self._whole.get(part.offset, 0) >= part.end:
+            return not self.damage
+        raw = self._span(part, part.offset, part.end - part.offset)
+        offset, salt = 0, self.name.salt
+        while offset < len(raw):
+            header = unpack_frame_header(raw, offset, salt)
+            begin = offset + FRAME_HEADER.size
+            offset = begin + (header.length if header else 0)
+            if header is None or zlib.crc32(raw[begin:offset], salt) != header.checksum:
+                self.spoiled(part, "a frame has gone bad")
+                return False
+        self._whole[part.offset] = part.end
+        return not self.damage
+
+    def readable(self, part: Part) -> Iterator[Columns | None]:
+        """See L{stationd.journal.block.BlockSource}."""
+        columns = Columns(part.offset)
+        while not columns.holds(part):
+            for first, rows, end in self.frames(part, columns.end, PIECE_BYTES):
+                columns.end = end
+                try:
+                    check_rows(rows)
+                except (LookupError, ValueError) as error:
+                    self.spoiled(part, str(error))
+                else:
+                    columns.extend(first, rows)
+            yield None
+        yield columns
 
     def frames(self, part: Part, begin: int, size: int) -> Iterator[tuple[int, Rows, int]]:
         """The frames of a span from an offset on, one at least: the number of the first
@@ -208,21 +247,18 @@ class Segment:
         is left out, and reported: a frame without records.
 
         @param size: how many bytes of them.
-        @raise Unreadable: the disk does not give them; it may another time.
         """
-        end = min(part.end, begin + max(size, FRAME_HEADER.size + MAX_PAYLOAD_BYTES))
-        try:
-            raw = self._disk.read(self._fd, end - begin, begin)
-        except OSError as error:
-            self.spoiled(part, error.strerror or str(error))
-            raise Unreadable() from error
+        raw = self._span(part, begin, size)
         offset = 0
         while offset < min(size, len(raw)):
             header = unpack_frame_header(raw, offset, self.name.salt)
             if header is None or offset + FRAME_HEADER.size + header.length > len(raw):
                 self.spoiled(part, "a frame has gone bad")
-                yield part.first, NO_ROWS, part.end
-                return
+                # All of the span, as the next frame may be further on than was asked for.
+                raw = raw if begin + len(raw) == part.end else self._span(part, begin, part.end)
+                offset = next_header(raw, offset + 1, self.name.salt)
+                yield part.first, NO_ROWS, begin + offset
+                continue
             offset += FRAME_HEADER.size + header.length
             rows = NO_ROWS
             payload = raw[offset - header.length : offset]
@@ -234,6 +270,24 @@ class Segment:
                 except ValueError as error:
                     self.spoiled(part, str(error))
             yield header.first, rows, begin + offset
+
+    def _span(self, part: Part, begin: int, size: int) -> bytes:
+        """So many bytes of a span, and some more for the frame that they end in. If the
+        disk does not give all, those it does not give are zeros, which are no frame."""
+        end = min(part.end, begin + max(size, FRAME_HEADER.size + MAX_PAYLOAD_BYTES))
+        try:
+            return self._disk.read(self._fd, end - begin, begin)
+        except OSError as error:
+            self.spoiled(part, error.strerror or str(error))
+        pieces: list[bytes] = []
+        while begin < end:
+            size = min(end, (begin // SECTOR_BYTES + 1) * SECTOR_BYTES) - begin
+            try:
+                pieces.append(self._disk.read(self._fd, size, begin).ljust(size, b"\0"))
+            except OSError:
+                pieces.append(bytes(size))
+            begin += size
+        return b"".join(pieces)
 
     def spoiled(self, part: Part, what: str) -> None:
         """Report what was read once and cannot be any more, once."""

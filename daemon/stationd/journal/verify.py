@@ -13,12 +13,12 @@ import attrs
 import numpy as np
 
 from stationd.errors import JournalUnreadable
-from stationd.journal.block import ALL, CATEGORIES, CONTAINERS, LEVELS, USERS, Unreadable
+from stationd.journal.block import ALL, CATEGORIES, CONTAINERS, USERS, Unreadable
 from stationd.journal.blocks import ASCII, Summary, key, unpack_summary
 from stationd.journal.catalogue import load
 from stationd.journal.disk import Disk
 from stationd.journal.format import FILE_HEADER
-from stationd.journal.frames import Rows
+from stationd.journal.frames import check_rows
 from stationd.journal.query import AnySegment
 from stationd.journal.sealed import SealedSegment
 from stationd.journal.sealed_block import SealedBlock
@@ -120,18 +120,6 @@ def _in_rows(segment: Segment) -> Iterator[Finding]:
                 times += rows.times_us
         if times and (records, min(times), max(times)) != (part.records, part.min_us, part.max_us):
             yield part.offset, f"what records {part.first} to {part.last} are is not what is said"
-
-
-def check_rows(rows: Rows) -> None:
-    """Make sure that records can be made of a frame.
-
-    @raise ValueError: not so; or L{LookupError}.
-    """
-    for strings in (rows.names, rows.origins, rows.texts):
-        for string in strings:
-            string.decode()
-    for level in set(rows.levels):
-        LEVELS[level]
 
 
 def _in_sealed(segment: SealedSegment) -> Iterator[Finding]:

@@ -1,0 +1,76 @@
+"""What can be read of a sealed block that is damaged: group by group, and of a group with
+a damaged chunk of texts those records that have their text elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from itertools import groupby
+
+from stationd.journal.block import CATEGORIES, CONTAINERS, USERS, Columns, Unreadable
+from stationd.journal.frames import Rows, check_rows
+from stationd.journal.sealed_block import SealedBlock
+
+Fields = tuple[int, int, int, int, int, int, bytes, bytes]
+"""number, time, level, category, user, container, origin, text"""
+
+STEP_RUNS = 256
+"""Records that follow one another are taken together; so many times in a step."""
+
+
+def readable(block: SealedBlock) -> Iterator[Columns | None]:
+    """See L{stationd.journal.block.BlockSource}."""
+    found: list[Fields] = []
+    names: list[bytes] = []
+    for group in range(len(block.groups())):
+        with contextlib.suppress(Unreadable, LookupError, ValueError):
+            names = block.names()
+            found += _group(block, group)
+        yield None
+    found.sort()
+    columns = Columns()
+    runs = groupby(enumerate(found), lambda pair: pair[1][0] - pair[0])
+    for count, (_, run) in enumerate(runs):
+        first, rows = _rows([fields for _, fields in run], names)
+        with contextlib.suppress(LookupError, ValueError):
+            check_rows(rows)
+            columns.extend(first, rows)
+        if count % STEP_RUNS == STEP_RUNS - 1:
+            yield None
+    yield columns
+
+
+def _group(block: SealedBlock, group: int) -> list[Fields]:
+    """The records of a group that can be read.
+
+    @raise Unreadable: none can: its columns or origins are damaged, or the names.
+    """
+    places = block.groups()[group]
+    columns = zip(
+        block.numbers(places).tolist(),
+        block.times(places).tolist(),
+        block.levels(places).tolist(),
+        *[block.codes(field, places).tolist() for field in (CATEGORIES, USERS, CONTAINERS)],
+        block.origins(places),
+        block.split_texts(places),
+        strict=True,
+    )
+    return [fields for fields in columns if fields[7] is not None]
+
+
+def _rows(found: list[Fields], names: list[bytes]) -> tuple[int, Rows]:
+    """Records with consecutive numbers, and the number of the first."""
+    numbers, times, levels, categories, users, containers, origins, texts = zip(*found, strict=True)
+    used = sorted({*categories, *users, *containers})
+    index = {code: at for at, code in enumerate(used)}
+    rows = Rows(
+        times_us=times,
+        levels=levels,
+        names=[names[code] for code in used],
+        categories=[index[code] for code in categories],
+        users=[index[code] for code in users],
+        containers=[index[code] for code in containers],
+        origins=list(origins),
+        texts=list(texts),
+    )
+    return numbers[0], rows
