@@ -128,6 +128,18 @@ class JournalTests(JournalContract):
         self.successResultOf(first)
         self.assertEqual(self.append(draft()), Appended(first=2, last=2))
 
+    def test_names_that_wait_count_too(self) -> None:
+        long = "\U0001d518" * 256
+        one = draft("", category=long, user=long, container=long, origin=long)
+        taken = [self.journal.append([one] * 100) for _ in range(400)]
+        refused = [done for done in taken if done.called]
+        for done in refused:
+            self.failureResultOf(done, JournalBusy)
+        # Of each 4 KiB of strings are held.
+        self.assertLess((len(taken) - len(refused)) * 100 * 4096, 64 << 20)
+        self.assertGreater(len(refused), 200)
+        self.settle()
+
     def test_everything_is_there_after_reopening(self) -> None:
         for number in range(300):
             self.append(draft(f"{number} " + "x" * 3000))
