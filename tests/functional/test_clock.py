@@ -16,6 +16,9 @@ from tests.functional.lxc import Lxc
 
 HOUR, DAY = 3600, 86_400
 
+SLOW = 60
+"""Seconds that a busy machine may take for a request: less than any step of the clock."""
+
 
 class ClockTests(TestCase):
     """A daemon whose clock we set."""
@@ -70,7 +73,7 @@ class ClockTests(TestCase):
 
     def test_steps(self) -> None:
         self.daemon.start("docker", "lxc")
-        self.assertLess(abs(self.post()), 3)
+        self.assertLess(abs(self.post()), SLOW)
         self.lxc.create("one")
         run = ("run", "-d", "--network", "none", "--name")
         sleep = (lab.IMAGE, "sleep", "1000")
@@ -85,10 +88,10 @@ class ClockTests(TestCase):
         check()
         for at, offset in enumerate((-HOUR, DAY, -HOUR, 0)):
             self.step(offset)
-            self.assertLess(abs(self.post() - offset), 3)
+            self.assertLess(abs(self.post() - offset), SLOW)
             for duration in (0.5, 1.5):
                 waited = self.wait("one", "running", duration)
-                self.assertTrue(duration <= waited < duration + 1, waited)
+                self.assertTrue(duration <= waited < duration + SLOW, waited)
             # What happens while it looks.
             self.lxc.run("start", "one")
             self.lxc.run("stop", "one", "-k")
