@@ -1,11 +1,11 @@
 # Two commands do all the set-up on a fresh Debian 12: make run, make test.
 # PYTHON=/usr/bin/python3 chooses another interpreter (3.11 or later).
+# TESTS=tests.functional.test_waits runs some of the tests in the laboratory.
 # BENCH="--records 100000 --many 0" makes the benchmarks short.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-TESTS ?= tests
 
 .PHONY: help run test unit lint bench latency chaos clean
 
@@ -24,10 +24,11 @@ run: $(VENV)/run.stamp
 	@exec $(BIN)/twistd --nodaemon --pidfile= stationd --config var/stationd.toml
 
 test: $(VENV)/test.stamp
-	@$(BIN)/python -m tests.functional.lab $(BIN)/python -m twisted.trial $(TESTS)
+	@$(BIN)/python -m tests.functional.lab \
+	  $(BIN)/python -m $(if $(TESTS),twisted.trial $(TESTS),tests.run)
 
 unit: $(VENV)/test.stamp
-	@$(BIN)/python -m twisted.trial `ls -d tests/test_*.py tests/journal tests/web tests/plugins tests/cli | sed 's/\.py$$//;s,/,.,g'`
+	@$(BIN)/python -m twisted.trial `$(BIN)/python -c 'from tests.run import unit_tests; print(*unit_tests())'`
 
 lint: $(VENV)/test.stamp
 	@$(BIN)/ruff check .
