@@ -28,6 +28,9 @@ SECONDS = float(os.environ.get("STATIOND_CHAOS_SECONDS", "15"))
 
 SCRIPTS = 3
 
+LEAST_MADE = 10
+"""Containers that are made, also if that takes a busy machine longer than L{SECONDS}."""
+
 AFTER = {
     "": {"create"},
     "create": {"start", "destroy"},
@@ -50,6 +53,7 @@ class DockerChaosTests(TestCase):
 
     def setUp(self) -> None:
         self.seed = seed()
+        self.made: list[tuple[str, ...]] = []
         # Whether containers live on when their engine is stopped.
         options = ("--live-restore",) if self.seed % 2 else ()
         self.engine = Engine(*options)
@@ -63,13 +67,19 @@ class DockerChaosTests(TestCase):
     def docker(self, *arguments: str) -> None:
         """A docker command that may fail, as the engine may be down."""
         command = ["docker", "-H", self.engine.url, *arguments]
-        subprocess.run(command, capture_output=True, check=False, timeout=60)
+        done = subprocess.run(command, capture_output=True, check=False, timeout=240)
+        if arguments[0] == "run" and done.returncode == 0:
+            self.made.append(arguments)
+
+    def goes_on(self, until: float) -> bool:
+        """Whether it is not time yet, or too little was done."""
+        return time.monotonic() < until or len(self.made) < LEAST_MADE
 
     def script(self, index: int, until: float) -> None:
         """Containers of one script, until it is time."""
         rng = random.Random(self.seed + index)
         count = 0
-        while time.monotonic() < until:
+        while self.goes_on(until):
             count += 1
             name = f"c{index}-{count}"
             run = ["run", "-d", "--network", "none", "--name", name]
@@ -109,7 +119,7 @@ class DockerChaosTests(TestCase):
         ]
         for script in scripts:
             script.start()
-        while time.monotonic() < until:
+        while self.goes_on(until):
             time.sleep(rng.uniform(0.5, 3))
             match rng.choice(("daemon", "daemon", "stop", "kill")):
                 case "daemon":
@@ -170,7 +180,7 @@ class DockerChaosTests(TestCase):
                 time_ns, action, short = event
                 if action in AFTER:
                     lives.setdefault(short, []).append((time_ns, action, inferred))
-        self.assertGreater(len(lives), 5)
+        self.assertGreater(len(lives), LEAST_MADE // 2)
         for short, life in lives.items():
             actions = [action for _, action, _ in sorted(life)]
             for before, after in zip(["", *actions], actions, strict=False):
