@@ -22,7 +22,7 @@ LAYERS = (
     ("stationd.unix_listener",),
     ("stationd.web", "stationd.inventory", "stationd.journals"),
     ("stationd.supervision", "stationd.recorder", "stationd.waits"),
-    ("stationd.wait_states",),
+    ("stationd.wait_states", "stationd.source_questions"),
     ("stationd.once",),
     ("stationd.memory",),
     ("stationd.feed", "stationd.containers", "stationd.recall", "stationd.narration"),

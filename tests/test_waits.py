@@ -13,12 +13,16 @@ from stationd import waits as module
 from stationd.containers import Containers
 from stationd.errors import ContainerUnknown, SourceAbsent, SourceLost, TooManyWaits
 from stationd.records import Container, State
-from stationd.wait_states import Waited
-from stationd.waits import CONFIRM, GRACE, RETRY, Waits
+from stationd.source_questions import FIRST_RETRY, SourceQuestions
+from stationd.wait_states import TARGETS, Waited
+from stationd.waits import CONFIRM, GRACE, Waits
 from tests.test_narration import ID, happened
 
 RUNNING = Container(type="docker", id=ID, name="DockerTestAPI", state=State.RUNNING)
 STOPPED = attrs.evolve(RUNNING, state=State.STOPPED)
+
+NOW_US = 1432022800_000000
+"""After all that happens without a time."""
 
 
 class WaitsCase(SynchronousTestCase):
@@ -29,12 +33,22 @@ class WaitsCase(SynchronousTestCase):
         self.containers = Containers()
         self.asked: list[Deferred[Container | None]] = []
         self.is_live = True
-        self.waits = Waits(self.clock, self.containers, self.outside, lambda type: self.is_live)
+        # All that happens is younger than a wait, unless a test says otherwise.
+        self.now_us = 0
+        self.questions = SourceQuestions(self.clock, self.outside, lambda type: self.is_live)
+        self.waits = Waits(
+            self.clock,
+            self.containers,
+            self.questions,
+            lambda type: self.is_live,
+            lambda: self.now_us,
+        )
 
     def tearDown(self) -> None:
         self.assertEqual(self.waits.open, 0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual((self.waits._known, self.waits._unknown), ({}, []))
+        self.assertEqual(self.questions._open, {})
 
     def outside(self, type: str, key: str) -> Deferred[Container | None]:
         self.asked.append(Deferred())
@@ -95,14 +109,15 @@ class WaitsTests(WaitsCase):
 
     def test_a_stale_registry_is_not_believed(self) -> None:
         self.happen("create", "start", "die", details={"exitCode": 0})
+        self.now_us = NOW_US
         done = self.wait("stopped")
-        # The container has been started again; we have not heard of it yet.
-        self.answer(Container(type="docker", id=ID, name="x", state=State.RUNNING))
-        self.happen("stop")
+        # The container has been started again, and that is not recorded yet.
+        self.answer(RUNNING)
+        self.happen("unpause", "die")
         self.assertNoResult(done)
         self.happen("start")
         self.assertNoResult(done)
-        self.happen("die", details={"exitCode": 9})
+        self.happen("die", details={"exitCode": 9}, time_us=NOW_US + 1)
         self.assertEqual(self.ended(done).exit_code, 9)
 
     def test_an_unconfirmed_state_ends_no_wait(self) -> None:
@@ -111,7 +126,7 @@ class WaitsTests(WaitsCase):
             done = self.wait("running")
             self.answer(answer)
             self.flushLoggedErrors(ValueError)
-            self.clock.advance(RETRY / 2)
+            self.clock.advance(FIRST_RETRY / 2)
             self.assertNoResult(done)
             self.happen("pause", "unpause")
             self.assertIs(self.ended(done).state, State.RUNNING)
@@ -131,13 +146,72 @@ class WaitsTests(WaitsCase):
         self.happen("die", details={"exitCode": 3})
         self.assertEqual(self.ended(done).exit_code, 3)
 
+    def test_what_happened_before_it_began_ends_no_wait(self) -> None:
+        # C{docker restart} has returned; what it did is still to be recorded.
+        self.happen("create", "start")
+        self.now_us = NOW_US
+        done = self.wait("stopped")
+        self.happen("die", details={"exitCode": 143})
+        self.assertNoResult(done)
+        self.happen("start")
+        self.answer(RUNNING)
+        self.assertNoResult(done)
+        self.happen("die", details={"exitCode": 2}, time_us=NOW_US + 1)
+        self.assertEqual(self.ended(done).exit_code, 2)
+
+    def test_what_was_started_and_stopped_before_it_began(self) -> None:
+        self.happen("create")
+        self.now_us = NOW_US
+        done = self.wait("running")
+        self.happen("start")
+        self.answer(STOPPED)
+        self.happen("die")
+        self.assertNoResult(done)
+        self.happen("start", time_us=NOW_US + 1)
+        self.assertIs(self.ended(done).state, State.RUNNING)
+
+    def test_one_that_has_the_name_of_one_that_was_just_removed(self) -> None:
+        # C{docker rm -f X; docker run -d --name X; wait X}, none of it recorded yet.
+        other = attrs.evolve(RUNNING, id="f" * 64)
+        self.happen("create", "start")
+        self.now_us = NOW_US
+        waiting = {target: self.wait(target, key="DockerTestAPI") for target in TARGETS}
+        self.answer(other)
+        self.assertEqual(self.ended(waiting.pop("running")), other)
+        self.happen("die", details={"exitCode": 137})
+        self.happen("destroy")
+        for done in waiting.values():
+            self.assertNoResult(done)
+        self.answer(other)
+        self.happen("create", "start", id=other.id)
+        self.happen("pause", id=other.id, time_us=NOW_US + 1)
+        self.assertEqual(self.ended(waiting.pop("paused")).id, other.id)
+        self.happen("unpause", id=other.id, time_us=NOW_US + 2)
+        self.happen("healthy", id=other.id, time_us=NOW_US + 3)
+        self.assertEqual(self.ended(waiting.pop("healthy")).id, other.id)
+        self.happen("die", id=other.id, details={"exitCode": 1}, time_us=NOW_US + 4)
+        self.assertEqual(self.ended(waiting.pop("stopped")).exit_code, 1)
+        self.happen("destroy", id=other.id, time_us=NOW_US + 5)
+        self.assertEqual(self.ended(waiting.pop("removed")).id, other.id)
+
+    def test_one_whose_removal_is_recorded_late(self) -> None:
+        self.happen("create", "start")
+        self.now_us = NOW_US
+        done = self.wait("removed", key="DockerTestAPI")
+        self.happen("die", "destroy")
+        self.answer(None)
+        self.assertNoResult(done)
+        self.clock.advance(GRACE)
+        self.assertTrue(self.ended(done).removed)
+
     def test_a_live_source_that_does_not_answer_is_asked_again(self) -> None:
         self.happen("create", "start")
         done = self.wait("running")
-        for _ in range(3):
+        for pause in (1, 2, 4, 5, 5):
             self.answer(SourceLost("the engine did not answer"))
+            self.clock.advance(pause - 0.1)
             self.assertEqual(self.asked, [])
-            self.clock.advance(RETRY)
+            self.clock.advance(0.1)
         self.answer(RUNNING)
         self.assertIs(self.ended(done).state, State.RUNNING)
 
@@ -226,7 +300,8 @@ class WaitsTests(WaitsCase):
 
     def test_a_container_that_only_the_world_knows(self) -> None:
         done = self.wait("stopped")
-        self.answer(Container(type="docker", id=ID, name="x", state=State.RUNNING))
+        self.now_us = NOW_US
+        self.answer(RUNNING)
         self.assertNoResult(done)
         # Its creation, too, is a state in which no process runs.
         self.happen("create")
@@ -234,7 +309,7 @@ class WaitsTests(WaitsCase):
         self.answer(RUNNING)
         self.happen("start")
         self.assertNoResult(done)
-        self.happen("die")
+        self.happen("die", time_us=NOW_US + 1)
         self.ended(done)
 
     def test_a_container_that_only_the_world_knows_and_a_listing_tells_of(self) -> None:
@@ -321,8 +396,7 @@ class WaitsTests(WaitsCase):
         unknown = self.wait("stopped", key="nobody")
         self.waits.close()
         self.assertIs(self.ended(parked).state, State.RUNNING)
-        self.failureResultOf(unknown, ContainerUnknown)
-        self.answer(None)
+        self.failureResultOf(unknown, SourceLost)
 
 
 class ReplayTests(WaitsCase):
@@ -406,6 +480,14 @@ class ReplayTests(WaitsCase):
         self.happen("die", id="f" * 64, details={"exitCode": 5})
         self.assertEqual(self.ended(done).exit_code, 5)
 
+    def test_a_host_on_which_they_turn_up(self) -> None:
+        done = self.wait("running")
+        self.answer(SourceAbsent("no engine"))
+        self.happen("create", "start")
+        self.go_live()
+        self.answer(RUNNING)
+        self.assertIs(self.ended(done).state, State.RUNNING)
+
     def test_a_host_without_such_containers(self) -> None:
         done = self.wait("running")
         self.answer(SourceAbsent("no engine"))
@@ -416,7 +498,7 @@ class ReplayTests(WaitsCase):
         done = self.wait("running", 3)
         self.answer(None)
         self.clock.advance(3)
-        self.failureResultOf(done, ContainerUnknown)
+        self.failureResultOf(done, SourceLost)
 
     def test_one_that_is_renamed_while_its_source_is_away(self) -> None:
         self.is_live = True

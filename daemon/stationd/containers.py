@@ -34,10 +34,12 @@ class Change:
     @ivar reference: what it was called before (L{Container.reference}); another
         than now only if an LXC container was renamed.
     @ivar container: what it is now.
+    @ivar time_us: when it changed, by the clock of who changed it; 0 if that is not known.
     """
 
     reference: str
     container: Container
+    time_us: int = 0
 
 
 def names(container: Container, type: str, key: str) -> bool:
@@ -129,7 +131,7 @@ class Containers:
         if before != reference:
             self._existing.pop(before, None)
         self._put(container)
-        return Change(before, container)
+        return Change(before, container, observation.time_us)
 
     def list_all(self, type: str, listing: Sequence[Container]) -> list[Change]:
         """Take in which containers of a type exist. What is not listed is gone."""

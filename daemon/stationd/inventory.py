@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from twisted.internet.defer import Deferred
 
 from stationd.containers import Containers
-from stationd.errors import ContainerUnknown, SourceError
+from stationd.errors import ContainerUnknown, SourceAbsent
 from stationd.records import Container, Figures
 from stationd.supervision import Sources
 
@@ -32,6 +32,7 @@ class Inventory:
         """The one that exists under an id, prefix or name.
 
         @raise ContainerUnknown: (Deferred) there is none.
+        @raise SourceLost: (Deferred) that is not known: the source does not answer.
         """
         return Deferred.fromCoroutine(self._locate(type, key))
 
@@ -40,7 +41,7 @@ class Inventory:
         if known is None or known.removed:
             try:
                 found = await self._sources.find(type, key)
-            except SourceError:
+            except SourceAbsent:
                 found = None
             # It may have been recorded in the meantime.
             known = self._containers.find(type, key)

@@ -28,6 +28,7 @@ from stationd.recorder import Recorder
 from stationd.records import Level
 from stationd.signals import Signals
 from stationd.source_plugins import make_sources
+from stationd.source_questions import SourceQuestions
 from stationd.supervision import Sources, Supervisor
 from stationd.waits import Waits
 from stationd.web.accounts import Accounts
@@ -77,7 +78,9 @@ class Station(MultiService):
         containers = Containers()
         feed = Feed(event.status().last)
         self._sources = Sources()
-        waits = Waits(reactor, containers, self._sources.find, self._sources.is_live)
+        is_live = self._sources.is_live
+        questions = SourceQuestions(reactor, self._sources.find, is_live)
+        waits = Waits(reactor, containers, questions, is_live, now_us)
 
         def live(type: str) -> None:
             self._sources.live(type)

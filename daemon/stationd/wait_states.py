@@ -9,6 +9,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
+from stationd.errors import SourceError
 from stationd.records import Container, State
 
 TARGETS: dict[str, Callable[[Container], bool]] = {
@@ -41,11 +42,10 @@ class WaitState(enum.Enum):
     C{seeking}: the key names no container that exists, so its source is being asked.
     C{lingering}: the source has none either, and one may still turn up in the records.
     C{parked}: likewise, and nothing is certain before the source is live.
-    C{asking}: by the registry the state is reached, and the source is being asked.
+    C{asking}: the state may be reached, and the source is being asked.
     C{asking again}: likewise, and the registry has changed since the question.
-    C{doubting}: the source has denied it, or did not say, and the registry has yet to
-    catch up: its next change to the state is a reason to ask.
-    C{settled}: the state is not reached; a change to it, seen live, ends the wait.
+    C{following}: the state was not reached when that was last certain; a change to it ends
+    the wait if it is younger than that, and is a reason to ask if not.
     """
 
     SEEKING = "seeking"
@@ -53,11 +53,13 @@ class WaitState(enum.Enum):
     PARKED = "parked"
     ASKING = "asking"
     ASKING_AGAIN = "asking again"
-    DOUBTING = "doubting"
-    SETTLED = "settled"
+    FOLLOWING = "following"
 
 
-UNCONFIRMED = (WaitState.SEEKING, WaitState.LINGERING, WaitState.ASKING, WaitState.ASKING_AGAIN)
+ASKING = (WaitState.ASKING, WaitState.ASKING_AGAIN)
+"""In these the source is being asked about the container of a wait."""
+
+UNCONFIRMED = (WaitState.SEEKING, WaitState.LINGERING, *ASKING)
 """In these a wait goes on until L{stationd.waits.CONFIRM}, also when its time is up."""
 
 
@@ -66,10 +68,13 @@ class Wait:
     """One caller.
 
     @ivar began: when, on the clock; C{until}: when the time is up.
+    @ivar since_us: when it began, or its source last answered, by the clock that changes are
+        dated with: what changed before is not news.
     @ivar container: whom it waits for; C{None} while that is not known.
     @ivar removed: the container that the key named last, if there is none now.
-    @ivar timer: fires at the end of the time.
-    @ivar pause: fires when a source is to be asked again, or when the grace is over.
+    @ivar failure: why the source did not say what the key names.
+    @ivar question: what its source is being asked.
+    @ivar timer: fires at the end of the time; C{grace}: when one lingers no longer.
     """
 
     type: str
@@ -77,15 +82,35 @@ class Wait:
     reached: Callable[[Container], bool]
     began: float
     until: float
+    since_us: int
     done: Deferred[Waited]
     state: WaitState = WaitState.SEEKING
     container: Container | None = None
     removed: Container | None = None
+    failure: SourceError | None = None
+    question: Deferred[Container | None] | None = None
     timer: IDelayedCall | None = None
-    pause: IDelayedCall | None = None
+    grace: IDelayedCall | None = None
 
-    def end_pause(self) -> None:
-        """What was put off is not needed any more."""
-        if self.pause is not None and self.pause.active():
-            self.pause.cancel()
-        self.pause = None
+    @property
+    def asked_for(self) -> str:
+        """What its source is asked for: a name if it waits for who has that."""
+        if self.container is None or self.key == self.container.name:
+            return self.key
+        return self.container.id
+
+    def container_is_not(self, found: Container) -> bool:
+        """Whether it waits for another one than this."""
+        return self.container is None or self.container.reference != found.reference
+
+    def stop_asking(self) -> None:
+        """The answer is not needed any more."""
+        question, self.question = self.question, None
+        if question is not None:
+            question.cancel()
+
+    def stop_lingering(self) -> None:
+        """It is known whom it waits for."""
+        grace, self.grace = self.grace, None
+        if grace is not None and grace.active():
+            grace.cancel()

@@ -2,10 +2,10 @@
 
 A state may be reached between the look and the wait: here a wait is filed under its
 container's reference in the turn of the reactor in which that is looked up, and sees
-every later change. The look may be stale: C{docker start X; wait X stopped} can arrive
-before the start is recorded. And a source that catches up replays the past. So two
-things end a wait: a change that a live source sees while the registry agrees with the
-world; and the source's own word, asked after the wait began.
+every later change. The registry may be stale: C{docker start X; wait X stopped} can
+arrive before the start is recorded; and a source that catches up replays the past. So
+two things end a wait: a change that a live source sees and that is younger than the
+wait; and the source's own word, asked after the wait began.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from stationd.containers import Change, Containers, names, with_exit
-from stationd.errors import ContainerUnknown, SourceAbsent, SourceError, TooManyWaits
+from stationd.errors import ContainerUnknown, SourceAbsent, SourceError, SourceLost, TooManyWaits
 from stationd.records import Container, State
-from stationd.wait_states import TARGETS, UNCONFIRMED, Wait, Waited, WaitState
+from stationd.source_questions import SourceQuestions
+from stationd.wait_states import ASKING, TARGETS, UNCONFIRMED, Wait, Waited, WaitState
 
 LIMIT = 10_000
 """Waits that are open at once. Each takes some 6 KB with its connection."""
@@ -33,18 +35,15 @@ CONFIRM = 5.0
 """Seconds from its beginning that a wait may take, if it was asked to take less, until
 its source has answered: an engine that starts many containers answers late."""
 
-RETRY = 1.0
-"""Seconds before a live source that failed to answer is asked again."""
-
 
 class Waits:
     """All waits for containers.
 
     @param containers: the registry; L{changed} is called after each change of it.
-    @param outside: asks the source of a type for a container as it is in the world
-        (L{stationd.interfaces.ISource.find}).
+    @param questions: what sources are asked through.
     @param is_live: whether what a source of a type sees is how things are now;
         L{live} is called when it becomes so.
+    @param now_us: the clock that changes are dated with.
     @ivar open: how many there are.
     """
 
@@ -54,13 +53,15 @@ class Waits:
         self,
         clock: IReactorTime,
         containers: Containers,
-        outside: Callable[[str, str], Deferred[Container | None]],
+        questions: SourceQuestions,
         is_live: Callable[[str], bool],
+        now_us: Callable[[], int],
     ) -> None:
         self._clock = clock
         self._containers = containers
-        self._outside = outside
+        self._questions = questions
         self._is_live = is_live
+        self._now_us = now_us
         self._known: dict[str, list[Wait]] = {}
         self._unknown: list[Wait] = []
         self.open = 0
@@ -75,11 +76,13 @@ class Waits:
         @return: fires with the container as it then is; the caller compares.
             Cancelling it leaves nothing behind.
         @raise ContainerUnknown: (Deferred) there is no such container.
+        @raise SourceLost: (Deferred) whether there is one is not known: its source does
+            not say.
         @raise TooManyWaits: (Deferred) L{LIMIT} are open.
         """
-        now = self._clock.seconds()
+        began, since_us = self._clock.seconds(), self._now_us()
         done: Deferred[Waited] = Deferred(lambda _: self._forget(wait))
-        wait = Wait(type, key, TARGETS[target], now, now + duration, done)
+        wait = Wait(type, key, TARGETS[target], began, began + duration, since_us, done)
         if self.open >= LIMIT:
             done.errback(TooManyWaits(LIMIT))
             return done
@@ -93,36 +96,33 @@ class Waits:
         """A container is not what it was."""
         container = change.container
         is_live = self._is_live(container.type)
-        for wait in self._unknown[:]:
-            if is_live and names(container, wait.type, wait.key):
-                if container.removed:
-                    wait.removed = container
-                else:
-                    self._meet(wait, container)
-        for wait in self._known.get(change.reference, [])[:]:
+        filed = self._known.get(change.reference, [])[:]
+        for wait in self._unknown[:] if is_live else ():
+            if names(container, wait.type, wait.key) and not wait.done.called:
+                self._take(wait, change)
+        for wait in filed:
             if wait.done.called:
-                continue  # Ended by whoever was answered before it.
+                continue  # Ended by one that was answered before it.
             if is_live:
-                self._take(wait, container)
+                self._take(wait, change)
             elif change.reference != container.reference:
                 known = wait.container or container
                 self._file(wait, attrs.evolve(known, id=container.id, name=container.name))
 
     def live(self, type: str) -> None:
         """A source has caught up: the registry is how things are now."""
-        for wait in [one for one in self._unknown if one.type == type]:
-            if wait.state is WaitState.PARKED:
+        for wait in [one for one in (*self._unknown, *self._filed()) if one.type == type]:
+            if wait.done.called or wait.state is WaitState.SEEKING:
+                continue
+            if wait.container is None:
                 self._seek(wait)
-        for wait in [one for one in self._filed() if one.type == type]:
-            assert wait.container is not None
+                continue
             known = self._containers.get(wait.container.reference)
             if known is None:
                 # Seen when its source was asked, and gone before it could be recorded.
                 self._ask(wait)
-            elif known.removed:
-                self._answer(wait, known)
-            elif wait.state not in (WaitState.ASKING, WaitState.ASKING_AGAIN):
-                self._meet(wait, known)
+            elif known.removed or wait.state is WaitState.FOLLOWING:
+                self._take(wait, Change(known.reference, known))
 
     def close(self) -> None:
         """Answer all with the container as it is; those that have found none fail."""
@@ -136,120 +136,117 @@ class Waits:
         """Find out whom a wait is for."""
         known = self._containers.find(wait.type, wait.key)
         if known is not None and not known.removed:
-            self._meet(wait, known)
-            return
-        wait.removed = known
-        self._ask(wait)
-
-    def _meet(self, wait: Wait, container: Container) -> None:
-        """The registry has whom a wait is for. If it says that the state is reached, or
-        there is no time for a change, the source is asked."""
-        self._file(wait, container)
-        if wait.reached(container) or self._is_late(wait):
-            self._ask(wait)
+            self._take(wait, Change(known.reference, known))
         else:
-            wait.state = WaitState.SETTLED
+            wait.removed = known
+            self._ask(wait)
 
-    def _take(self, wait: Wait, container: Container) -> None:
-        """A live source has seen a change of the container of a wait."""
+    def _take(self, wait: Wait, change: Change) -> None:
+        """The registry has whom a wait is for. What may have been so before the wait began
+        is no answer: then the source is asked."""
+        container = change.container
+        is_news = change.time_us > wait.since_us
         if container.removed:
+            self._gone(wait, container, is_news=is_news)
+            return
+        if (reached := wait.reached(container)) and is_news and wait.container is not None:
             self._answer(wait, container)
-        elif not wait.reached(container):
+        elif not reached and not self._is_late(wait):
             self._file(wait, container)
-            wait.state = WaitState.SETTLED
-        elif wait.state is WaitState.SETTLED:
-            self._answer(wait, container)
-        elif wait.state is WaitState.DOUBTING or wait.pause is not None:
-            self._ask(wait)
-        else:
+            wait.state = WaitState.FOLLOWING
+        elif wait.container is not None and wait.state in ASKING:
             wait.state = WaitState.ASKING_AGAIN
+        else:
+            self._file(wait, wait.container or container)
+            self._ask(wait)
+
+    def _gone(self, wait: Wait, container: Container, *, is_news: bool) -> None:
+        """Whom a wait is for was removed. If that may have been before it began, another
+        one may have the name by now."""
+        if wait.container is None:
+            wait.removed = container
+        elif is_news or wait.key != container.name:
+            self._answer(wait, container)
+        else:
+            self._unfile(wait)
+            wait.container = None
+            self._unknown.append(wait)
+            self._seek(wait)
 
     def _ask(self, wait: Wait) -> None:
         """Ask the source of a wait's container how that is now."""
-        wait.end_pause()
+        wait.stop_lingering()
+        wait.stop_asking()
         wait.state = WaitState.SEEKING if wait.container is None else WaitState.ASKING
-        asking = Deferred.fromCoroutine(self._look(wait))
-        asking.addErrback(lambda f: self._log.failure("a wait cannot go on", failure=f))
+        question = wait.question = self._questions.ask(wait.type, wait.asked_for)
+        question.addCallbacks(self._answered, self._unanswered, (wait,), errbackArgs=(wait,))
+        question.addErrback(lambda f: self._log.failure("a wait cannot go on", failure=f))
 
-    async def _look(self, wait: Wait) -> None:
-        key = wait.key if wait.container is None else wait.container.id
-        try:
-            found = await self._outside(wait.type, key)
-        except SourceAbsent:
-            self._missing(wait, is_sure=True)
-        except SourceError:
-            self._unanswered(wait)
-        except Exception:  # noqa: BLE001 - a bug of a plugin is no answer
-            self._log.failure("a source failed to look")
-            self._unanswered(wait)
-        else:
-            if found is None:
-                self._missing(wait, is_sure=self._is_live(wait.type))
-            else:
-                self._found(wait, found)
-
-    def _found(self, wait: Wait, found: Container) -> None:
-        """The source has a container. What it says was asked after the wait began, so it
-        is certain."""
-        if wait.done.called:
-            return
-        known = self._containers.get(found.reference)
-        if wait.reached(found):
-            self._answer(wait, with_exit(found, known))
+    def _answered(self, found: Container | None, wait: Wait) -> None:
+        """The source says how it is, after the wait began: that is certain."""
+        wait.question, wait.since_us = None, self._now_us()
+        if found is None:
+            self._missing(wait, is_sure=self._is_live(wait.type))
+        elif wait.reached(found):
+            self._answer(wait, with_exit(found, self._containers.get(found.reference)))
         elif wait.state is WaitState.ASKING_AGAIN:
             self._ask(wait)
-        elif wait.state is not WaitState.SETTLED:
+        elif wait.state is not WaitState.FOLLOWING or wait.container_is_not(found):
             self._file(wait, found)
-            is_caught_up = self._is_live(wait.type) and known and not wait.reached(known)
-            self._rest(wait, WaitState.SETTLED if is_caught_up else WaitState.DOUBTING)
+            self._rest(wait, WaitState.FOLLOWING)
+
+    def _unanswered(self, failure: Failure, wait: Wait) -> None:
+        """The source does not say; or nothing is asked any more."""
+        if failure.check(CancelledError):
+            return
+        failure.trap(SourceError)
+        wait.question = None
+        if failure.check(SourceAbsent):
+            self._missing(wait, is_sure=True)
+            return
+        wait.failure = SourceLost(str(failure.value))
+        self._rest(wait, WaitState.PARKED if wait.container is None else WaitState.FOLLOWING)
 
     def _missing(self, wait: Wait, *, is_sure: bool) -> None:
         """The source has no such container.
 
         @param is_sure: whether it would have, if there was one.
         """
-        if wait.done.called or wait.state is WaitState.SETTLED:
-            return
         if wait.container is not None:
             # Its removal is about to be recorded, unless its whole life was missed.
-            self._rest(wait, WaitState.DOUBTING)
-            if is_sure and self._containers.get(wait.container.reference) is None:
-                self._pause(wait, GRACE, self._vanish)
+            is_unheard_of = self._containers.get(wait.container.reference) is None
+            self._rest(wait, WaitState.FOLLOWING)
+            if is_sure and is_unheard_of and not wait.done.called:
+                wait.grace = self._clock.callLater(GRACE, self._vanish, wait)
         elif not is_sure:
+            wait.failure = SourceLost(f"{wait.type} is catching up")
             self._rest(wait, WaitState.PARKED)
         else:
             wait.state = WaitState.LINGERING
             if wait.removed is None or wait.key == wait.removed.name:
-                self._pause(wait, GRACE, self._finish)
+                wait.grace = self._clock.callLater(GRACE, self._linger_over, wait)
             else:
-                # No other can have its id.
-                self._finish(wait)
+                self._finish(wait)  # No other can have its id.
 
-    def _unanswered(self, wait: Wait) -> None:
-        """The source did not say."""
-        if wait.done.called or wait.state is WaitState.SETTLED:
-            return
-        if self._is_live(wait.type):
-            self._pause(wait, RETRY, self._ask)
+    def _linger_over(self, wait: Wait) -> None:
+        known = self._containers.find(wait.type, wait.key)
+        if known is not None and not known.removed:
+            self._take(wait, Change(known.reference, known))
         else:
-            self._rest(wait, WaitState.PARKED if wait.container is None else WaitState.DOUBTING)
-
-    def _rest(self, wait: Wait, state: WaitState) -> None:
-        """Nothing more can be done before something changes, if there is time for that."""
-        wait.state = state
-        if self._is_late(wait):
+            wait.removed = wait.removed or known
             self._finish(wait)
-
-    def _pause(self, wait: Wait, seconds: float, then: Callable[[Wait], None]) -> None:
-        if not wait.done.called:
-            wait.end_pause()
-            wait.pause = self._clock.callLater(seconds, then, wait)
 
     def _vanish(self, wait: Wait) -> None:
         """A container that its source has shown is gone, and nothing of it was recorded."""
         assert wait.container is not None
         gone = attrs.evolve(wait.container, state=State.STOPPED, health="", ports=(), removed=True)
         self._answer(wait, gone)
+
+    def _rest(self, wait: Wait, state: WaitState) -> None:
+        """Nothing more can be done before something changes, if there is time for that."""
+        wait.state = state
+        if self._is_late(wait):
+            self._finish(wait)
 
     def _is_late(self, wait: Wait) -> bool:
         return self._clock.seconds() >= wait.until
@@ -265,12 +262,14 @@ class Waits:
     def _finish(self, wait: Wait) -> None:
         """End a wait with what is known."""
         shown = wait.container or wait.removed
-        if shown is None:
-            self._forget(wait)
-            wait.done.errback(ContainerUnknown(wait.type, wait.key))
-        else:
-            is_certain = wait.state is WaitState.LINGERING or not wait.reached(shown)
-            self._answer(wait, shown, is_certain=is_certain)
+        is_said = wait.state is WaitState.LINGERING
+        if shown is not None:
+            self._answer(wait, shown, is_certain=is_said or not wait.reached(shown))
+            return
+        unknown = ContainerUnknown(wait.type, wait.key)
+        silent = wait.failure or SourceLost(f"{wait.type} does not answer")
+        self._forget(wait)
+        wait.done.errback(unknown if is_said else silent)
 
     def _answer(self, wait: Wait, container: Container, *, is_certain: bool = True) -> None:
         self._forget(wait)
@@ -279,7 +278,7 @@ class Waits:
     def _file(self, wait: Wait, container: Container) -> None:
         """Keep a wait under the reference of its container."""
         self._unfile(wait)
-        wait.end_pause()
+        wait.stop_lingering()
         wait.container = container
         self._known.setdefault(container.reference, []).append(wait)
 
@@ -295,6 +294,7 @@ class Waits:
     def _forget(self, wait: Wait) -> None:
         self.open -= 1
         self._unfile(wait)
-        wait.end_pause()
+        wait.stop_asking()
+        wait.stop_lingering()
         if wait.timer is not None and wait.timer.active():
             wait.timer.cancel()

@@ -25,6 +25,7 @@ from stationd.feed import Feed
 from stationd.inventory import Inventory
 from stationd.recorder import Recorder
 from stationd.records import Container, Figures, Record
+from stationd.source_questions import SourceQuestions
 from stationd.supervision import Sources
 from stationd.testing import MemoryJournal
 from stationd.waits import Waits
@@ -176,7 +177,13 @@ class StationCase(SynchronousTestCase):
         self.containers = Containers()
         self.feed = Feed(0)
         sources = self.sources = MeasuredSources()
-        self.waits = Waits(self.clock, self.containers, sources.find, sources.is_live)
+        self.waits = Waits(
+            self.clock,
+            self.containers,
+            SourceQuestions(self.clock, sources.find, sources.is_live),
+            sources.is_live,
+            lambda: 0,
+        )
         self.recorder = Recorder(
             self.log,
             self.event,

@@ -19,6 +19,7 @@ from stationd.errors import (
     NotAllowed,
     NotFound,
     NotLoggedIn,
+    SourceLost,
     StationdError,
     TooManyWaits,
 )
@@ -39,6 +40,7 @@ STATUSES: dict[type[StationdError], HTTPStatus] = {
     BodiesBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     LoginsBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     TooManyWaits: HTTPStatus.SERVICE_UNAVAILABLE,
+    SourceLost: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 RETRY_AFTER = "2"
