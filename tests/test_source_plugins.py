@@ -22,6 +22,26 @@ BROKEN = {
         r"importing it failed: ZeroDivisionError: division by zero \(\w+.py, line 1",
     ),
     "syntax": ("def", r"importing it failed: SyntaxError: "),
+    "interrupts": ("raise KeyboardInterrupt", "importing it failed: KeyboardInterrupt: "),
+    "hides": (
+        "def __getattr__(name): raise RuntimeError(name)",
+        "importing it failed: RuntimeError: ",
+    ),
+    "mumbles": (
+        "class Mumbled(Exception):\n    def __str__(self): return 1 / 0\nraise Mumbled",
+        "importing it failed: Mumbled: an error that cannot be shown",
+    ),
+    "leaves": (
+        "def make_source(settings, reactor): raise GeneratorExit",
+        "make_source failed: GeneratorExit: ",
+    ),
+    "untyped": (
+        "from zope.interface import implementer\nfrom stationd.interfaces import ISource\n"
+        "@implementer(ISource)\nclass Source:\n"
+        "    def __getattr__(self, name): raise RuntimeError(name)\n"
+        "def make_source(*_): return Source()",
+        "looking at its source failed: RuntimeError: ",
+    ),
     "exits": ("raise SystemExit('a\\nb')", r"importing it failed: SystemExit: a b"),
     "needs": ("import nowhere.at_all", r"importing it failed: ModuleNotFoundError: .*'nowhere'"),
     "empty": ("", "it has no function make_source"),

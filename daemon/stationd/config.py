@@ -22,6 +22,9 @@ _UNITS = {"B": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40
 LEAST_RETAIN_BYTES = 1 << 20
 """Retention removes whole segments; below this there would be none to keep."""
 
+GREATEST_RETAIN_BYTES = 1 << 60
+"""More than any file system of today has."""
+
 PLUGINS = {
     "docker": "stationd_plugins.docker.source",
     "lxc": "stationd_plugins.lxc.source",
@@ -103,7 +106,9 @@ def load(path: str) -> Settings:
             document = tomllib.load(file)
     except OSError as error:
         raise BadConfiguration(path, error.strerror or str(error)) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise BadConfiguration(path, "not TOML: it is nested too deep") from error
+    except ValueError as error:
         raise BadConfiguration(path, f"not TOML: {error}") from error
     try:
         return _settings(path, document)
@@ -144,19 +149,21 @@ def _settings(path: str, document: dict[str, object]) -> Settings:
 def size(key: str, value: object) -> int:
     """Bytes out of a number or C{"1 GiB"}."""
     allowed = f'bytes, or a number with a unit as in "512 MiB", at least {LEAST_RETAIN_BYTES}'
-    found = -1
+    found: float = -1
     if isinstance(value, int) and not isinstance(value, bool):
         found = value
     elif isinstance(value, str):
         match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]i?B|B)?", value.strip(), re.IGNORECASE)
         unit = (match[2] or "B").upper() if match else ""
         if match and unit in _UNITS:
-            found = int(float(match[1]) * _UNITS[unit])
+            found = float(match[1]) * _UNITS[unit]
         elif match:
             allowed = f"units are {', '.join(['B', 'KiB', 'MiB', 'GiB', 'TiB'])}"
-    if found < LEAST_RETAIN_BYTES:
+    if found > GREATEST_RETAIN_BYTES:
+        allowed = f"at most {GREATEST_RETAIN_BYTES} bytes"
+    if not LEAST_RETAIN_BYTES <= found <= GREATEST_RETAIN_BYTES:
         raise BadValue(key, value, allowed)
-    return found
+    return int(found)
 
 
 def _source(name: str, table: dict[str, object]) -> SourceSettings:

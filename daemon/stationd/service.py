@@ -154,6 +154,10 @@ class Station(MultiService):
         """Read the configuration again, and do what it says as far as that needs no restart.
         One that is wrong changes nothing."""
         now, file = self._settings, self._settings.file
+        if not os.path.isfile(file):
+            # Whoever opened a pipe here would wait in the reactor.
+            self._log.warn("not reread, nothing has changed: {file} is no file", file=file)
+            return
         try:
             new = check(load(file))
         except StationdError as error:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from zope.interface import Invalid
 from zope.interface.verify import verifyObject
@@ -39,29 +40,38 @@ def make_sources(settings: Settings, reactor: IHostReactor) -> Sequence[ISource]
 
 def _made(wanted: SourceSettings, reactor: IHostReactor) -> ISource:
     """@raise BadValue: its C{plugin}, or a key of its own that C{make_source} refuses."""
-    try:
+    with _step(wanted, "importing it"):
         module = importlib.import_module(wanted.plugin)
-    except (Exception, SystemExit) as error:
-        # Code of others: whatever it raises.
-        raise BadValue("plugin", wanted.plugin, f"importing it failed: {_said(error)}") from error
-    make_source = getattr(module, "make_source", None)
+        make_source = getattr(module, "make_source", None)
     if not callable(make_source):
         raise BadValue("plugin", wanted.plugin, "it has no function make_source")
-    try:
+    with _step(wanted, "make_source"):
         source: ISource = make_source(wanted.settings, reactor)
+    with _step(wanted, "looking at its source"):
+        try:
+            verifyObject(ISource, source)
+        except Invalid as error:
+            reason = f"make_source has to return an ISource: {_one_line(error)}"
+            raise BadValue("plugin", wanted.plugin, reason) from error
+        type = source.type
+        if not isinstance(type, str) or not type:
+            reason = f"the type of its source is {type!r}; a string that is not empty"
+            raise BadValue("plugin", wanted.plugin, reason)
+    return source
+
+
+@contextlib.contextmanager
+def _step(wanted: SourceSettings, what: str) -> Iterator[None]:
+    """Code of others is called: whatever it raises is one error.
+
+    @raise BadValue: it has raised this, or something else.
+    """
+    try:
+        yield
     except BadValue:
         raise
-    except (Exception, SystemExit) as error:
-        raise BadValue("plugin", wanted.plugin, f"make_source failed: {_said(error)}") from error
-    try:
-        verifyObject(ISource, source)
-    except Invalid as error:
-        reason = f"make_source has to return an ISource: {_one_line(error)}"
-        raise BadValue("plugin", wanted.plugin, reason) from error
-    if not isinstance(source.type, str) or not source.type:
-        reason = f"the type of its source is {source.type!r}; a string that is not empty"
-        raise BadValue("plugin", wanted.plugin, reason)
-    return source
+    except BaseException as error:
+        raise BadValue("plugin", wanted.plugin, f"{what} failed: {_said(error)}") from error
 
 
 def _said(error: BaseException) -> str:
@@ -75,4 +85,7 @@ def _said(error: BaseException) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+    try:
+        return " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - its own words are code of others, too
+        return "an error that cannot be shown"

@@ -68,7 +68,7 @@ class ServiceTests(TestCase):
         self.configure(r"^endpoints = .*", f"endpoints = [{listed}]")
 
     def says(self, text: str, times: int = 1) -> None:
-        found = eventually(lambda: self.daemon.said().count(text) >= times, 30)
+        found = eventually(lambda: self.daemon.said().count(text) >= times)
         self.assertTrue(found, self.daemon.said())
 
     def refusal(self) -> str:
@@ -104,6 +104,11 @@ class ServiceTests(TestCase):
         self.configure(r"^retain_days = 3", "retain_days = -3")
         process.send_signal(signal.SIGHUP)
         self.says("not reread, nothing has changed: ")
+        # Whoever opens a pipe waits for what is written to it.
+        os.unlink(self.daemon.configuration)
+        os.mkfifo(self.daemon.configuration)
+        process.send_signal(signal.SIGHUP)
+        self.says("not reread, nothing has changed: ", times=2)
         self.assertEqual(self.daemon.curl("/healthz"), "ok\n")
         self.assertNotIn("Traceback", self.daemon.said())
 

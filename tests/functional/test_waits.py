@@ -102,6 +102,45 @@ class WaitTests(TestCase):
             self.assertEqual(self.answer(self.wait("name", "running"))["id"], id)
             self.engine.docker("rm", "-f", "name")
 
+    def hold(self) -> None:
+        """Let nothing of what happens be recorded."""
+        assert self.daemon.process is not None
+        self.daemon.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self.daemon.process is not None
+        self.daemon.process.send_signal(signal.SIGCONT)
+
+    def test_what_was_over_when_it_began(self) -> None:
+        self.run_one("again")
+        self.hold()
+        try:
+            self.engine.docker("restart", "-t", "0", "again")
+            waiting = self.wait("again", "stopped")
+            time.sleep(0.5)
+        finally:
+            self.go_on()
+        time.sleep(1)
+        self.assertIsNone(waiting.poll())
+        self.engine.docker("kill", "again")
+        self.assertEqual(self.answer(waiting)["exitCode"], 137)
+
+    def test_the_name_of_one_whose_removal_is_not_recorded_yet(self) -> None:
+        self.run_one("name")
+        self.hold()
+        try:
+            self.engine.docker("rm", "-f", "name")
+            id = self.run_one("name")
+            waiting = {state: self.wait("name", state) for state in ("running", "stopped")}
+            time.sleep(0.5)
+        finally:
+            self.go_on()
+        self.assertEqual(self.answer(waiting["running"])["id"], id)
+        time.sleep(1)
+        self.assertIsNone(waiting["stopped"].poll())
+        self.engine.docker("kill", "name")
+        self.assertEqual(self.answer(waiting["stopped"])["id"], id)
+
     def test_what_lives_for_a_moment_is_waited_for(self) -> None:
         for code in range(10):
             arguments = ("run", "--rm", "-d", "--network", "none", "--name", "brief", lab.IMAGE)
