@@ -54,19 +54,61 @@ class LabelsTests(SynchronousTestCase):
             ("nothing", {"exitCode"}),
         ):
             labels = Labels()
-            labels.listed(ID, said)
+            labels.listed([{"Id": ID, "Labels": said}])
             self.assertEqual(labels.hidden(told), expected, said)
             self.assertEqual(labels.are_unknown([event("start"), told]), said == "nothing")
 
-    def test_no_more_is_remembered_than_is_of_use(self) -> None:
+    def others(self, number: int, *actions: str) -> list[dict[str, object]]:
+        """The events of other containers."""
+        return [
+            {**event(action), "Actor": {"ID": f"{other:012x}", "Attributes": {}}}
+            for other in range(number)
+            for action in actions
+        ]
+
+    def test_what_exists_is_known_whatever_others_do(self) -> None:
+        for attributes in ({}, {"exitCode": "0"}):
+            made = event("create", **attributes)
+            labels = Labels()
+            for one in (made, *self.others(2 * REMEMBERED, "create", "start", "die", "destroy")):
+                labels.learn(one)
+            self.assertEqual(labels.hidden(event("die", exitCode="3")), attributes.keys())
+            self.assertEqual(len(labels.known), REMEMBERED + 1)
+
+    def test_one_that_was_removed_is_known_for_a_while(self) -> None:
+        told = event("die", exitCode="3")
+        for action in ("destroy", "remove"):
+            labels = Labels()
+            for one in (event("create"), event(action), *self.others(REMEMBERED - 1, "destroy")):
+                labels.learn(one)
+            # An event of the past brings nothing back.
+            labels.learn(event("oom"))
+            self.assertEqual(labels.hidden(told), set())
+            for one in self.others(REMEMBERED, "destroy"):
+                labels.learn(one)
+            self.assertEqual(labels.hidden(told), {"exitCode"})
+            self.assertEqual(len(labels.known), REMEMBERED)
+
+    def test_one_that_is_not_listed_any_more_is_forgotten_as_if_it_was_removed(self) -> None:
+        told = event("die", exitCode="3")
         labels = Labels()
-        labels.listed(ID, {})
-        told = event("die", exitCode="0")
-        for number in range(REMEMBERED - 1):
-            labels.listed(f"{number:012x}", {})
-        self.assertEqual(labels.hidden(told), frozenset())
-        labels.listed("f" * 64, {})
+        others = [{"Id": f"{number:012x}", "Labels": {}} for number in range(REMEMBERED)]
+        labels.learn(event("create"))
+        labels.listed(others)
+        # What the stream has yet of its last moments is understood.
+        self.assertEqual(labels.hidden(told), set())
+        labels.listed([])
         self.assertEqual(labels.hidden(told), {"exitCode"})
+        self.assertEqual(len(labels.known), REMEMBERED)
+
+    def test_one_that_is_back_is_known_as_long_as_it_exists(self) -> None:
+        labels = Labels()
+        for one in (event("create"), event("destroy")):
+            labels.learn(one)
+        labels.listed([{"Id": ID, "Labels": {}}])
+        for one in self.others(REMEMBERED, "create", "destroy"):
+            labels.learn(one)
+        self.assertEqual(labels.hidden(event("die", exitCode="3")), set())
 
     @given(JUNK, JUNK)
     def test_anything_can_be_taken(self, whole: object, part: object) -> None:
@@ -74,7 +116,7 @@ class LabelsTests(SynchronousTestCase):
         for one in (whole, {**event("die"), "Actor": whole}, {**event("die"), "Action": part}):
             labels.learn(one)
             self.assertEqual(labels.hidden(one), frozenset())
-        labels.listed(whole, part)
+        labels.listed([whole, {"Id": whole, "Labels": part}])
         actor = {"ID": ID, "Attributes": part}
         self.assertLessEqual(labels.hidden({**event("die"), "Actor": actor}), {*ATTRIBUTES})
 

@@ -17,16 +17,24 @@ ATTRIBUTES = {"exitCode": "die", "signal": "kill", "oldName": "rename"}
 """Attributes that are read, and the action of the events that have them from the engine."""
 
 REMEMBERED = 4096
-"""Containers whose labels are known."""
+"""Containers that were removed, and of which the labels are still known: their last events may
+be read later."""
+
+_REMOVALS = ("destroy", "remove")
+"""Docker's word for it, and Podman's."""
 
 
 class Labels:
-    """Which of L{ATTRIBUTES} are labels, by container."""
+    """Which of L{ATTRIBUTES} are labels, by container.
+
+    @ivar known: by short id: of which attributes it is known whether they are labels, and which
+        are. Of all that exist, and of some that did.
+    """
 
     def __init__(self) -> None:
-        # By short id: of which attributes it is known whether they are labels, and which are.
-        self._known: collections.OrderedDict[str, tuple[frozenset[str], frozenset[str]]]
-        self._known = collections.OrderedDict()
+        self.known: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
+        # Those that were removed, the one that was first.
+        self._removed: collections.OrderedDict[str, None] = collections.OrderedDict()
 
     def learn(self, event: object) -> None:
         """Take in an event of the stream, whatever it is."""
@@ -36,30 +44,45 @@ class Labels:
         if not action.startswith("exec_"):
             # These have exit codes, too.
             self._add(id, attributes, [name for name, of in ATTRIBUTES.items() if of != action])
+        if action in _REMOVALS:
+            self._remove(id[:SHORT])
 
-    def listed(self, id: object, labels: object) -> None:
-        """Take in what a list of containers says of one."""
-        if isinstance(id, str) and isinstance(labels, Mapping | None):
-            self._add(id, labels or {}, ATTRIBUTES)
+    def listed(self, summaries: Iterable[object]) -> None:
+        """Take in an engine's list of all containers: no other exists."""
+        exist: set[str] = set()
+        for one in summaries:
+            if not isinstance(one, Mapping) or not isinstance(id := one.get("Id"), str):
+                continue
+            exist.add(id[:SHORT])
+            labels = one.get("Labels")
+            if isinstance(labels, Mapping | None):
+                self._add(id, labels or {}, ATTRIBUTES)
+        for short in exist:
+            self._removed.pop(short, None)
+        for short in self.known.keys() - exist - self._removed.keys():
+            self._remove(short)
+
+    def _remove(self, short: str) -> None:
+        self._removed[short] = None
+        if len(self._removed) > REMEMBERED:
+            oldest, _ = self._removed.popitem(last=False)
+            self.known.pop(oldest, None)
 
     def hidden(self, event: object) -> frozenset[str]:
         """The attributes of an event that are not surely the engine's."""
         if (found := _parts(event)) is None:
             return frozenset()
         id, action, attributes = found
-        known, labels = self._known.get(id[:SHORT], (frozenset(), frozenset()))
+        known, labels = self.known.get(id[:SHORT], (frozenset(), frozenset()))
         own = {name for name, of in ATTRIBUTES.items() if of == action and name in attributes}
         return frozenset(own & labels | own - known)
 
     def _add(self, id: str, attributes: Mapping[str, object], names: Collection[str]) -> None:
-        short = id[:SHORT]
-        known, labels = self._known.pop(short, (frozenset(), frozenset()))
+        known, labels = self.known.get(id[:SHORT], (frozenset(), frozenset()))
         if len(known) < len(ATTRIBUTES):
             known |= frozenset(names)
             labels |= {name for name in names if name in attributes}
-        self._known[short] = known, labels
-        if len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+            self.known[id[:SHORT]] = known, labels
 
     def are_unknown(self, events: Iterable[object]) -> bool:
         """Whether of any of these an attribute may be a label."""
@@ -69,7 +92,7 @@ class Labels:
         found = _parts(event)
         if found is None:
             return False
-        known, _ = self._known.get(found[0][:SHORT], (frozenset(), frozenset()))
+        known, _ = self.known.get(found[0][:SHORT], (frozenset(), frozenset()))
         return bool(self.hidden(event) - known)
 
 

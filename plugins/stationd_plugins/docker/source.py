@@ -178,9 +178,7 @@ class DockerSource:
         summaries: list[object] = await self._questions.ask(
             lambda client: client.containers(all=True)
         )
-        for one in summaries:
-            if isinstance(one, Mapping):
-                self._labels.listed(one.get("Id"), one.get("Labels"))
+        self._labels.listed(summaries)
         return summaries
 
     async def _in_detail(self, listed: Inspected) -> Inspected | None:
