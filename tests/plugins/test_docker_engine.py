@@ -20,7 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from stationd.errors import SourceLost
 from stationd.interfaces import IHostReactor
-from stationd.records import State
+from stationd.records import Container, State
 from stationd_plugins.docker.engine import QUEUE_LIMIT, Questions, Stream, engine_time
 from stationd_plugins.docker.source import DockerSource
 
@@ -33,6 +33,8 @@ class Misbehaving(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     @ivar version: the only version of the API that it speaks.
     @ivar events: how many events it tells, as fast as they are read.
     @ivar hung_up: fires when the reader of the events did.
+    @ivar inspected: the containers with a name that were asked about: there are none. C{reached}:
+        fires when the first was, C{released}: what lets it answer that.
     """
 
     daemon_threads = True
@@ -42,6 +44,8 @@ class Misbehaving(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.version = "1.41"
         self.events = 0
         self.hung_up = threading.Event()
+        self.inspected: list[str] = []
+        self.reached, self.released = threading.Event(), threading.Event()
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -71,6 +75,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         elif path.startswith("containers/json"):
             listed = {"Id": ID, "Names": ["/odd"], "Image": "bb", "State": "running"}
             self.answer(200, [listed, {"Id": "cd" * 32}])
+        elif path.startswith("containers/one"):
+            self.server.inspected.append(path.split("/")[1])
+            self.server.reached.set()
+            self.server.released.wait(30)
+            self.answer(404, {"message": "no such container"})
         elif path.startswith("containers/"):
             self.answer(500, {"message": "its layer is unexpectedly nil"})
         else:
@@ -112,6 +121,7 @@ class MisbehavingTests(TestCase):
         thread.start()
         self.addCleanup(thread.join)
         self.addCleanup(self.server.shutdown)
+        self.addCleanup(self.server.released.set)
 
     def source(self) -> DockerSource:
         found = DockerSource(self.url, False, "/sys/fs/cgroup", self.reactor)
@@ -167,6 +177,40 @@ class MisbehavingTests(TestCase):
         with self.assertRaises(CancelledError):
             await going
         await deferLater(self.reactor, 0.1)
+
+    async def test_what_clients_ask_does_not_hold_up_what_is_recorded(self) -> None:
+        source = self.source()
+        found = [source.find("one") for _ in range(3)]
+        one = Container(type="docker", id="one", name="one", state=State.RUNNING)
+        sampled = source.sample([one])
+        self.assertTrue(await deferToThread(self.server.reached.wait, 10))
+        self.assertEqual(len((await source.list_all()).containers), 1)
+        self.assertFalse(sampled.called or any(one.called for one in found))
+        self.server.released.set()
+        self.assertEqual([await one for one in found], [None] * 3)
+        self.assertEqual(await sampled, {})
+
+    async def test_what_nobody_waits_for_any_more_is_not_asked(self) -> None:
+        source = self.source()
+        first, *others = [source.find(f"one{number}") for number in range(4)]
+        self.assertTrue(await deferToThread(self.server.reached.wait, 10))
+        for one in others[:2]:
+            one.cancel()
+            await self.assertFailure(one, CancelledError)
+        self.server.released.set()
+        self.assertEqual([await first, await others[2]], [None, None])
+        self.assertEqual(self.server.inspected, ["one0", "one3"])
+
+    async def test_a_close_does_not_wait_for_what_clients_asked(self) -> None:
+        source = self.source()
+        found = source.find("one")
+        self.assertTrue(await deferToThread(self.server.reached.wait, 10))
+        await source.close()
+        self.assertFalse(found.called)
+        with self.assertRaises(SourceLost):
+            await source.find("one")
+        self.server.released.set()
+        self.assertIs(await found, None)
 
 
 class TimeTests(SynchronousTestCase):

@@ -54,7 +54,8 @@ class Questions:
         self._closed = False
 
     def ask(self, question: Callable[[Any], T]) -> Deferred[T]:
-        """Call a function with the SDK's low-level client.
+        """Call a function with the SDK's low-level client. If the Deferred is cancelled before its
+        turn, it is not called.
 
         @raise SourceAbsent: (Deferred) there is no engine.
         @raise SourceLost: (Deferred) L{close} has been called.
@@ -65,6 +66,8 @@ class Questions:
         done: Deferred[T] = Deferred()
 
         def run() -> None:
+            if done.called:
+                return
             try:
                 if self._client is None:
                     self._client = connect(self._url)

@@ -72,6 +72,9 @@ class DockerSource:
         # For itself: a question about a container that is being started is answered late,
         # and what is recorded must not wait for it.
         self._inquests = Questions(url, reactor, "docker-inquest")
+        # For clients of the API: an engine may hang with one container, and as many of them as
+        # like may ask about it.
+        self._finds = Questions(url, reactor, "docker-find")
         self.read: collections.deque[str] = collections.deque(maxlen=REMEMBERED)
         self._sampler = Sampler(reactor, cgroup)
         self._attempts = Attempts()
@@ -96,7 +99,7 @@ class DockerSource:
             if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", key) is None:
                 return None
             try:
-                found = await self._inspect(key)
+                found = await self._inspect(self._finds, key)
             except (CancelledError, SourceError):
                 raise
             except Exception as error:
@@ -114,20 +117,19 @@ class DockerSource:
     async def _sample(self, containers: Sequence[Container]) -> dict[str, Figures]:
         unknown = [c.id for c in containers if c.id not in self._pids]
         if unknown:
-            await DeferredList(
-                [Deferred.fromCoroutine(self.inspect(id)) for id in unknown], consumeErrors=True
-            )
+            asked = [Deferred.fromCoroutine(self._inspect(self._finds, id)) for id in unknown]
+            await DeferredList(asked, consumeErrors=True)
         found = {c.id: measured(c.id, self._pids[c.id]) for c in containers if c.id in self._pids}
         return await self._sampler.sample(found) if found else {}
 
     def close(self) -> Deferred[None]:
-        ends = [self._questions.close(), self._inquests.close(), self._sampler.close()]
-        return DeferredList(ends).addCallback(lambda _: None)
+        threads = (self._questions, self._inquests, self._finds, self._sampler)
+        return DeferredList([one.close() for one in threads]).addCallback(lambda _: None)
 
     async def inspect(self, key: str) -> Inspected | None:
         """A container as the engine has it now, C{None} if it does not say."""
         try:
-            return await self._inspect(key)
+            return await self._inspect(self._questions, key)
         except CancelledError:
             raise
         except Malformed as error:
@@ -136,13 +138,14 @@ class DockerSource:
         except Exception:  # noqa: BLE001 - gone, down: it does not say
             return None
 
-    async def _inspect(self, key: str) -> Inspected | None:
+    async def _inspect(self, questions: Questions, key: str) -> Inspected | None:
         """The same; C{None} only if there is none.
 
+        @param questions: where to ask.
         @raise Malformed: what is said makes no sense.
         @raise Exception: whatever the SDK raises.
         """
-        document = await self._questions.ask(lambda client: inspect(client, key))
+        document = await questions.ask(lambda client: inspect(client, key))
         if document is None:
             return None
         found = inspected(document)
@@ -184,7 +187,7 @@ class DockerSource:
     async def _in_detail(self, listed: Inspected) -> Inspected | None:
         """A container that was listed; C{None} if it has gone since."""
         try:
-            return await self._inspect(listed.container.id)
+            return await self._inspect(self._questions, listed.container.id)
         except (CancelledError, SourceError):
             raise
         except Exception as error:
@@ -258,7 +261,7 @@ class DockerSource:
     async def failed(self, seen: Observation) -> Observation | None:
         """A start that seems to have failed, with why; C{None} if it did not."""
         try:
-            found = await self._inspect(seen.id)
+            found = await self._inspect(self._questions, seen.id)
         except CancelledError:
             raise
         except Exception:  # noqa: BLE001 - down: an engine that comes back knows nothing of it
