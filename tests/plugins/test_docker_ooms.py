@@ -41,19 +41,40 @@ class OomTests(SynchronousTestCase):
         for exits, details in ((LOOP_EXITS, {}), (LOOP_EXITS + 1, {"exits": LOOP_EXITS})):
             self.assertEqual(killed(5, exits=exits)[0].details, details)
 
-    def test_what_is_told_late_is_known_once(self) -> None:
+    def test_what_is_told_late_is_known(self) -> None:
         for second in (4, 5, 6, 99):
             for ooms in self.ooms(*killed(5)):
                 self.assertFalse(ooms.is_known(happened("start", second * S)))
                 late = happened("oom", second * S)
                 self.assertFalse(ooms.is_known(attrs.evolve(late, id="f" * 64)))
-                self.assertTrue(ooms.is_known(late))
-                self.assertFalse(ooms.is_known(late))
+                # One for each process that was killed.
+                for _ in range(3):
+                    self.assertTrue(ooms.is_known(late))
 
     def test_of_one_that_runs_again_only_soon(self) -> None:
         for late_us, known in ((1, True), (OOM_US - 1, True), (OOM_US, False)):
             for ooms in self.ooms(*killed(5), happened("start", 5 * S + 1)):
                 self.assertEqual(ooms.is_known(happened("oom", 5 * S + late_us)), known)
+
+    def test_of_one_that_runs_again_once(self) -> None:
+        """Another may be of its present run."""
+        for ooms in self.ooms(*killed(5), happened("start", 6 * S)):
+            self.assertTrue(ooms.is_known(happened("oom", 7 * S)))
+            self.assertFalse(ooms.is_known(happened("oom", 7 * S)))
+        (ooms, _) = self.ooms(*killed(5))
+        self.assertTrue(ooms.is_known(happened("oom", 5 * S + 1)))
+        for second in (6, 8):
+            ooms.take(happened("start", second * S))
+            self.assertFalse(ooms.is_known(happened("oom", second * S + 1)))
+            ooms.take(happened("die", second * S + 2))
+
+    def test_what_is_told_again_of_the_run_before_is_known(self) -> None:
+        """As it was not recorded, whoever subscribes anew hears of it once more."""
+        for ooms in self.ooms(*killed(5), happened("start", 30 * S), happened("die", 40 * S)):
+            for second in (6, 29, 6):
+                self.assertTrue(ooms.is_known(happened("oom", second * S)))
+            for second in (30, 35, 41):
+                self.assertFalse(ooms.is_known(happened("oom", second * S)))
 
     def test_what_the_engine_told_itself_is_not_made(self) -> None:
         told = [happened("oom", 4 * S), happened("die", 5 * S)]

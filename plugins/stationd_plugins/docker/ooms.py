@@ -21,6 +21,20 @@ REMEMBERED = 1024
 """Exits of which an engine may tell late that they were for want of memory."""
 
 
+@attrs.frozen
+class Made:
+    """An exit of which the C{oom} was made.
+
+    @ivar died_ns: when it was. C{started_ns}: when the container was started after it; 0 if it
+        was not.
+    @ivar is_due: whether the engine has not told of it yet.
+    """
+
+    died_ns: int
+    started_ns: int = 0
+    is_due: bool = True
+
+
 class Ooms:
     """What was made, and may be told yet.
 
@@ -28,10 +42,9 @@ class Ooms:
     """
 
     def __init__(self, origins: Collection[str]) -> None:
-        # By short id: when the newest C{oom} was, and the exit after one that was made; whether
-        # it was started since.
+        # By short id: when the newest C{oom} was, and the newest exit after one that was made.
         self._last: dict[str, int] = {}
-        self._made: collections.OrderedDict[str, tuple[int, bool]] = collections.OrderedDict()
+        self._made: collections.OrderedDict[str, Made] = collections.OrderedDict()
         for time_ns, action, short in filter(None, map(container_event, origins)):
             self._take(time_ns, action, short)
 
@@ -45,26 +58,28 @@ class Ooms:
             self._last[short] = time_ns
         elif action == "die" and self._last.pop(short, None) == time_ns - 1:
             self._made.pop(short, None)
-            self._made[short] = time_ns, False
+            self._made[short] = Made(time_ns)
             if len(self._made) > REMEMBERED:
                 self._made.popitem(last=False)
-        elif action == "start" and short in self._made:
-            self._made[short] = self._made[short][0], True
+        elif action == "start" and short in self._made and not self._made[short].started_ns:
+            self._made[short] = attrs.evolve(self._made[short], started_ns=time_ns)
         elif action == "destroy":
             self._last.pop(short, None)
 
     def is_known(self, seen: Observation) -> bool:
-        """Whether an C{oom} is told late that was made for its exit, which happens once."""
-        short = seen.id[:SHORT]
-        if seen.action != "oom" or short not in self._made:
+        """Whether an C{oom} is told late that was made for its exit. An engine may tell several
+        of one exit: one for each process that was killed."""
+        made = self._made.get(seen.id[:SHORT])
+        if seen.action != "oom" or made is None:
             return False
-        died_ns, runs_again = self._made[short]
-        is_near = abs(time_ns_of(seen.origin) - died_ns) < OOM_US * 1000
-        if runs_again and not is_near:
-            return False
-        # If it was that of another run after all, it is made when that ends.
-        del self._made[short]
-        return True
+        time_ns = time_ns_of(seen.origin)
+        is_before = not made.started_ns or time_ns < made.started_ns
+        # After that the first may be late. If it was that of the present run after all, it is made
+        # when that ends.
+        is_late = made.is_due and abs(time_ns - made.died_ns) < OOM_US * 1000
+        if is_before or is_late:
+            self._made[seen.id[:SHORT]] = attrs.evolve(made, is_due=False)
+        return is_before or is_late
 
 
 def untold_oom(before: Observation, died: Observation) -> list[Observation]:
