@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import KeysView, Mapping, Sequence
 
 import attrs
@@ -18,6 +19,7 @@ from stationd.interfaces import IRecorder, Known
 from stationd.records import Container, Level, Observation, State
 from stationd_plugins.live import cgroups
 from stationd_plugins.lxc.following import Following
+from stationd_plugins.lxc.monitors import LATE
 from stationd_plugins.lxc.pace import CREDIT, NET, SHARE, SOON, WAITING, Pace
 from stationd_plugins.lxc.paths import Scan
 from stationd_plugins.lxc.ports import Ports
@@ -69,7 +71,10 @@ class Reactor(MemoryReactorClock):
 
 
 class Source:
-    """Containers as a test says, which take two milliseconds to look at."""
+    """Containers as a test says, which take two milliseconds to look at.
+
+    @ivar daemons: the connections to lxc-monitord that can be had.
+    """
 
     def __init__(self, path: str) -> None:
         self.reactor = Reactor()
@@ -78,6 +83,8 @@ class Source:
         self.ports = Ports()
         self.tracker = Tracker(lambda _: True)
         self.seen = ONE
+        self.others: dict[str, Seen] = {}
+        self.daemons: dict[str, socket.socket] = {}
         self.scans = 0
         self.dumps: list[Deferred[None]] = []
 
@@ -86,10 +93,10 @@ class Source:
 
     def scan(self) -> Deferred[Scan]:
         self.scans += 1
-        return succeed(Scan({"one": self.seen}, [], seconds=0.002))
+        return succeed(Scan({"one": self.seen, **self.others}, [], seconds=0.002))
 
-    def connect(self, paths: Sequence[str]) -> Deferred[dict[str, object]]:
-        return succeed({})
+    def connect(self, paths: Sequence[str]) -> Deferred[dict[str, socket.socket]]:
+        return succeed({path: self.daemons[path] for path in paths if path in self.daemons})
 
     async def looked_into(
         self, happened: Sequence[Observation], runs: Mapping[str, Seen]
@@ -216,3 +223,23 @@ class FollowingTests(SynchronousTestCase):
         before = self.source.scans
         self.signal()
         self.assertEqual(self.source.scans, before + 1)
+
+    def test_one_whose_end_is_still_to_be_said_does_not_hold_up_others(self) -> None:
+        ours, theirs = socket.socketpair()
+        self.addCleanup(theirs.close)
+        ours.setblocking(False)
+        self.source.daemons = {self.path: ours}
+        self.source.tracker = Tracker(lambda _: False)
+        one = attrs.evolve(ONE, path=self.path)
+        two = attrs.evolve(one, name="two", identity="2")
+        self.source.others = {"two": two}
+        self.begin(Known(containers=(), newest_us=0, complete=False))
+        self.source.seen = attrs.evolve(one, init_pid=1)
+        self.scans(10)
+        self.recorder.told.clear()
+        self.source.seen = one
+        self.source.others = {"two": attrs.evolve(two, init_pid=2)}
+        self.signal()
+        self.assertEqual(self.recorder.told, ["start"])
+        self.scans(LATE + STEP)
+        self.assertEqual(self.recorder.told, ["start", "stop"])

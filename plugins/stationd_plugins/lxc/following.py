@@ -19,7 +19,7 @@ from stationd.interfaces import IRecorder
 from stationd.records import Observation
 from stationd_plugins.live import cgroups
 from stationd_plugins.lxc.inotify import Watcher
-from stationd_plugins.lxc.monitors import Connectable, Monitors
+from stationd_plugins.lxc.monitors import Connectable, Monitors, apart
 from stationd_plugins.lxc.netfilter import Monitor
 from stationd_plugins.lxc.pace import Pace
 from stationd_plugins.lxc.paths import Scan
@@ -185,7 +185,7 @@ class Following:
             return
         # One that is over by now is in one of them, unless no scan has seen it.
         found = {name: seen for name, seen in scan.containers.items() if seen.init_pid}
-        runs = found | tracker.running
+        runs, homes = found | tracker.running, tracker.homes
         happened = tracker.update(
             scan.containers,
             self._source.now_us(),
@@ -193,8 +193,26 @@ class Following:
             words=heard,
             away=scan.away,
         )
+        await self._record(happened, tracker.homes | homes, runs)
+
+    async def _record(
+        self, happened: Sequence[Observation], homes: Mapping[str, str], runs: Mapping[str, Seen]
+    ) -> None:
+        """Record what happened: at once, if it has not to wait for what a monitor says.
+
+        @param homes: the LXC paths of all containers, by name.
+        @param runs: see L{Containers.looked_into}.
+        """
+        awaited = self._monitors.awaited(happened, homes)
+        others, theirs = apart(happened, awaited)
+        recorded = Deferred.fromCoroutine(self._observe(others, runs))
+        await self._monitors.wait(awaited)
+        await recorded
+        await self._observe(theirs, runs)
+
+    async def _observe(self, happened: Sequence[Observation], runs: Mapping[str, Seen]) -> None:
         if happened:
-            explained = await self._monitors.explained(happened)
+            explained = self._monitors.explained(happened)
             await self._recorder.observe(await self._source.looked_into(explained, runs))
 
     def _watch(self, scan: Scan) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 import attrs
@@ -83,18 +83,35 @@ class Monitors:
         self.heard.listening = bool(self._clients)
         self.heard.deafen()
 
-    async def explained(self, happened: Sequence[Observation]) -> list[Observation]:
-        """The same; of a stop how it ended, if somebody tells."""
-        untold = [one for one in happened if one.action == "stop" and not one.details]
-        if not self._clients or not untold:
-            return list(happened)
+    def awaited(self, happened: Sequence[Observation], homes: Mapping[str, str]) -> dict[str, str]:
+        """Those of which a monitor may still say how they stopped, and their LXC paths.
+
+        @param homes: the LXC paths of all containers, by name.
+        """
+        return {
+            one.name: homes[one.name]
+            for one in happened
+            if _is_unexplained(one) and self._may_say(one.name, homes.get(one.name))
+        }
+
+    def _may_say(self, name: str, path: str | None) -> bool:
+        return path in self._clients and not self.heard.end(name)
+
+    async def wait(self, awaited: Mapping[str, str]) -> None:
+        """Until they are L{explained}, or are not in L{LATE} seconds.
+
+        @param awaited: see L{Monitors.awaited}.
+        """
         until = self._source.reactor.seconds() + LATE - STEP / 2
         while self._source.reactor.seconds() < until and not self._closed:
-            if all(self.heard.end(one.name) for one in untold):
+            if not any(self._may_say(name, path) for name, path in awaited.items()):
                 break
             await deferLater(self._source.reactor, STEP)
+
+    def explained(self, happened: Sequence[Observation]) -> list[Observation]:
+        """The same; of a stop how it ended, if a monitor has said so."""
         return [
-            attrs.evolve(one, details=self.heard.end(one.name)) if one in untold else one
+            attrs.evolve(one, details=self.heard.end(one.name)) if _is_unexplained(one) else one
             for one in happened
         ]
 
@@ -103,3 +120,20 @@ class Monitors:
         self._closed = True
         for client in self._clients.values():
             client.close()
+
+
+def _is_unexplained(one: Observation) -> bool:
+    return one.action == "stop" and not one.details
+
+
+def apart(
+    happened: Sequence[Observation], names: Collection[str]
+) -> tuple[list[Observation], list[Observation]]:
+    """What happened to others, and to containers of some names: with all that must be recorded
+    in the same order, as of those that take the names of one another."""
+    together = {*names}
+    pairs = [{one.name, str(one.details.get("old", one.name))} for one in happened]
+    while more := {name for pair in pairs if pair & together for name in pair} - together:
+        together |= more
+    others = [one for one in happened if one.name not in together]
+    return others, [one for one in happened if one.name in together]
