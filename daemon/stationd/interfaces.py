@@ -140,7 +140,9 @@ class IJournal(Interface):
         Fires with how many there were, when none of them can come back, whatever
         happens to the process. Numbers go on where they were.
 
-        @raise JournalUnwritable: (Deferred) the disk refused; nothing was removed.
+        @raise JournalUnwritable: (Deferred) the disk refused. Nothing was removed, or
+            everything but not for certain, and the error says so: it can come back if the
+            power fails. L{status} and L{select} show which.
         """
 
     def vacuum(retention: Retention) -> Deferred[int]:

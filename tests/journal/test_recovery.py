@@ -26,11 +26,15 @@ from tests.contracts.journal import draft
 
 
 class FailingDisk(Disk):
-    """A disk whose operations fail when a test says so: by the name of the
-    method, the error it raises."""
+    """A disk whose operations fail when a test says so.
+
+    @ivar failing: by the name of the method, the error it raises.
+    @ivar after: by the name of a method, what fails once it has been called.
+    """
 
     def __init__(self) -> None:
         self.failing: dict[str, OSError] = {}
+        self.after: dict[str, tuple[str, OSError]] = {}
 
     def _may(self, name: str) -> None:
         if error := self.failing.get(name):
@@ -70,6 +74,8 @@ class FailingDisk(Disk):
     def rename(self, path: str, to: str) -> None:
         self._may("rename")
         super().rename(path, to)
+        if then := self.after.get("rename"):
+            self.failing[then[0]] = then[1]
 
 
 class RecoveryCase(SynchronousTestCase):
@@ -380,6 +386,23 @@ class FailureTests(RecoveryCase):
             self.assertRaises(JournalUnwritable, store.clear, 9)
             self.assertEqual(self.texts(store), ["one"])
             self.check(store)
+
+    def test_a_clear_whose_last_step_fails_has_happened_all_the_same(self) -> None:
+        store = self.open()
+        for number in range(10):
+            store.commit([draft(f"{number}")])
+        self.disk.after["rename"] = ("sync_directory", OSError(errno.EIO, "Input/output error"))
+        error = self.assertRaises(JournalUnwritable, store.clear, 9)
+        self.assertRegex(str(error), "are cleared, but come back if the power fails now: Input")
+        self.disk.failing.clear()
+        self.assertEqual((self.texts(store), store.status().records), ([], 0))
+        self.assertEqual(Reader(self.directory).status().records, 0)
+        self.assertEqual(len(self.paths()), 2, "nothing goes before the tombstone is durable")
+        self.assertEqual(store.commit([draft("after")]), 11)
+        store.vacuum(Retention(max_age_us=None, max_bytes=1 << 30))
+        self.assertEqual(len(self.paths()), 1)
+        store.close()
+        self.assertEqual(self.texts(self.open()), ["after"])
 
     def test_cleared_files_that_could_not_be_removed_do_not_come_back(self) -> None:
         store = self.open()

@@ -126,6 +126,16 @@ def replace(disk: IDisk, path: str, data: bytes) -> None:
 
     @raise OSError: it is the old one, unless the very last step failed.
     """
+    put(disk, path, data)
+    disk.sync_directory(os.path.dirname(path))
+
+
+def put(disk: IDisk, path: str, data: bytes) -> None:
+    """Make a file with these contents, which are durable, in place of any of that name.
+    Readers see it from now on; its name is durable after L{IDisk.sync_directory}.
+
+    @raise OSError: they see the old one.
+    """
     temporary = path + UNFINISHED
     disk.unlink(temporary)
     fd = disk.create(temporary)
@@ -140,7 +150,6 @@ def replace(disk: IDisk, path: str, data: bytes) -> None:
         with contextlib.suppress(OSError):
             disk.unlink(temporary)
         raise
-    disk.sync_directory(os.path.dirname(path))
 
 
 FILES = 1 << 19

@@ -16,15 +16,16 @@ from twisted.logger import Logger
 from stationd.errors import JournalTooNew, JournalUnwritable
 from stationd.interfaces import JournalStatus, Retention
 from stationd.journal.active import Appender, cut
-from stationd.journal.catalogue import TOMBSTONE_NAME, load
+from stationd.journal.catalogue import load
 from stationd.journal.commit import pack_commit
 from stationd.journal.commit_clock import CommitClock, boot_time_us
-from stationd.journal.disk import UNFINISHED, IDisk, Lock, replace, unwritable
-from stationd.journal.format import SEALED, SegmentName, pack_tombstone
-from stationd.journal.query import AnySegment, View, status
+from stationd.journal.disk import UNFINISHED, IDisk, Lock, unwritable
+from stationd.journal.format import SEALED, SegmentName
+from stationd.journal.query import View, status
 from stationd.journal.retention import expired, remove
 from stationd.journal.sealed import SealedSegment
 from stationd.journal.segment import Segment
+from stationd.journal.tombstone import Tombstone
 from stationd.records import Draft
 
 SEGMENT_US = 24 * 3600 * 1_000_000
@@ -64,6 +65,7 @@ class Store:
         self._elapsed_us = elapsed_us
         self._salt = salt
         self._appender = Appender(disk, directory)
+        self._tombstone = Tombstone(disk, directory)
         try:
             os.makedirs(directory, mode=0o750, exist_ok=True)
             self._lock = Lock(directory)
@@ -243,15 +245,15 @@ class Store:
         tombstone, which is the moment it happens; then the files, which opening
         would remove if we do not get to it.
 
-        @raise JournalUnwritable: nothing was removed.
+        @raise JournalUnwritable: nothing was removed; or everything, as C{view} shows, but
+            it comes back if the power fails before L{vacuum} has made it durable.
         """
         removed = self.status().records
         through = self.view.last
         try:
             begun = self._rotate()
             try:
-                path = os.path.join(self._directory, TOMBSTONE_NAME)
-                replace(self.disk, path, pack_tombstone(through, now_us))
+                self._tombstone.write(through, now_us, self.view.segments)
             except BaseException:
                 self._appender.discard()
                 raise
@@ -260,9 +262,8 @@ class Store:
         self._appender.settle()
         self._cleared_us = now_us
         self._damage = ()
-        gone = self.view.segments
         self.view = View((begun,), through)
-        self._remove(gone)
+        self._tombstone.finish()
         return removed
 
     def vacuum(self, retention: Retention) -> int:
@@ -271,12 +272,13 @@ class Store:
         one first, which has the numbers; by then the others have made room.
 
         @raise JournalUnwritable: nothing was removed: the disk refused to begin a new
-            segment.
+            segment, or to make a clear durable.
         """
+        self._tombstone.finish()
         segments = self.view.segments
         going = expired(segments, retention, self._clock.age_us)
         before = self.status().records
-        gone = self._remove(segments[: min(going, len(segments) - 1)])
+        gone = remove(self.disk, self._directory, segments[: min(going, len(segments) - 1)])
         self.view = View(segments[gone:], self.view.last)
         if going == len(segments) == gone + 1:
             try:
@@ -287,12 +289,9 @@ class Store:
                 self._log.warn("the newest records are kept: {error}", error=error)
             else:
                 self._show(begun)
-                gone = self._remove(segments[-1:])
+                gone = remove(self.disk, self._directory, segments[-1:])
                 self.view = View(self.view.segments[gone:], self.view.last)
         return before - self.status().records
-
-    def _remove(self, segments: Sequence[AnySegment]) -> int:
-        return remove(self.disk, self._directory, segments)
 
     def close(self) -> None:
         """Release files and lock."""
