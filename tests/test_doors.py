@@ -70,7 +70,7 @@ class DoorsTests(SynchronousTestCase):
     def test_all_open(self) -> None:
         self.answers = {"a": self.opens, "b": self.opens}
         doors = self.open("a", "b")
-        self.assertEqual(doors.closed(), {})
+        self.assertEqual(doors.states(), {"a": "open", "b": "open"})
         self.successResultOf(doors.stopService())
         self.assertTrue(self.port.stopped)
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -80,7 +80,7 @@ class DoorsTests(SynchronousTestCase):
         with capturedLogs() as logs:
             doors = self.open("a", "b")
             self.clock.pump([RETRY] * 3)
-        self.assertEqual(doors.closed(), {"b": "Address already in use"})
+        self.assertEqual(doors.states(), {"a": "open", "b": "Address already in use"})
         self.assertEqual(self.attempts, ["a", *"bbbb"])
         errors = [e for e in logs if e["log_level"] is LogLevel.error]
         self.assertEqual(
@@ -96,9 +96,18 @@ class DoorsTests(SynchronousTestCase):
             self.answers["b"] = self.opens
             self.clock.advance(RETRY)
         self.assertEqual([e["description"] for e in logs], ["b"])
-        self.assertEqual(doors.closed(), {})
+        self.assertEqual(doors.states(), {"a": "open", "b": "open"})
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.successResultOf(doors.stopService())
+
+    def test_the_reason_stays_while_it_is_tried_again(self) -> None:
+        self.answers = {"a": self.opens, "b": self.refuses(TAKEN)}
+        doors = self.open("a", "b")
+        self.answers["b"] = Deferred
+        self.clock.advance(RETRY)
+        self.assertEqual(doors.states()["b"], "Address already in use")
+        self.successResultOf(doors.stopService())
+        self.assertEqual(doors.states(), {"a": "closed", "b": "closed"})
 
     def test_none_at_once(self) -> None:
         self.answers = {"a": self.refuses(TAKEN), "b": self.refuses(MISSING)}
@@ -112,7 +121,7 @@ class DoorsTests(SynchronousTestCase):
         pending: Deferred[IListeningPort] = Deferred()
         self.answers = {"a": self.refuses(TAKEN), "b": lambda: pending}
         doors = self.open("a", "b")
-        self.assertEqual(doors.closed(), {"a": "Address already in use", "b": "opening"})
+        self.assertEqual(doors.states(), {"a": "Address already in use", "b": "opening"})
         self.assertEqual(self.late, [])
         pending.errback(MISSING)
         self.assertEqual(len(self.late), 1)
@@ -124,7 +133,8 @@ class DoorsTests(SynchronousTestCase):
         self.answers = {"a": self.refuses(TAKEN), "b": lambda: pending}
         doors = self.open("a", "b")
         pending.callback(self.port)
-        self.assertEqual((self.late, list(doors.closed())), ([], ["a"]))
+        self.assertEqual(self.late, [])
+        self.assertEqual(doors.states(), {"a": "Address already in use", "b": "open"})
         self.successResultOf(doors.stopService())
         self.assertTrue(self.port.stopped)
 
@@ -134,7 +144,7 @@ class DoorsTests(SynchronousTestCase):
 
         self.answers = {"a": self.opens, "b": broken}
         doors = self.open("a", "b")
-        (reason,) = doors.closed().values()
+        reason = doors.states()["b"]
         self.assertRegex(reason, r"^No module named 'OpenSSL' at all; .* pyOpenSSL$")
         self.successResultOf(doors.stopService())
 
@@ -160,5 +170,5 @@ class DoorsTests(SynchronousTestCase):
     def test_cancelled_by_another_it_is_tried_again(self) -> None:
         self.answers = {"a": self.opens, "b": self.refuses(CancelledError())}
         doors = self.open("a", "b")
-        self.assertEqual(doors.closed(), {"b": "CancelledError"})
+        self.assertEqual(doors.states(), {"a": "open", "b": "CancelledError"})
         self.successResultOf(doors.stopService())

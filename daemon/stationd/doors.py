@@ -51,8 +51,21 @@ class Failed:
     retry: IDelayedCall
 
 
+State = Closed | Opening | Open | Failed
+
+
+def _word(state: State) -> str:
+    match state:
+        case Open():
+            return "open"
+        case Opening(before=reason) | Failed(reason=reason):
+            return reason or "opening"
+        case Closed():
+            return "closed"
+
+
 class Door:
-    """One endpoint: L{Closed}, L{Opening}, L{Open} or L{Failed}.
+    """One endpoint.
 
     @param description: as the configuration has it.
     @param listen: makes one attempt.
@@ -66,7 +79,7 @@ class Door:
         self._clock = clock
         self.description = description
         self._listen = listen
-        self.state: Closed | Opening | Open | Failed = Closed()
+        self.state: State = Closed()
 
     def open(self) -> Deferred[None]:
         """Keep trying to listen; fires when the first attempt has ended.
@@ -166,13 +179,9 @@ class Doors(Service):
             raise refused[0]
         first.addCallback(lambda _: [unreachable(error) for error in refused[:1]])
 
-    def closed(self) -> Mapping[str, str]:
-        """The endpoints that are not served now, by description, and why not."""
-        return {
-            door.description: door.state.reason if isinstance(door.state, Failed) else "opening"
-            for door in self._doors
-            if not isinstance(door.state, Open)
-        }
+    def states(self) -> Mapping[str, str]:
+        """C{"open"} or why it is not, of each endpoint by its description."""
+        return {door.description: _word(door.state) for door in self._doors}
 
     def stopService(self) -> Deferred[None]:
         super().stopService()

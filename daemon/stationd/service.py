@@ -183,6 +183,7 @@ class Station(MultiService):
             "host": platform.node(),
             "kernel": platform.release(),
             "uptime": round(self._reactor.seconds() - self._started, 3),
+            "endpoints": self._doors.states(),
             "sources": self._sources.states(),
             "journal": {
                 "directory": os.path.abspath(self._settings.directory),

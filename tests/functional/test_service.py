@@ -153,6 +153,13 @@ class ServiceTests(TestCase):
             self.assertEqual(self.daemon.curl("/healthz"), "ok\n")
             said = self.daemon.said()
             self.assertIn(f"cannot listen on {endpoint}: Address already in use", said)
+            self.assertEqual(
+                self.daemon.get("/api/v1/system")["endpoints"],
+                {
+                    f"unix:{self.daemon.socket}:mode=660": "open",
+                    endpoint: "Address already in use",
+                },
+            )
         self.assertTrue(
             eventually(lambda: f"listening on {endpoint}" in self.daemon.said(), 60),
             self.daemon.said(),
