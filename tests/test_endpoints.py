@@ -61,6 +61,19 @@ class CheckTests(SynchronousTestCase):
             )
             self.assertEqual(len(str(error).splitlines()), 1)
 
+    def test_one_that_stands_twice(self) -> None:
+        for first, second in (
+            ("tcp:9170", "tcp:9170"),
+            ("unix:/run/a.sock:mode=660", "unix:/run/a.sock:mode=660"),
+            ("systemd:domain=INET:index=0", "systemd:index=0:domain=INET"),
+            ("systemd:domain=INET:index=0", "systemd:domain=UNIX:index=0"),
+        ):
+            settings = Settings(file="f.toml", endpoints=(first, "tcp:0", second))
+            error = self.assertRaises(BadConfiguration, check, settings)
+            self.assertRegex(str(error), f"'{second}' is not allowed; it stands there twice")
+        settings = Settings(file="f.toml", endpoints=("tcp:1", "tcp:2", "tcp6:1"))
+        self.assertIs(check(settings), settings)
+
     def test_what_may_become_right_is_not_refused(self) -> None:
         settings = Settings(file="f.toml", endpoints=OTHERS)
         self.assertIs(check(settings), settings)

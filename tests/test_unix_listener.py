@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import resource
 import shutil
@@ -17,9 +18,10 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import TestCase
 
-from stationd.unix_listener import adopt_unix, listen_unix
+from stationd.unix_listener import adopt_unix, listen_unix, set_mode
 
 
 class Listener(TestCase):
@@ -47,6 +49,11 @@ class Listener(TestCase):
     def write(self, path: str, text: str = "") -> None:
         with open(path, "w", encoding="ascii") as file:
             file.write(text)
+
+    def lock(self, path: str) -> None:
+        """Lock a file for a moment; it must not be locked."""
+        with open(path, encoding="ascii") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def mode(self) -> int:
         return stat.S_IMODE(os.lstat(self.path).st_mode)
@@ -122,6 +129,32 @@ class BoundTests(Listener):
         os.unlink(self.path)
         await self.stop(port)
         self.assertEqual(self.flushLoggedErrors(), [])
+
+    async def test_a_path_that_cannot_be_removed_is_unlocked_all_the_same(self) -> None:
+        port = self.listen()
+        directory = os.path.dirname(self.path)
+        os.rename(directory, f"{directory}.moved")
+        self.addCleanup(shutil.rmtree, f"{directory}.moved")
+        self.write(directory)
+        with capturedLogs() as logs:
+            await self.stop(port)
+        os.unlink(directory)
+        os.mkdir(directory)
+        self.assertEqual([event["path"] for event in logs if "path" in event], [self.path])
+        self.lock(f"{directory}.moved/api.sock.lock")
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_no_other_file_gets_the_mode(self) -> None:
+        target = f"{self.path}.target"
+        self.write(target)
+        os.chmod(target, 0o600)
+        os.symlink(target, self.path)
+        error = self.assertRaises(OSError, set_mode, self.path, 0o666)
+        self.assertRegex(str(error), "is not a socket")
+        self.assertEqual(stat.S_IMODE(os.stat(target).st_mode), 0o600)
+        before = len(os.listdir("/proc/self/fd"))
+        self.assertRaises(OSError, set_mode, self.path, 0o666)
+        self.assertEqual(len(os.listdir("/proc/self/fd")), before)
 
     async def test_a_failure_leaves_nothing_open(self) -> None:
         self.write(self.path)

@@ -30,8 +30,15 @@ def check(settings: Settings) -> Settings:
 
     @raise BadConfiguration: one cannot.
     """
+    known: set[tuple[str, ...]] = set()
     for description in settings.endpoints:
-        if reason := _mistake(description):
+        reason = _mistake(description)
+        # A socket of systemd's has a number, which is another file's once it is adopted.
+        what = tuple(sorted(p for p in description.split(":") if not p.startswith("domain=")))
+        if what in known:
+            reason = "it stands there twice"
+        known.add(what)
+        if reason:
             error = BadValue("http.endpoints", description, reason)
             raise BadConfiguration(settings.file, str(error))
     return settings

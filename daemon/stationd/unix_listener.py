@@ -19,6 +19,9 @@ import attrs
 from twisted.internet import tcp, unix
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.logger import Logger
+
+_log = Logger()
 
 
 class UnixPort(unix.Port):
@@ -79,10 +82,16 @@ class BoundPath:
 
     def release(self) -> None:
         """Remove the path unless it is another socket by now, and unlock it."""
-        with contextlib.suppress(FileNotFoundError):
-            if _identity(self.path) == self.identity:
+        try:
+            status = os.lstat(self.path)
+            if (status.st_dev, status.st_ino) == self.identity:
                 os.unlink(self.path)
-        os.close(self.lock)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            _log.warn("{path} could not be removed: {error}", path=self.path, error=error)
+        finally:
+            os.close(self.lock)
 
 
 def listen_unix(
@@ -105,9 +114,8 @@ def listen_unix(
             # Linux gives the file the mode of the unbound socket, less the umask.
             os.fchmod(listening.fileno(), mode)
             listening.bind(path)
+            bound = BoundPath(path, lock, set_mode(path, mode))
             undo.callback(os.unlink, path)
-            bound = BoundPath(path, lock, _identity(path))
-            os.chmod(path, mode)
             listening.listen(backlog)
         except OSError as error:
             raise CannotListenError(None, path, error) from error
@@ -185,6 +193,19 @@ def _remove_stale(path: str) -> None:
     raise OSError(errno.EADDRINUSE, f"{path} is in use by another process")
 
 
-def _identity(path: str) -> tuple[int, int]:
-    status = os.lstat(path)
-    return status.st_dev, status.st_ino
+def set_mode(path: str, mode: int) -> tuple[int, int]:
+    """Change the mode of a socket, and of no other file that was put in its place.
+
+    @return: its device and inode.
+    @raise OSError: there is no socket at the path.
+    """
+    descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISSOCK(status.st_mode):
+            raise OSError(errno.EEXIST, f"{path} is not a socket")
+        # Linux has no fchmod for such a descriptor.
+        os.chmod(f"/proc/self/fd/{descriptor}", mode)
+        return status.st_dev, status.st_ino
+    finally:
+        os.close(descriptor)
