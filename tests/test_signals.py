@@ -84,6 +84,13 @@ class SignalsTests(SynchronousTestCase):
         self.signals.stopService()
         self.assertEqual([signal.getsignal(number) for number in HANDLED], self.before)
 
+    def test_a_handler_that_is_not_of_python_is_no_hindrance(self) -> None:
+        self.signals.startService()
+        self.signals._before[signal.SIGUSR1] = None
+        self.signals.stopService()
+        self.addCleanup(signal.signal, signal.SIGUSR1, signal.SIG_DFL)
+        self.assertEqual(signal.getsignal(signal.SIGUSR2), signal.SIG_DFL)
+
     def test_the_log_rotation_of_twistd_stays(self) -> None:
         def rotate(number: int, frame: object) -> None:
             self.done.append("rotated")

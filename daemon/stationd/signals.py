@@ -71,7 +71,9 @@ class Signals(Service):
     def stopService(self) -> None:
         super().stopService()
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            # Python cannot install again what the program around it has.
+            if handler is not None:
+                signal.signal(number, handler)
         self._before.clear()
 
     def _handle(self, number: int, handler: Handler) -> None:

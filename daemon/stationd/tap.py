@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -9,6 +10,7 @@ from typing import cast
 
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IReactorCore
 from twisted.logger import Logger
 from twisted.python import usage
@@ -65,7 +67,9 @@ class _Clean(Service):
         """Stop in good order, and then with exit code 1, for which twistd has no way."""
         _say(error)
         self._reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)
-        self._reactor.stop()
+        with contextlib.suppress(ReactorNotRunning):
+            # It may be stopping already, after a signal.
+            self._reactor.stop()
 
 
 def _say(error: StationdError) -> None:
