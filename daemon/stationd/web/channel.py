@@ -18,6 +18,9 @@ RECEIVE_TIMEOUT = 30.0
 """Seconds that a request may take to arrive, from its first byte to its last. Twisted
 counts only silence, which a client that sends a byte a second never keeps."""
 
+CLOSE_TIMEOUT = 120.0
+"""Seconds that a client may take to read its last answer, once all of it has been written."""
+
 IGNORED_BYTES = 64 << 20
 """What a client may go on sending after its request was refused, before it has read that."""
 
@@ -43,6 +46,7 @@ class ApiChannel(HTTPChannel):
     def end(self) -> None:
         """Take nothing more: the connection is closed after the answer under way. The deadline
         stays, for a client that does not read that, and it alone."""
+        self._limit(RECEIVE_TIMEOUT)
         self.setTimeout(None)
         self._ending = True
         self.persistent = False
@@ -50,7 +54,8 @@ class ApiChannel(HTTPChannel):
     def loseConnection(self) -> None:
         """Close the connection. If its client may still be sending, only our side is closed until
         it has read the answer: closing with bytes unread resets the connection, and the client may
-        lose the answer (RFC 9112, 9.6)."""
+        lose the answer (RFC 9112, 9.6). Both wait for the client, so both have a deadline."""
+        self._limit(CLOSE_TIMEOUT)
         if self._ending and _is_half_closeable(self):
             self._networkProducer.unregisterProducer()  # type: ignore[attr-defined]
             self.transport.loseWriteConnection()  # type: ignore[union-attr]
@@ -64,9 +69,12 @@ class ApiChannel(HTTPChannel):
             if self._ignored > IGNORED_BYTES:
                 self.transport.abortConnection()  # type: ignore[union-attr]
             return
-        if self._deadline is None and not self._handlingRequest:
-            self._deadline = self.callLater(RECEIVE_TIMEOUT, self._late)
+        if not self._handlingRequest:
+            self._limit(RECEIVE_TIMEOUT)
         super().dataReceived(data)
+        if (self._buffer or self.requests) and not self._handlingRequest:
+            # The end of it began another request, after one that was answered at once.
+            self._limit(RECEIVE_TIMEOUT)
 
     def rawDataReceived(self, data: bytes) -> None:
         """Part of a body came, or of the next request."""
@@ -101,8 +109,8 @@ class ApiChannel(HTTPChannel):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """It is over."""
-        self.received()
         super().connectionLost(reason)
+        self.received()
 
     def _send100Continue(self) -> None:
         if self.length != 0 and not self._ending:
@@ -129,6 +137,11 @@ class ApiChannel(HTTPChannel):
         head = "\r\n".join(lines) + "\r\n\r\n"
         self.transport.write(head.encode() + body)  # type: ignore[union-attr]
         self.loseConnection()
+
+    def _limit(self, seconds: float) -> None:
+        """See to it that the connection has a deadline."""
+        if self._deadline is None:
+            self._deadline = self.callLater(seconds, self._late)
 
     def _late(self) -> None:
         self._deadline = None
