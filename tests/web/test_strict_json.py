@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import sys
+from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from stationd.records import MAX_TEXT_BYTES
 from stationd.web.strict_json import (
     MAX_CHARACTERS,
     MAX_DEPTH,
@@ -82,6 +86,62 @@ class NumberTests(SynchronousTestCase):
         value = one("0." + "1" * 500_000)
         assert isinstance(value, Literal)
         self.assertEqual(len(value.text), 500_002)
+
+
+class CostTests(SynchronousTestCase):
+    """What one document may cost, in calls of Python's functions: the same on every machine."""
+
+    def calls(self, work: Callable[[Any], object], given: object) -> int:
+        """How many functions in Python it calls, whether or not it succeeds."""
+        count = 0
+
+        def called(frame: object, event: str, argument: object) -> None:
+            nonlocal count
+            count += event == "call"
+
+        sys.setprofile(called)
+        try:
+            work(given)
+        except ValueError:
+            pass
+        finally:
+            sys.setprofile(None)
+        return count
+
+    def test_writing_is_not_a_call_for_each_part(self) -> None:
+        for part in ("0", '""', "[]", "[0]", "null", "[[]]", "9" * 4000):
+            for number in (10_000, 50_000) if len(part) < 9 else (50,):
+                for first in ("0", "1.50"):
+                    value = one(f"[{first}, {', '.join([part] * number)}]")
+                    self.assertLess(self.calls(written, value), 1000, part)
+
+    def test_reading_is_bounded(self) -> None:
+        for part in ("1.5", "1.50", "{}", '{"a": 1.5}'):
+            text = f"[{','.join([part] * 40_000)}]"
+            self.assertLess(self.calls(one, text), 20_000)
+
+    def test_what_is_too_long_is_not_written(self) -> None:
+        for part in ("0", '""', "[]", "[0]", "null", "9" * 4000):
+            number = MAX_TEXT_BYTES // len(part)
+            for first in ("0", "1.50"):
+                value = each(f"[{first},{','.join([part] * (number * 2))}]")
+                self.assertRaisesRegex(ValueError, "longer than", written, value)
+
+    @settings(deadline=None, max_examples=30)
+    @given(values)
+    def test_nothing_that_fits_is_too_long(self, value: object) -> None:
+        size = MAX_TEXT_BYTES // (len(json.dumps(value, ensure_ascii=False)) + 2)
+        many = [value] * size
+        self.assertEqual(written(many), json.dumps(many, ensure_ascii=False))
+
+    def test_as_much_as_fits(self) -> None:
+        for part in ("0", "9", '""', "[]", "[0]", "null", "9" * 99, "9" * 101, "9" * 4000):
+            number = MAX_TEXT_BYTES // (len(part) + 2)
+            text = f"[{', '.join([part] * number)}]"
+            self.assertEqual(written(one(text)), text)
+        for part in ("1.50", "{}"):
+            text = f"[{', '.join([part] * (MAX_PARTS - 1))}]"
+            self.assertEqual(written(one(text)), text)
 
 
 class DocumentTests(SynchronousTestCase):

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import math
 import re
+import secrets
 from collections.abc import Iterator
+from itertools import chain
 from typing import NoReturn
 
 import attrs
 
-MAX_PARTS = 65_536
-"""Objects and fractions in one document. Each takes a call of ours; a text that a journal takes
-has room for no more."""
+from stationd.records import MAX_TEXT_BYTES
+
+MAX_PARTS = 4_096
+"""Objects and fractions in one document. Each takes a call of ours, and all of them together must
+not take longer than others can wait: a few milliseconds."""
 
 MAX_CHARACTERS = 512 << 10
 """Characters of one document. A text that a journal takes has no more than 393,216, if each of its
@@ -27,6 +31,12 @@ deep in calls already, and Python allows 1,000."""
 
 _FLOAT_LENGTH = 25
 """Characters that a float's shortest form can have."""
+
+_LONG = 10**100
+"""Whole numbers from here on take longer to write than their share of a text."""
+
+_MARK = secrets.token_hex(16)
+"""Stands for a L{Literal} until the rest is written. Whoever posts a text cannot know it."""
 
 _past_space = re.compile(r"[ \t\n\r]*").match
 
@@ -129,47 +139,58 @@ def written(value: object) -> str:
     """What L{Documents} read, as JSON: every number as it was written.
 
     @raise ValueError: no double holds one of its numbers, or it is nested deeper than
-        L{MAX_DEPTH}.
-    @raise RecursionError: it is nested much deeper.
+        L{MAX_DEPTH}, or no journal takes so long a text. The last is not always found: it saves
+        writing what is much too long.
     """
-    try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_needs_care)
-    except _NeedsCare:
-        text = _with_literals(value)
-    # Each level needs a bracket, so few texts are looked through.
-    if text.count("[") + text.count("{") > MAX_DEPTH:
-        _check_depth(value, MAX_DEPTH)
-    return text
+    _check(value)
+    literals: list[str] = []
+
+    def mark(literal: Literal) -> str:
+        literals.append(_finite(literal))
+        return _MARK
+
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=mark)
+    if not literals:
+        return text
+    pieces = text.split(f'"{_MARK}"')
+    return "".join(chain.from_iterable(zip(pieces, [*literals, ""], strict=True)))
 
 
-class _NeedsCare(Exception):
-    """Something holds a L{Literal}."""
+def _finite(literal: Literal) -> str:
+    if math.isinf(float(literal.text)):
+        raise ValueError(f"no double holds the number {literal.text[:20]}")
+    return literal.text
 
 
-def _needs_care(value: object) -> NoReturn:
-    raise _NeedsCare()
+def _digits(parts: list[object]) -> int:
+    """Not more than the digits of the whole numbers that have many, without the first ones."""
+    numbers = [part for part in parts if isinstance(part, int)]
+    if not numbers or -_LONG < min(numbers) <= max(numbers) < _LONG:
+        return 0
+    return sum(one.bit_length() for one in numbers if not -_LONG < one < _LONG) // 4
 
 
-def _with_literals(value: object) -> str:
-    if isinstance(value, Literal):
-        if math.isinf(float(value.text)):
-            raise ValueError(f"no double holds the number {value.text[:20]}")
-        return value.text
-    if isinstance(value, dict):
-        pairs = (f"{_with_literals(key)}: {_with_literals(one)}" for key, one in value.items())
-        return "{" + ", ".join(pairs) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_with_literals, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _check_depth(value: object, left: int) -> None:
-    if not isinstance(value, dict | list):
-        return
-    if not left:
-        raise ValueError(f"nested deeper than {MAX_DEPTH}")
-    for part in value.values() if isinstance(value, dict) else value:
-        _check_depth(part, left - 1)
+def _check(value: object) -> None:
+    """Find what is too deep, and most of what is too long, before time is spent on writing it.
+    It goes level by level and not part by part: a call for each part would take longer than
+    writing."""
+    level, size = [value], 0
+    for _ in range(MAX_DEPTH + 1):
+        lists = [part for part in level if isinstance(part, list)]
+        objects = [part for part in level if isinstance(part, dict)]
+        # A bracket and a separator for each part, and for each key quotes and a colon as well.
+        keys = sum(map(len, objects))
+        size += len(level) - len(lists) - len(objects)
+        size += 2 * (sum(map(len, lists)) + keys) + 4 * keys
+        size += _digits(level)
+        if size > MAX_TEXT_BYTES:
+            raise ValueError(f"longer than {MAX_TEXT_BYTES} bytes")
+        if not (lists or objects):
+            return
+        level = [*chain.from_iterable(lists)]
+        for one in objects:
+            level += one.values()
+    raise ValueError(f"nested deeper than {MAX_DEPTH}")
 
 
 def _past(text: str, at: int) -> int:
