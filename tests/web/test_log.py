@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.records import Level, Record
 from stationd.web.routes_log import _csv, _lines
+from stationd.web.sessions import COOKIE
 from tests.contracts.journal import draft
 from tests.web.station import Answered, StationCase
 
@@ -188,6 +189,19 @@ class CutTests(StationCase):
         asked = self.ask("GET", "/api/v1/log/export")
         self.settle()
         self.failureResultOf(asked)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_to_a_client_that_takes_the_end_of_the_connection_for_its_end(self) -> None:
+        def broken(query: object) -> Iterator[list[Record]]:
+            yield []
+            raise ZeroDivisionError
+
+        self.patch(self.log, "select", broken)
+        wire = self.wire()
+        request = f"GET /api/v1/log/export HTTP/1.0\r\nCookie: {COOKIE}={self.token}\r\n\r\n"
+        wire.send(request.encode())
+        self.settle()
+        self.assertTrue(wire.transport.disconnected, "reset, not closed in order")
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
 

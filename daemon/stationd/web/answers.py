@@ -107,10 +107,11 @@ class Pump:
         try:
             self._write()
         except Exception:  # noqa: BLE001 - the outermost edge of an answer under way
-            # The status has been sent long ago; a cut is all that can still be said.
+            # The status has been sent long ago; a cut is all that can still be said. To a client
+            # of HTTP/1.0 a connection that is closed in order is the end of a whole answer.
             self._log.failure("an answer was cut off")
             self.stopProducing()
-            self._request.loseConnection()
+            self._request.transport.abortConnection()  # type: ignore[union-attr]
 
     def _write(self) -> None:
         data, over = self._take()
