@@ -218,6 +218,23 @@ class BodyTests(ConnectionCase):
         (answer,) = self.wire().answers(head + RECORD.ljust(90))
         self.assertEqual(answer.status, 201, "what was answered has made room")
 
+    def test_small_bodies_need_no_room(self) -> None:
+        self.site = ApiSite(ApiResource(self.api), self.clock, 100)
+        self.wire().send(self.head("POST", "/api/v1/log", "Content-Length: 200") + b" " * 100)
+        form = b"username=nobody&password=x".ljust(SMALL_BYTES)
+        for line, body in (
+            (f"Content-Length: {len(form)}", form),
+            ("Transfer-Encoding: chunked", b"%x\r\n%s\r\n0\r\n\r\n" % (len(form), form)),
+        ):
+            wire = self.wire()
+            (answer,) = wire.answers(self.head("POST", "/api/v1/login", line) + body)
+            self.problem(401, answer)
+            self.assert_alive(wire)
+        (refused,) = self.wire().answers(
+            self.head("POST", "/api/v1/log", "Content-Length: 1") + b" "
+        )
+        self.problem(503, refused)
+
     def test_forms_are_left_to_the_handler(self) -> None:
         for content_type in (
             "multipart/form-data",

@@ -14,9 +14,11 @@ from stationd.web.admission import Admitted
 from stationd.web.api import Api
 from stationd.web.channel import ApiChannel, Refused
 from stationd.web.resource import ApiResource
+from stationd.web.routes import SMALL_BYTES
 
 BODIES_BYTES = 128 << 20
-"""Bodies in memory at once, of all requests together."""
+"""Bodies in memory at once, of all requests together. Those that must be small do not count: slow
+clients with large ones must keep no one from logging in. The head of a request may be larger."""
 
 IDLE_TIMEOUT = 120.0
 """Seconds that a connection may be silent between requests."""
@@ -61,13 +63,14 @@ class ApiRequest(Request):
         assert isinstance(self._decision, Admitted)
         limit = self._decision.route.body_bytes
         try:
-            if self._held + len(data) > limit:
+            if self._body.tell() + len(data) > limit:
                 raise BodyTooLarge(limit)
-            self._site.hold(len(data))
+            if limit > SMALL_BYTES:
+                self._site.hold(len(data))
+                self._held += len(data)
         except StationdError:
             self._refuse(Failure())
             raise Refused() from None
-        self._held += len(data)
         self._body.write(data)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
