@@ -22,6 +22,10 @@ MAX_CHARACTERS = 512 << 10
 """Characters of one document. A text that a journal takes has no more than 393,216, if each of its
 bytes is written as C{\\u0000}."""
 
+MAX_VALUES = 22_000
+"""Values in one document, if it is a long one. A text that a journal takes has no more than 21,845,
+each with a comma and a space, and those beside it are few."""
+
 _WINDOWS = (4 << 10, 64 << 10, MAX_CHARACTERS)
 """Characters in which the end of a document is looked for: Python's parser knows no other bound."""
 
@@ -37,6 +41,11 @@ _LONG = 10**100
 
 _MARK = secrets.token_hex(16)
 """Stands for a L{Literal} until the rest is written. Whoever posts a text cannot know it."""
+
+_many_values = re.compile(
+    rf'(?:[^",]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^",]*+)*+,){{{MAX_VALUES}}}+', re.DOTALL
+).match
+"""So many commas outside of strings."""
 
 _past_space = re.compile(r"[ \t\n\r]*").match
 
@@ -96,7 +105,9 @@ class Documents:
         """The document that begins at a place, and where the next token is."""
         for size in _WINDOWS:
             window = text[at : at + size]
-            is_cut = at + size < len(text)
+            if size == MAX_CHARACTERS and window.count(",") > MAX_VALUES:
+                window = _without_many_values(window)
+            is_cut = at + len(window) < len(text)
             self._parts = 0
             try:
                 value, end = self._decode(window, 0)
@@ -107,7 +118,7 @@ class Documents:
             # A number that reaches to the cut may go on behind it.
             if end < len(window) or not is_cut or window.endswith(("}", "]", '"')):
                 return value, _past(text, at + end)
-        message = f"No document of at most {MAX_CHARACTERS} characters"
+        message = f"No document of at most {MAX_CHARACTERS} characters and {MAX_VALUES} values"
         raise json.JSONDecodeError(message, text, at)
 
     def _count(self) -> None:
@@ -191,6 +202,12 @@ def _check(value: object) -> None:
         for one in objects:
             level += one.values()
     raise ValueError(f"nested deeper than {MAX_DEPTH}")
+
+
+def _without_many_values(text: str) -> str:
+    """A beginning of a text that has more values than a document may have, or all of it."""
+    found = _many_values(text)
+    return text[: found.end()] if found else text
 
 
 def _past(text: str, at: int) -> int:
