@@ -13,6 +13,7 @@ FAULTS: dict[str, tuple[int, frozenset[str]]] = {
     "ENOSPC": (errno.ENOSPC, frozenset({"create", "write"})),
     "EIO of a change": (errno.EIO, CHANGES),
     "EIO of a removal": (errno.EIO, frozenset({"unlink"})),
+    "EIO of a close": (errno.EIO, frozenset({"close"})),
     "EMFILE": (errno.EMFILE, frozenset({"create", "open"})),
 }
 """The error, and the operations that it can come from."""
@@ -21,7 +22,8 @@ FAULTS: dict[str, tuple[int, frozenset[str]]] = {
 class FaultyDisk:
     """Provides C{IDisk} by another one. From an operation on, a number of those that
     the fault is about fail: a write after half of its bytes, a flush after or before
-    it has happened (nobody can tell), anything else without effect.
+    it has happened (nobody can tell), a close of what was written to after it has, anything
+    else without effect.
 
     @ivar operations: how many there were so far.
     @ivar failed: how many of them failed.
@@ -34,6 +36,7 @@ class FaultyDisk:
         self._number, self._which = FAULTS[fault]
         self._fail_at = fail_at
         self._left = length
+        self._written: set[int] = set()
         self.operations = 0
         self.failed = 0
 
@@ -54,11 +57,16 @@ class FaultyDisk:
 
     def create(self, path: str) -> int:
         self._may("create")
-        return self._disk.create(path)
+        fd = self._disk.create(path)
+        self._written.add(fd)
+        return fd
 
     def open(self, path: str, *, write: bool) -> int:
         self._may("open")
-        return self._disk.open(path, write=write)
+        fd = self._disk.open(path, write=write)
+        if write:
+            self._written.add(fd)
+        return fd
 
     def read(self, fd: int, size: int, offset: int) -> bytes:
         return self._disk.read(fd, size, offset)
@@ -85,6 +93,9 @@ class FaultyDisk:
 
     def close(self, fd: int) -> None:
         self._disk.close(fd)
+        if fd in self._written and "close" in self._which:
+            self._written.discard(fd)
+            self._may("close")
 
     def rename(self, path: str, to: str) -> None:
         self._may("rename")

@@ -62,6 +62,10 @@ class FailingDisk(Disk):
         self._may("open")
         return super().open(path, write=write)
 
+    def close(self, fd: int) -> None:
+        super().close(fd)
+        self._may("close")
+
     def sync_directory(self, directory: str) -> None:
         self._may("sync_directory")
         super().sync_directory(directory)
@@ -344,6 +348,21 @@ class FailureTests(RecoveryCase):
             self.assertEqual(len(os.listdir("/proc/self/fd")), len(descriptors), method)
             self.assertEqual(store.vacuum(Retention(max_age_us=None, max_bytes=1 << 30)), 0)
             self.check(store)
+
+    def test_a_commit_that_fails_on_a_disk_that_closes_nothing_well(self) -> None:
+        store = self.open()
+        self.assertEqual(store.commit([draft("1")]), 1)
+        error = OSError(errno.EIO, "Input/output error")
+        self.disk.failing = {"sync": error, "close": error}
+        for _ in range(3):
+            self.assertRaises(JournalUnwritable, store.commit, [draft("2")])
+        self.disk.failing = {"close": error}
+        self.assertEqual(store.commit([draft("2")]), 2)
+        self.assertEqual(store.commit([draft("3")]), 3)
+        self.assertEqual(len(self.paths()), 2)
+        store.close()
+        self.disk.failing = {}
+        self.assertEqual(self.texts(self.open()), ["1", "2", "3"])
 
     def test_a_disk_that_removes_nothing_gets_one_file_and_no_more(self) -> None:
         store = self.open()

@@ -3,6 +3,7 @@ for another one."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from twisted.logger import Logger
@@ -85,8 +86,8 @@ class Appender:
             self._disk.sync_directory(self._directory)
             reading = self._disk.open(path, write=False)
         except BaseException:
-            self._disk.close(fd)
             self.remove(path)
+            self._close(fd)
             raise
         segment = Segment(self._disk, reading, path, name)
         segment.created_us = now_us
@@ -98,18 +99,19 @@ class Appender:
         _, fd = self._before or (None, None)
         self._before = None
         if fd is not None:
-            self._disk.close(fd)
+            self._close(fd)
 
     def discard(self) -> None:
         """Take back what L{rotate} did. What was written to the segment meanwhile was
         not acknowledged."""
         assert self._before is not None and self.segment is not None and self._fd is not None
-        path = self.segment.path
-        self.segment.release()
-        self._disk.close(self._fd)
+        begun, fd = self.segment, self._fd
         self.segment, self._fd = self._before
         self._before, self.usable = None, False
-        self.remove(path)
+        self.remove(begun.path)
+        self._close(fd)
+        with contextlib.suppress(OSError):
+            begun.release()
 
     def append(self, data: bytes) -> None:
         """Write at the end of the segment, durable.
@@ -145,9 +147,17 @@ class Appender:
 
     def close(self) -> None:
         """Give the descriptor back."""
-        if self._fd is not None:
-            self._disk.close(self._fd)
-            self._fd = None
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            self._close(fd)
+
+    def _close(self, fd: int) -> None:
+        """Give a descriptor back. That closing fails says nothing new: what counts of the
+        file was synced, and the descriptor is free all the same (close(2))."""
+        try:
+            self._disk.close(fd)
+        except OSError as error:
+            self._log.warn("a file in {path}: {error}", path=self._directory, error=error)
 
 
 def cut(disk: IDisk, segment: Segment) -> str:
