@@ -13,7 +13,7 @@ from stationd.interfaces import Query
 from stationd.journal.block import Columns
 from stationd.journal.cache import BlockCache
 from stationd.journal.disk import Disk
-from stationd.journal.format import SEALED
+from stationd.journal.format import FILE_HEADER, SEALED
 from stationd.journal.frames import Rows
 from stationd.journal.pack import pack_block
 from stationd.journal.query import select
@@ -94,6 +94,17 @@ class ReadBackTests(ReadBackCase):
                 self.assertNotEqual(differs(sealed, segment, nothing), "", change)
         for other in (drafts[:-1], [*drafts, drafts[0]]):
             self.assertNotEqual(differs(sealed, self.store(other)[1], nothing), "")
+
+    def test_a_block_header_that_is_wrong_in_the_file_only(self) -> None:
+        store, segment = self.store(some(500))
+        path = seal(store.disk, segment, nothing)
+        with open(path, "r+b") as file:
+            file.seek(FILE_HEADER.size + 40)
+            byte = file.read(1)
+            file.seek(FILE_HEADER.size + 40)
+            file.write(bytes([byte[0] ^ 1]))
+        error = self.assertRaises(ValueError, read_back, store.disk, segment, path, nothing)
+        self.assertRegex(str(error), "records 1 to 500: the header of the block")
 
     def test_a_file_that_is_not_right_is_removed(self) -> None:
         store, segment = self.store(some(500))

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stationd.journal.block import ALL, CATEGORIES, CONTAINERS, USERS, Columns, Unreadable
-from stationd.journal.blocks import ASCII, Summary, key
+from stationd.journal.blocks import ASCII, Summary, key, unpack_summary
 from stationd.journal.disk import IDisk
 from stationd.journal.format import SEALED
 from stationd.journal.seal import frames, gathered
@@ -48,7 +48,7 @@ def differs(sealed: SealedSegment, rows: Segment, pause: Callable[[], None]) -> 
     """What of a sealed segment is not as in the row segment, C{""} if all is.
 
     Every chunk is read as a reader does, every record and field is compared, and so is
-    what the summaries say.
+    what the summaries say, in the footer and before each block.
 
     @param pause: called between pieces of a millisecond or two.
     @raise OSError: the disk does not give the rows.
@@ -66,6 +66,8 @@ def differs(sealed: SealedSegment, rows: Segment, pause: Callable[[], None]) -> 
         part = next(parts, None)
         if part is None:
             return "a block is missing"
+        if unpack_summary(sealed.header_of(part), 0, part.offset, sealed.name.salt) != part:
+            return f"records {part.first} to {part.last}: the header of the block"
         try:
             what = _differs(SealedBlock(sealed, part), part, columns, pause)
         except (Unreadable, LookupError, ValueError) as error:
