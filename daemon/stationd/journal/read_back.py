@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import attrs
 import numpy as np
@@ -20,6 +20,9 @@ from stationd.journal.sealed import SealedSegment
 from stationd.journal.sealed_block import SealedBlock
 from stationd.journal.search import Indexes, trigram_filter
 from stationd.journal.segment import Segment
+
+PIECE = 512
+"""Records that are compared without a pause."""
 
 
 def read_back(disk: IDisk, segment: Segment, path: str, pause: Callable[[], None]) -> None:
@@ -82,24 +85,15 @@ def _differs(block: SealedBlock, part: Summary, columns: Columns, pause: Callabl
 
     @raise Unreadable: a chunk is damaged, or longer than a reader takes.
     """
+    if what := _summary_differs(part, columns, pause):
+        return what
     numbers, times = columns.numbers(ALL), columns.times(ALL)
-    summary = (part.records, part.first, part.last, part.min_us, part.max_us)
-    if summary != (len(numbers), columns.first, columns.last, int(times.min()), int(times.max())):
-        return "the numbers or times of the summary"
     index = {name: code for code, name in enumerate(columns.names())}
     # Where each name of the block stands among those of the columns.
     codes = np.array([index.get(name, -1) for name in block.names()], np.int64)
-    for field in (CATEGORIES, USERS, CONTAINERS):
-        used = np.unique(columns.codes(field, ALL)).tolist()
-        names = columns.names()
-        if b"".join(sorted({key(names[code]) for code in used})) != part.keys[field]:
-            return "the keys of the summary"
-    if sum(1 << level for level in np.unique(columns.levels(ALL)).tolist()) != part.levels:
-        return "the levels of the summary"
     trigrams = int.from_bytes(block.text_filter(), "little")
     seen = np.zeros(len(numbers), np.bool_)
-    for places in block.groups():
-        pause()
+    for places, split in _pieces(block, pause):
         rows = np.searchsorted(numbers, block.numbers(places))
         if int(rows.max()) >= len(numbers) or (numbers[rows] != block.numbers(places)).any():
             return "the numbers"
@@ -115,21 +109,56 @@ def _differs(block: SealedBlock, part: Summary, columns: Columns, pause: Callabl
         for what, found, wanted in compared:
             if not np.array_equal(found, wanted):
                 return what
-        if what := _strings_differ(block, part, places, columns, rows, trigrams):
+        pause()
+        if what := _strings_differ(block, part, places, split, columns, rows, trigrams):
             return what
     return "" if seen.all() else "a record is missing"
+
+
+def _summary_differs(part: Summary, columns: Columns, pause: Callable[[], None]) -> str:
+    """What of a block's summary is not as in the columns."""
+    numbers = columns.numbers(ALL)
+    pause()
+    times = columns.times(ALL)
+    summary = (part.records, part.first, part.last, part.min_us, part.max_us)
+    if summary != (len(numbers), columns.first, columns.last, int(times.min()), int(times.max())):
+        return "the numbers or times of the summary"
+    pause()
+    if sum(1 << level for level in np.unique(columns.levels(ALL)).tolist()) != part.levels:
+        return "the levels of the summary"
+    names = columns.names()
+    for field in (CATEGORIES, USERS, CONTAINERS):
+        pause()
+        used = np.unique(columns.codes(field, ALL)).tolist()
+        if b"".join(sorted({key(names[code]) for code in used})) != part.keys[field]:
+            return "the keys of the summary"
+    return ""
+
+
+def _pieces(
+    block: SealedBlock, pause: Callable[[], None]
+) -> Iterator[tuple[Indexes, list[bytes | None]]]:
+    """The places of each group, so many at a time as take a millisecond or two, and their
+    texts as L{SealedBlock.split_texts} finds them."""
+    for places in block.groups():
+        pause()
+        split = block.split_texts(places)
+        for begin in range(0, len(places), PIECE):
+            pause()
+            yield places[begin : begin + PIECE], split[begin : begin + PIECE]
 
 
 def _strings_differ(
     block: SealedBlock,
     part: Summary,
     places: Indexes,
+    split: list[bytes | None],
     columns: Columns,
     rows: Indexes,
     trigrams: int,
 ) -> str:
     texts = columns.texts(rows)
-    if block.texts(places) != texts or block.split_texts(places) != texts:
+    if block.texts(places) != texts or split != texts:
         return "the texts"
     origins = columns.origins()
     if block.origins(places) != [origins[row] for row in rows.tolist()]:

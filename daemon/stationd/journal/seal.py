@@ -29,6 +29,9 @@ from stationd.journal.pack import (
 )
 from stationd.journal.segment import Segment
 
+PIECE = 1024
+"""Records of frames that are read without a pause."""
+
 
 def seal(disk: IDisk, segment: Segment, pause: Callable[[], None]) -> str:
     """Write the sealed form of a row segment beside it, under a name that means
@@ -115,7 +118,12 @@ def gathered(frames: Iterable[tuple[int, Rows]], pause: Callable[[], None]) -> I
 
 def frames(segment: Segment, pause: Callable[[], None]) -> Iterator[tuple[int, Rows]]:
     """The frames of a row segment, each with the number of its first record."""
+    since = 0
     for part in segment.parts:
         for first, rows, _ in segment.frames(part, part.offset, part.end - part.offset):
             yield first, rows
+            since += len(rows.texts)
+            if since >= PIECE:
+                pause()
+                since = 0
         pause()
