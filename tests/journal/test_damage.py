@@ -130,7 +130,7 @@ class DamageTests(SynchronousTestCase):
             one._whole.clear()
 
     def test_a_byte_that_has_flipped(self) -> None:
-        @settings(max_examples=40, deadline=None, derandomize=True)
+        @settings(max_examples=150, deadline=None, derandomize=True)
         @given(st.lists(queries, min_size=1, max_size=4), st.randoms(use_true_random=False))
         def check(asked: list[Query], rng: random.Random) -> None:
             path, begin, end, lost = rng.choice(self.places)
@@ -154,7 +154,7 @@ class DamageTests(SynchronousTestCase):
             file.write(bytes([byte ^ 0x10]))
 
     def test_bytes_that_do_not_come(self) -> None:
-        @settings(max_examples=40, deadline=None, derandomize=True)
+        @settings(max_examples=150, deadline=None, derandomize=True)
         @given(st.lists(queries, min_size=1, max_size=4), st.randoms(use_true_random=False))
         def check(asked: list[Query], rng: random.Random) -> None:
             path, begin, end, lost = rng.choice(self.places)
