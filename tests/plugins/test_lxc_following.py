@@ -7,6 +7,7 @@ import socket
 from collections.abc import KeysView, Mapping, Sequence
 
 import attrs
+from inotify_simple import Event, flags
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorFDSet
 from twisted.internet.testing import MemoryReactorClock
@@ -86,6 +87,7 @@ class Source:
         self.others: dict[str, Seen] = {}
         self.daemons: dict[str, socket.socket] = {}
         self.scans = 0
+        self.held: Deferred[Scan] | None = None
         self.dumps: list[Deferred[None]] = []
 
     def now_us(self) -> int:
@@ -93,6 +95,8 @@ class Source:
 
     def scan(self) -> Deferred[Scan]:
         self.scans += 1
+        if self.held is not None:
+            return self.held
         return succeed(Scan({"one": self.seen, **self.others}, [], seconds=0.002))
 
     def connect(self, paths: Sequence[str]) -> Deferred[dict[str, socket.socket]]:
@@ -116,9 +120,11 @@ class Recorder:
     def __init__(self, known: Known) -> None:
         self._known = known
         self.told: list[str] = []
+        self.inferred: list[bool] = []
 
     def observe(self, observations: Sequence[Observation]) -> Deferred[None]:
         self.told += [one.action for one in observations]
+        self.inferred += [one.inferred for one in observations]
         return succeed(None)
 
     def listing(self, type: str, containers: Sequence[Container]) -> Deferred[None]:
@@ -191,6 +197,17 @@ class FollowingTests(SynchronousTestCase):
     def test_signals_without_end(self) -> None:
         most = (60 * SHARE + CREDIT) / 0.002
         self.assertLessEqual(self.scans(60, signal_every=STEP), most + 1)
+
+    def test_an_overflow_that_is_noticed_during_a_scan(self) -> None:
+        assert self.following is not None
+        held = self.source.held = Deferred()
+        self.signal()
+        self.assertEqual(self.recorder.told, [])
+        self.following._happened([Event(-1, flags.Q_OVERFLOW, 0, "")])
+        self.source.held = None
+        self.source.others = {"two": attrs.evolve(ONE, name="two")}
+        held.callback(Scan({"one": ONE, **self.source.others}, [], seconds=0.0))
+        self.assertEqual((self.recorder.told, self.recorder.inferred), (["create"], [True]))
 
     def test_a_watch_that_breaks_ends_it(self) -> None:
         assert self.following is not None

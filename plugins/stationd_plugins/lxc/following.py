@@ -154,6 +154,8 @@ class Following:
         scan = await self._source.scan()
         if self._over:
             return
+        # Signals were lost before it, if that was noticed only during it.
+        inferred = inferred or self._missed
         self._cost += scan.seconds
         tracker = self._source.tracker
         self._watch(scan)
