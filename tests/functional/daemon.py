@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,9 +20,26 @@ TWISTD = os.path.join(os.path.dirname(sys.executable), "twistd")
 
 READY = 60.0
 
+POLL = 0.05
+"""Seconds between two looks whether something is so."""
+
 STOPS_WITHIN = 10.0
 """Seconds after which systemd kills it (C{TimeoutStopSec}). On a quiet machine it takes some
 tenths of one."""
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """A connection to a Unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("stationd", timeout=300)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
 
 
 class Daemon:
@@ -80,11 +99,11 @@ class Daemon:
                 states = self.get("/api/v1/system")["sources"]
                 if all(states[name]["state"] == "live" for name in live):
                     return
-            except (OSError, ValueError, subprocess.CalledProcessError):
+            except (OSError, ValueError):
                 pass
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"the daemon does not get ready:\n{self.said()}")
-            time.sleep(0.02)
+            time.sleep(POLL)
 
     def said(self) -> str:
         """What it wrote to its log."""
@@ -109,7 +128,7 @@ class Daemon:
             return 0.0
         began = time.monotonic()
         self.process.send_signal(number)
-        self.process.wait(30)
+        self.process.wait(READY)
         return time.monotonic() - began
 
     def close(self) -> None:
@@ -125,11 +144,23 @@ class Daemon:
 
     def get(self, path: str) -> Any:
         """The JSON at a path."""
-        return json.loads(self.curl(path))
+        return self._ask("GET", path)
 
     def post(self, path: str, value: object) -> Any:
         """The JSON answered to a JSON."""
-        return json.loads(self.curl(path, "--data-binary", json.dumps(value)))
+        return self._ask("POST", path, json.dumps(value))
+
+    def _ask(self, method: str, path: str, body: str | None = None) -> Any:
+        """Without curl: a process for each question is much of what a machine has to do that
+        asks again and again until something is so."""
+        connection = UnixConnection(self.socket)
+        try:
+            connection.request(method, path, body)
+            return json.loads(connection.getresponse().read())
+        except http.client.HTTPException as error:
+            raise OSError(str(error)) from error
+        finally:
+            connection.close()
 
     def events(self) -> list[dict[str, Any]]:
         """The data of all events, oldest first."""
@@ -154,4 +185,4 @@ def eventually(check: Any, seconds: float = READY) -> Any:
         found = check()
         if found or time.monotonic() > deadline:
             return found
-        time.sleep(0.02)
+        time.sleep(POLL)

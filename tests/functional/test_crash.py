@@ -6,28 +6,17 @@ import http.client
 import json
 import os
 import random
-import socket
 import threading
 import time
 
 from twisted.trial.unittest import TestCase
 
-from tests.functional.daemon import Daemon, eventually
+from tests.functional.daemon import Daemon, UnixConnection, eventually
 
 ROUNDS = 50
 
 POSTED = 100
 """Records that are acknowledged at most, or a few more, before the daemon is killed."""
-
-
-class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("stationd", timeout=10)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(self._path)
 
 
 class KillTests(TestCase):
@@ -62,7 +51,7 @@ class KillTests(TestCase):
 
         def produce() -> None:
             nonlocal posted
-            connection = _Connection(daemon.socket)
+            connection = UnixConnection(daemon.socket)
             while not stop.is_set():
                 count = posted % 3 + 1
                 texts = [f"{posted + n}" for n in range(count)]
