@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
+from types import FrameType
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -69,6 +72,39 @@ class SignalsTests(SynchronousTestCase):
         self.assertEqual(self.done, ["SIGTERM"])
         self.signals.stopService()
         self.assertEqual([signal.getsignal(number) for number in ENDS], [twisted] * 2)
+
+    def test_an_end_within_an_end_is_the_same(self) -> None:
+        def twisted(number: int, frame: object) -> None:
+            self.done.append(signal.Signals(number).name)
+
+        self.addCleanup(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, twisted))
+        self.addCleanup(sys.settrace, sys.gettrace())
+        for at in range(1000):
+            self.done.clear()
+            signals = Signals(self.queue, lambda: None)  # type: ignore[arg-type]
+            signals.startService()
+            self.queue.run()
+            left = at
+
+            def trace(frame: FrameType, event: str, argument: object) -> Any:
+                nonlocal left
+                if frame.f_code is not Signals._end.__code__:
+                    return None
+                frame.f_trace_opcodes = True
+                left -= event == "opcode"
+                if left == 0 and event == "opcode":
+                    sys.settrace(None)
+                    os.kill(os.getpid(), signal.SIGTERM)
+                return trace
+
+            sys.settrace(trace)
+            os.kill(os.getpid(), signal.SIGTERM)
+            sys.settrace(None)
+            signals.stopService()
+            self.assertEqual(self.done, ["SIGTERM"], at)
+            if left > 0:
+                break
+        self.assertGreater(at, 10)
 
     def test_what_came_before_the_start_is_done_then(self) -> None:
         hold()

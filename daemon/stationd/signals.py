@@ -52,7 +52,8 @@ class Signals(Service):
         self._reactor = reactor
         self._hangup = hangup
         self._due: set[int] = set()
-        self._ending = False
+        # What the first signal that ends it takes.
+        self._first = [True]
         self._before: dict[int, Handler | signal.Handlers | int | None] = {}
 
     def startService(self) -> None:
@@ -89,8 +90,12 @@ class Signals(Service):
     def _end(self, number: int, frame: FrameType | None) -> None:
         """To stop a reactor twice is an error with a traceback."""
         before = self._before[number]
-        if not self._ending and callable(before):
-            self._ending = True
+        try:
+            # Another signal can come between any two instructions, but not within this one.
+            self._first.pop()
+        except IndexError:
+            return
+        if callable(before):
             before(number, frame)
 
     def _arrived(self, number: int, frame: FrameType | None) -> None:

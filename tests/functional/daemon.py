@@ -92,6 +92,7 @@ class Daemon:
                 stderr=log,
                 cwd=self.directory,
                 env=os.environ | self.environment,
+                preexec_fn=_take_signals,  # noqa: PLW1509 - it calls nothing that takes a lock
             )
         deadline = time.monotonic() + READY
         while True:
@@ -175,6 +176,13 @@ class Daemon:
         """Level, category and message of all log records, oldest first."""
         records = self.get("/api/v1/log?limit=10000")
         return [(r["level"], r["category"], r["message"]) for r in reversed(records)]
+
+
+def _take_signals() -> None:
+    """A shell has its background jobs ignore SIGINT and SIGQUIT, and they hand that down: what
+    is ignored at its start a daemon goes on to ignore."""
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def eventually(check: Any, seconds: float = READY) -> Any:
