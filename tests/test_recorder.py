@@ -14,7 +14,6 @@ from stationd.containers import Change, Containers
 from stationd.errors import JournalUnwritable
 from stationd.feed import Feed
 from stationd.interfaces import Appended, IRecorder, Known, Query
-from stationd.memory import REMEMBERED
 from stationd.recorder import Recorder
 from stationd.records import Container, Draft, Level, Record, State
 from stationd.testing import MemoryJournal
@@ -59,7 +58,7 @@ def recorder_over(
     return Recorder(log, event, containers, feed, now_us, nobody, live, lambda type: None)
 
 
-class RecorderTests(SynchronousTestCase):
+class RecorderCase(SynchronousTestCase):
     """A recorder over two journals in memory."""
 
     def setUp(self) -> None:
@@ -88,6 +87,10 @@ class RecorderTests(SynchronousTestCase):
 
     def actions(self, journal: MemoryJournal) -> list[str]:
         return [record.origin for record in self.records(journal)]
+
+
+class RecorderTests(RecorderCase):
+    """What it records, when it tells of it, and what it knows after a restart."""
 
     def test_provides_the_interface(self) -> None:
         verifyObject(IRecorder, self.recorder)
@@ -165,18 +168,6 @@ class RecorderTests(SynchronousTestCase):
             self.successResultOf(self.recorder.listing("docker", [listed]))
             (shown,) = self.containers.all()
             self.assertEqual(shown.finished_us, died.finished_us + expected_us)
-
-    def test_a_type_does_not_push_another_out(self) -> None:
-        self.successResultOf(self.recorder.observe([happened("start", origin="docker:1")]))
-        other = [
-            happened("start", type="lxc", id=f"n{n}", origin=f"lxc:{n}")
-            for n in range(2 * REMEMBERED + 1)
-        ]
-        self.successResultOf(self.recorder.observe(other))
-        for _ in range(2):
-            self.assertEqual(list(self.recorder.origins("docker")), ["docker:1"])
-            self.assertEqual(len(self.recorder.known("docker").containers), 1)
-            self.restart()
 
     def test_what_is_on_its_way_is_recorded_and_told_whoever_goes_away(self) -> None:
         told = self.feed.after(0)

@@ -22,7 +22,12 @@ def draft(text: str = "something happened", **fields: object) -> Draft:
 
 
 class JournalContract(SynchronousTestCase):
-    """Mixed into a test case that says how a journal is made."""
+    """Mixed into a test case that says how a journal is made.
+
+    @cvar many: records of a journal that has many; a multiple of 20.
+    """
+
+    many = 1000
 
     now_us = 1_700_000_000_000_000
     """The system's clock, which can be set."""
@@ -79,14 +84,18 @@ class JournalContract(SynchronousTestCase):
         self.assertEqual(self.numbers(oldest_first=True), [1, 2, 3, 4, 5])
 
     def test_limit_and_offset_count_matches(self) -> None:
-        for index in range(1000):
+        for index in range(self.many):
             self.append(draft(category="even" if index % 2 else "odd"))
-        self.assertEqual(self.numbers(limit=3), [1000, 999, 998])
-        self.assertEqual(self.numbers(limit=2, offset=700), [300, 299])
-        self.assertEqual(self.numbers(limit=2, offset=700, oldest_first=True), [701, 702])
+        last, tenth = self.many, self.many // 10
+        self.assertEqual(self.numbers(limit=3), [last, last - 1, last - 2])
+        far = 7 * tenth
+        self.assertEqual(self.numbers(limit=2, offset=far), [3 * tenth, 3 * tenth - 1])
+        self.assertEqual(self.numbers(limit=2, offset=far, oldest_first=True), [far + 1, far + 2])
         even = frozenset(["even"])
-        self.assertEqual(self.numbers(limit=2, offset=400, categories=even), [200, 198])
-        self.assertEqual(self.numbers(offset=1000), [])
+        self.assertEqual(
+            self.numbers(limit=2, offset=4 * tenth, categories=even), [2 * tenth, 2 * tenth - 2]
+        )
+        self.assertEqual(self.numbers(offset=last), [])
 
     def test_before_and_after_exclude_their_own_number(self) -> None:
         self.append(*[draft() for _ in range(5)])

@@ -48,7 +48,12 @@ class BadDisk(Disk):
 
 
 class DamageTests(SynchronousTestCase):
-    """One journal of a thousand records, three of its segments sealed."""
+    """One journal of a thousand records, three of its segments sealed.
+
+    @cvar examples: how many places are damaged, and some queries asked for each.
+    """
+
+    examples = 20
 
     def setUp(self) -> None:
         self.patch(pack, "GROUP_RECORDS", 32)
@@ -130,7 +135,7 @@ class DamageTests(SynchronousTestCase):
             one._whole.clear()
 
     def test_a_byte_that_has_flipped(self) -> None:
-        @settings(max_examples=150, deadline=None, derandomize=True)
+        @settings(max_examples=self.examples, deadline=None, derandomize=True)
         @given(st.lists(queries, min_size=1, max_size=4), st.randoms(use_true_random=False))
         def check(asked: list[Query], rng: random.Random) -> None:
             path, begin, end, lost = rng.choice(self.places)
@@ -154,7 +159,7 @@ class DamageTests(SynchronousTestCase):
             file.write(bytes([byte ^ 0x10]))
 
     def test_bytes_that_do_not_come(self) -> None:
-        @settings(max_examples=150, deadline=None, derandomize=True)
+        @settings(max_examples=self.examples, deadline=None, derandomize=True)
         @given(st.lists(queries, min_size=1, max_size=4), st.randoms(use_true_random=False))
         def check(asked: list[Query], rng: random.Random) -> None:
             path, begin, end, lost = rng.choice(self.places)

@@ -1,4 +1,5 @@
-"""The power goes at every change to the disk, and every bit of a journal flips."""
+"""The power goes at changes to the disk, its operations fail, and bits of a journal flip: at all
+of them in C{tests.exhaustive}, at some here."""
 
 from __future__ import annotations
 
@@ -187,7 +188,12 @@ class FaultCase(SynchronousTestCase):
 
 
 class PowerCutTests(FaultCase):
-    """One script, cut short at every change."""
+    """One script, cut short at changes.
+
+    @cvar every: 1 for all of them, 2 for every second, and so on.
+    """
+
+    every = 20
 
     def test_the_power_goes_at_every_change(self) -> None:
         whole = MemoryDisk()
@@ -199,7 +205,7 @@ class PowerCutTests(FaultCase):
         self.assertGreater(len(script.told.kept), 3)
         changes = whole.changes
         self.check(self.directory(), whole, script.told, "no cut")
-        for cut_at in range(1, changes + 1):
+        for cut_at in range(1, changes + 1, self.every):
             disk = MemoryDisk(cut_at)
             script = Script(self.directory(), disk)
             with self.assertRaises(PowerCut):
@@ -213,8 +219,13 @@ class PowerCutTests(FaultCase):
 
 
 class RefusalTests(FaultCase):
-    """The disk refuses each operation in turn, once or for a while: what was
-    acknowledged is there, and it goes on by itself."""
+    """The disk refuses operations in turn, once or for a while: what was
+    acknowledged is there, and it goes on by itself.
+
+    @cvar every: 1 for all of them, 2 for every second, and so on.
+    """
+
+    every = 25
 
     def test_each_operation_fails(self) -> None:
         whole = FaultyDisk(MemoryDisk())
@@ -222,7 +233,7 @@ class RefusalTests(FaultCase):
         self.assertGreaterEqual(whole.operations, 90)
         refused: collections.Counter[str] = collections.Counter()
         for fault, length in itertools.product(FAULTS, (1, 7)):
-            for fail_at in range(1, whole.operations + 1):
+            for fail_at in range(1, whole.operations + 1, self.every):
                 memory = MemoryDisk()
                 disk = FaultyDisk(memory, fault, fail_at, length)
                 script = Script(self.directory(), disk)
@@ -231,15 +242,20 @@ class RefusalTests(FaultCase):
                 refused[fault] += script.refused
                 self.check(self.directory(), memory, script.told, where)
         for fault in FAULTS:
-            self.assertGreater(refused[fault], 0 if fault in RARE else 100, fault)
+            self.assertGreater(refused[fault], 0 if fault in RARE else 100 // self.every, fault)
 
 
 class RefusalAndCutTests(FaultCase):
-    """The disk refuses, and the power goes on top of it."""
+    """The disk refuses, and the power goes on top of it.
+
+    @cvar runs: how many, and of those without a cut between half as many.
+    """
+
+    runs = 10
 
     def test_the_power_goes_after_refusals(self) -> None:
         rng = random.Random(3)
-        for seed in range(120):
+        for seed in range(self.runs):
             fault, length = rng.choice(sorted(FAULTS)), rng.choice((1, 2, 7, 30))
             memory = MemoryDisk(rng.randrange(1, 120))
             disk = FaultyDisk(memory, fault, rng.randrange(1, 120), length)
@@ -258,7 +274,7 @@ class RefusalAndCutTests(FaultCase):
     def test_a_file_that_was_removed_comes_back(self) -> None:
         # Without a cut between: another process goes on, and commits, before it.
         rng = random.Random(4)
-        for seed in range(60):
+        for seed in range(self.runs // 2):
             fault = rng.choice(("EIO of a change", "ENOSPC"))
             memory = MemoryDisk()
             disk = FaultyDisk(memory, fault, rng.randrange(1, 120), rng.choice((2, 3, 7)))
@@ -276,7 +292,13 @@ class RefusalAndCutTests(FaultCase):
 
 
 class BitFlipTests(SynchronousTestCase):
-    """Damage is found or harmless, and never makes a wrong record."""
+    """Damage is found or harmless, and never makes a wrong record.
+
+    @cvar every: 1 for all bits and all lengths, 3 for every third, and so on; if it is odd,
+        each bit of a byte has its turn.
+    """
+
+    every = 101
 
     def journal(self, seal_all: bool) -> tuple[str, dict[int, str]]:
         """A small journal, and what is in it: two segments or, sealed, two blocks in
@@ -316,7 +338,7 @@ class BitFlipTests(SynchronousTestCase):
         for seal_all in (False, True):
             directory, good = self.journal(seal_all)
             for path, raw in list(self.files(directory)):
-                for bit in range(8 * len(raw)):
+                for bit in range(0, 8 * len(raw), self.every):
                     bad = bytearray(raw)
                     bad[bit // 8] ^= 1 << bit % 8
                     with open(path, "wb") as file:
@@ -335,7 +357,7 @@ class BitFlipTests(SynchronousTestCase):
         for seal_all in (False, True):
             directory, good = self.journal(seal_all)
             for path, raw in list(self.files(directory)):
-                for length in range(len(raw)):
+                for length in range(0, len(raw), self.every):
                     with open(path, "wb") as file:
                         file.write(raw[:length])
                     where = f"{path}, cut to {length} bytes"

@@ -85,7 +85,12 @@ queries = st.builds(
 
 class QueryTests(SynchronousTestCase):
     """One journal of a thousand records: three sealed segments of several blocks and
-    groups, one of rows that is full, and the one that is written."""
+    groups, one of rows that is full, and the one that is written.
+
+    @cvar examples: how many queries are tried.
+    """
+
+    examples = 60
 
     def setUp(self) -> None:
         self.patch(pack, "GROUP_RECORDS", 32)
@@ -121,7 +126,7 @@ class QueryTests(SynchronousTestCase):
         cache = BlockCache(200_000)
         seen = 0
 
-        @settings(max_examples=600)
+        @settings(max_examples=self.examples)
         @given(queries)
         def check(query: Query) -> None:
             nonlocal seen
@@ -130,7 +135,7 @@ class QueryTests(SynchronousTestCase):
             seen += bool(found)
 
         check()
-        self.assertGreater(seen, 100)
+        self.assertGreater(seen, self.examples // 6)
         self.assertEqual([s.damage for s in self.store.view.segments if s.damage], [])
 
     def test_every_word_is_found_however_it_is_written(self) -> None:
@@ -168,7 +173,12 @@ class QueryTests(SynchronousTestCase):
 
 
 class BesideTests(SynchronousTestCase):
-    """Queries that are under way while others run and more is committed."""
+    """Queries that are under way while others run and more is committed.
+
+    @cvar seeds: of the runs.
+    """
+
+    seeds = range(4)
 
     def setUp(self) -> None:
         self.patch(segment, "SPAN_RECORDS", 40)
@@ -178,7 +188,7 @@ class BesideTests(SynchronousTestCase):
         self.addCleanup(self.store.close)
 
     def test_each_sees_what_there_was_when_it_began(self) -> None:
-        for seed in range(30):
+        for seed in self.seeds:
             rng = random.Random(seed)
             cache = BlockCache(rng.choice((1, 10_000, 1 << 20)))
             # Of each: the last number when it began, its order, what it has found.

@@ -120,7 +120,12 @@ class ReadBackTests(ReadBackCase):
 
 
 class LimitTests(ReadBackCase):
-    """As much as can be in a record."""
+    """As much as can be in a record.
+
+    @cvar records: how many have names of which none is that of another.
+    """
+
+    records = 2_000
 
     def test_long_names_make_more_blocks(self) -> None:
         long = "\U0001d518" * 250
@@ -132,7 +137,7 @@ class LimitTests(ReadBackCase):
                 container=f"c{n}{long}",
                 text=f"{n}",
             )
-            for n in range(23_000)
+            for n in range(self.records)
         ]
         store, segment = self.store(drafts)
         path = seal(store.disk, segment, nothing)
@@ -140,7 +145,9 @@ class LimitTests(ReadBackCase):
         store.adopt(segment, path)
         found = [
             r.category
-            for rs in select(store.view, Query(oldest_first=True, before=23_001), BlockCache())
+            for rs in select(
+                store.view, Query(oldest_first=True, before=self.records + 1), BlockCache()
+            )
             for r in rs
         ]
         self.assertEqual(found, [draft.category for draft in drafts])

@@ -20,7 +20,6 @@ from stationd.journal.disk import Disk
 from stationd.journal.format import FILE_HEADER, SegmentName, pack_file_header, unpack_file_header
 from stationd.journal.query import select
 from stationd.journal.reader import Reader
-from stationd.journal.seal import seal
 from stationd.journal.store import Store
 from tests.contracts.journal import draft
 
@@ -288,7 +287,7 @@ class DamageTests(RecoveryCase):
         self.assertEqual(store.commit([draft("two")]), 2)
 
 
-class FailureTests(RecoveryCase):
+class FailureCase(RecoveryCase):
     """The disk refuses while the store is open."""
 
     def refuse(self, method: str, number: int = errno.EIO) -> None:
@@ -303,6 +302,10 @@ class FailureTests(RecoveryCase):
         again = self.open()
         self.assertEqual(self.texts(again), ["one", "two"])
         self.assertEqual(again.status().damage, ())
+
+
+class FailureTests(FailureCase):
+    """It refuses different things, a few times."""
 
     def test_a_failed_commit_leaves_nothing_and_the_next_succeeds(self) -> None:
         for methods in (["write"], ["sync"], ["write", "truncate"], ["sync", "truncate"]):
@@ -325,29 +328,6 @@ class FailureTests(RecoveryCase):
             self.assertTrue(error.full)
             self.assertIn("No space left", str(error))
         self.check(store)
-
-    def test_commits_that_fail_leave_nothing_behind(self) -> None:
-        for method in ("create", "write", "sync", "sync_directory", "open", "truncate"):
-            self.directory = self.mktemp()
-            store = self.open()
-            store.commit([draft("one")])
-            gc.collect()
-            names, descriptors = os.listdir(self.directory), os.listdir("/proc/self/fd")
-            if method == "truncate":
-                self.refuse("write", errno.ENOSPC)
-            elif method != "write":
-                # The first one takes the segment out of use.
-                self.refuse("write")
-                self.assertRaises(JournalUnwritable, store.commit, [draft("lost")])
-                self.disk.failing.clear()
-            self.refuse(method)
-            for _ in range(200):
-                self.assertRaises(JournalUnwritable, store.commit, [draft("lost")])
-            self.assertRaises(JournalUnwritable, store.clear, 9)
-            self.assertEqual(sorted(os.listdir(self.directory)), sorted(names), method)
-            self.assertEqual(len(os.listdir("/proc/self/fd")), len(descriptors), method)
-            self.assertEqual(store.vacuum(Retention(max_age_us=None, max_bytes=1 << 30)), 0)
-            self.check(store)
 
     def test_a_commit_that_fails_on_a_disk_that_closes_nothing_well(self) -> None:
         store = self.open()
@@ -484,6 +464,38 @@ class FailureTests(RecoveryCase):
         self.assertEqual(self.paths(".broken"), [])
 
 
+class RepeatedFailureTests(FailureCase):
+    """It refuses one thing again and again.
+
+    @cvar times: how often.
+    """
+
+    times = 10
+
+    def test_commits_that_fail_leave_nothing_behind(self) -> None:
+        for method in ("create", "write", "sync", "sync_directory", "open", "truncate"):
+            self.directory = self.mktemp()
+            store = self.open()
+            store.commit([draft("one")])
+            gc.collect()
+            names, descriptors = os.listdir(self.directory), os.listdir("/proc/self/fd")
+            if method == "truncate":
+                self.refuse("write", errno.ENOSPC)
+            elif method != "write":
+                # The first one takes the segment out of use.
+                self.refuse("write")
+                self.assertRaises(JournalUnwritable, store.commit, [draft("lost")])
+                self.disk.failing.clear()
+            self.refuse(method)
+            for _ in range(self.times):
+                self.assertRaises(JournalUnwritable, store.commit, [draft("lost")])
+            self.assertRaises(JournalUnwritable, store.clear, 9)
+            self.assertEqual(sorted(os.listdir(self.directory)), sorted(names), method)
+            self.assertEqual(len(os.listdir("/proc/self/fd")), len(descriptors), method)
+            self.assertEqual(store.vacuum(Retention(max_age_us=None, max_bytes=1 << 30)), 0)
+            self.check(store)
+
+
 class OtherProcessTests(RecoveryCase):
     """Reading beside a writer, without its lock."""
 
@@ -525,43 +537,3 @@ class OtherProcessTests(RecoveryCase):
             command = [sys.executable, "-c", code, self.directory]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             self.assertEqual(done.stdout, f"{number} text {number}\n")
-
-    def test_a_process_that_reads_while_another_writes_seals_and_vacuums(self) -> None:
-        code = (
-            "import sys\n"
-            "from stationd.journal.reader import Reader\n"
-            "from stationd.interfaces import Query\n"
-            "looks = last = 0\n"
-            "while last < 3000:\n"
-            "    reader = Reader(sys.argv[1])\n"
-            "    status = reader.status()\n"
-            "    assert status.damage == (), status.damage\n"
-            "    assert status.last >= last, (status.last, last)\n"
-            "    last = status.last\n"
-            "    found = [r for f in reader.select(Query(oldest_first=True)) for r in f]\n"
-            "    numbers = [r.number for r in found]\n"
-            "    assert numbers == list(range(last - len(numbers) + 1, last + 1)), numbers\n"
-            "    assert all(r.text == f'text {r.number}' for r in found)\n"
-            "    assert reader.status().damage == (), reader.status().damage\n"
-            "    looks += 1\n"
-            "print(looks)\n"
-        )
-        store = self.open(segment_bytes=2000)
-        command = [sys.executable, "-c", code, self.directory]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as reading:
-            removed = sealed = 0
-            for number in range(1, 3001):
-                store.commit([draft(f"text {number}")])
-                if segment := store.sealable():
-                    store.adopt(segment, seal(store.disk, segment, lambda: None))
-                    sealed += 1
-                if number % 100 == 0:
-                    removed += store.vacuum(Retention(max_age_us=None, max_bytes=20_000))
-            said, errors = reading.communicate(timeout=60)
-        self.assertEqual(errors.decode(), "")
-        self.assertGreater(int(said), 20)
-        self.assertGreater(sealed, 50)
-        self.assertGreater(removed, 1000)
-
-
-del RecoveryCase

@@ -337,14 +337,23 @@ class SummaryTests(RepairCase):
             self.check_repaired(0)
 
 
-class InterruptedTests(RepairCase):
-    """Repair is cut short at every change, or the disk refuses it."""
+class InterruptedCase(RepairCase):
+    """A journal of which three files are spoiled."""
 
     def spoil(self) -> None:
         paths = self.paths()
         self.flip(paths[1], self.chunk(paths[1], TEXTS))
         self.flip(paths[3], 48 + 70)
         os.unlink(paths[2])
+
+
+class PowerCutTests(InterruptedCase):
+    """Repair is cut short at changes.
+
+    @cvar every: 1 for all of them, 2 for every second, and so on.
+    """
+
+    every = 12
 
     def test_the_power_goes(self) -> None:
         self.spoil()
@@ -371,7 +380,7 @@ class InterruptedTests(RepairCase):
         best = records(whole)
         self.assertEqual(len(best), COUNT - 16 - PER_FILE - 20)
         self.assertGreater(changes, 20)
-        for cut_at in range(1, changes + 1):
+        for cut_at in range(1, changes + 1, self.every):
             cut = disk(cut_at)
             with self.assertRaises(PowerCut):
                 repair(self.directory, cut, nothing)
@@ -380,6 +389,10 @@ class InterruptedTests(RepairCase):
                     survivor.names_durable[path] = inode
                 repair(self.directory, survivor, nothing)
                 self.assertEqual(records(survivor), best, f"cut at {cut_at}, {variant}")
+
+
+class RefusalTests(InterruptedCase):
+    """Repair cannot begin or go on."""
 
     def test_a_disk_that_refuses(self) -> None:
         self.spoil()

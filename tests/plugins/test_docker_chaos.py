@@ -1,5 +1,6 @@
 """Random lives of containers, of their engine and of the daemon, at the speed of a simulation:
-what L{tests.functional.test_chaos} does to a real engine, a thousand times. What is recorded
+what L{tests.functional.test_chaos} does to a real engine; a thousand of them are in
+C{tests.exhaustive}. What is recorded
 must be a life that is possible, nothing twice, and all that the engine remembers at the end."""
 
 from __future__ import annotations
@@ -28,9 +29,6 @@ from tests.functional.test_chaos import AFTER
 from tests.plugins.simulated_engine import BEGIN_NS, MS, Engine
 from tests.plugins.test_docker_following import FakeEvents
 from tests.test_recorder import SlowJournal, recorder_over
-
-RUNS = 150
-"""Of each kind."""
 
 STEPS = 400
 """Of a run."""
@@ -302,12 +300,17 @@ class Run:
 
 
 class DockerChaosTests(SynchronousTestCase):
-    """See above."""
+    """See above.
+
+    @cvar seeds: of the runs of each kind.
+    """
+
+    seeds = range(5)
 
     def check(
         self, *, live_restore: bool = False, remembers: int = REMEMBERED, roots: int = 1
     ) -> None:
-        for seed in range(RUNS):
+        for seed in self.seeds:
             run = Run(seed, self.patch, live_restore=live_restore, remembers=remembers, roots=roots)
             for _ in range(STEPS):
                 run.step()
@@ -386,7 +389,7 @@ class DockerChaosTests(SynchronousTestCase):
         self.check(live_restore=True, remembers=6, roots=2)
 
     def test_a_clock_that_is_set(self) -> None:
-        for seed in range(RUNS):
+        for seed in self.seeds:
             run = Run(seed, self.patch, live_restore=bool(seed % 2))
             for _ in range(STEPS):
                 if run.rng.random() < STEPS_OF_CLOCK:

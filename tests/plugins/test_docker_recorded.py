@@ -136,29 +136,37 @@ def mutilated(draw: st.DrawFn, documents: list[dict[str, Any]]) -> object:
 
 
 class MutilatedTests(SynchronousTestCase):
-    """As no engine tells it."""
+    """As no engine tells it.
 
-    @settings(max_examples=400)
-    @given(st.lists(mutilated(TOLD), min_size=1, max_size=4))
-    @example([network("connect"), network("disconnect")])
-    @example([container("die"), network("connect"), 7, network("disconnect")])
-    def test_events(self, events: list[object]) -> None:
-        followed = source(exec_events=True)
-        with capturedLogs() as logs:
-            told = source(exec_events=True).decode(events)
-            # One that makes no sense takes none of the others with it. A start that fails is
-            # told of by two of them, so these are of one stream, as the others are.
-            apart = [one for event in events for one in followed.decode([event])]
-        self.assertEqual([one.origin for one in told], [one.origin for one in apart])
-        self.assertLessEqual(len(logs), 2 * len(events))
-        for log in logs:
-            self.assertIs(log["log_level"], LogLevel.warn)
-        for one in told:
-            try:
-                narrate(one)
-            except BadValue:
-                continue
-            Containers().apply(one)
+    @cvar examples: how many of each kind are tried.
+    """
+
+    examples = 50
+
+    def test_events(self) -> None:
+        @settings(max_examples=self.examples)
+        @given(st.lists(mutilated(TOLD), min_size=1, max_size=4))
+        @example([network("connect"), network("disconnect")])
+        @example([container("die"), network("connect"), 7, network("disconnect")])
+        def check(events: list[object]) -> None:
+            followed = source(exec_events=True)
+            with capturedLogs() as logs:
+                told = source(exec_events=True).decode(events)
+                # One that makes no sense takes none of the others with it. A start that fails is
+                # told of by two of them, so these are of one stream, as the others are.
+                apart = [one for event in events for one in followed.decode([event])]
+            self.assertEqual([one.origin for one in told], [one.origin for one in apart])
+            self.assertLessEqual(len(logs), 2 * len(events))
+            for log in logs:
+                self.assertIs(log["log_level"], LogLevel.warn)
+            for one in told:
+                try:
+                    narrate(one)
+                except BadValue:
+                    continue
+                Containers().apply(one)
+
+        check()
 
     def test_the_offending_part_is_said(self) -> None:
         for way, value, said in (
@@ -178,13 +186,16 @@ class MutilatedTests(SynchronousTestCase):
             (log,) = logs
             self.assertIn(said, log["e"].args[0])
 
-    @settings(max_examples=400)
-    @given(mutilated(ARE))
-    def test_containers(self, document: object) -> None:
-        try:
-            found = inspected(document)
-        except Malformed as error:
-            self.assertRegex(str(error), r"^\w+ is ")
-        else:
-            self.assertIsInstance(found.container.state, State)
-            self.assertTrue(all(isinstance(port, str) for port in found.container.ports))
+    def test_containers(self) -> None:
+        @settings(max_examples=self.examples)
+        @given(mutilated(ARE))
+        def check(document: object) -> None:
+            try:
+                found = inspected(document)
+            except Malformed as error:
+                self.assertRegex(str(error), r"^\w+ is ")
+            else:
+                self.assertIsInstance(found.container.state, State)
+                self.assertTrue(all(isinstance(port, str) for port in found.container.ports))
+
+        check()

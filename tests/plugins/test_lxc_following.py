@@ -146,8 +146,8 @@ class Recorder:
         pass
 
 
-class FollowingTests(SynchronousTestCase):
-    """Scans in five minutes."""
+class FollowingCase(SynchronousTestCase):
+    """A source that is followed in a path where something can happen."""
 
     def setUp(self) -> None:
         path = os.path.abspath(self.mktemp())
@@ -186,6 +186,23 @@ class FollowingTests(SynchronousTestCase):
         for reader in self.source.reactor.getReaders():
             reader.doRead()
 
+
+class EndlessSignalsTests(FollowingCase):
+    """Scans while something happens all the time.
+
+    @cvar seconds: for how long.
+    """
+
+    seconds = 10
+
+    def test_signals_without_end(self) -> None:
+        most = (self.seconds * SHARE + CREDIT) / 0.002
+        self.assertLessEqual(self.scans(self.seconds, signal_every=STEP), most + 1)
+
+
+class FollowingTests(FollowingCase):
+    """Scans in five minutes."""
+
     def test_nothing_happens(self) -> None:
         self.assertLessEqual(self.scans(300), 300 / NET)
 
@@ -193,10 +210,6 @@ class FollowingTests(SynchronousTestCase):
         self.source.seen = STARTING
         self.scans(10)
         self.assertLessEqual(self.scans(300, signal_every=20), 300 / WAITING + 2 * 300 / 20)
-
-    def test_signals_without_end(self) -> None:
-        most = (60 * SHARE + CREDIT) / 0.002
-        self.assertLessEqual(self.scans(60, signal_every=STEP), most + 1)
 
     def test_an_overflow_that_is_noticed_during_a_scan(self) -> None:
         assert self.following is not None

@@ -15,9 +15,6 @@ from stationd_plugins.lxc.tracker import Tracker
 from stationd_plugins.lxc.words import Word
 from tests.plugins.test_lxc import Said
 
-LIVES = 1000
-"""Of each kind."""
-
 STOPPED = Seen("one", "/lxc", "1", "")
 
 REST_MS = 40_000
@@ -94,7 +91,12 @@ class Life:
 
 
 class LifeTests(SynchronousTestCase):
-    """A L{Tracker} that looks at signals, and else seldom."""
+    """A L{Tracker} that looks at signals, and else seldom.
+
+    @cvar seeds: of the lives of each kind.
+    """
+
+    seeds = range(50)
 
     def told(
         self, life: Life, rng: random.Random, slowness_ms: int, *, lost: float = 0.0
@@ -131,7 +133,7 @@ class LifeTests(SynchronousTestCase):
         return told
 
     def check(self, pauses: Collection[int], reboots: float, slowness_ms: int) -> None:
-        for seed in range(LIVES):
+        for seed in self.seeds:
             rng = random.Random(seed)
             life = Life(rng, pauses, reboots)
             self.assertEqual(self.told(life, rng, slowness_ms), life.happened, f"seed {seed}")
@@ -144,7 +146,7 @@ class LifeTests(SynchronousTestCase):
 
     def test_words_that_are_lost(self) -> None:
         # Not all can be told then, but what is told must be possible, and the end of it true.
-        for seed in range(LIVES):
+        for seed in self.seeds:
             rng = random.Random(seed)
             life = Life(rng, [5, 30, 200, 3000], reboots=0.4)
             told = self.told(life, rng, rng.choice([1, 50, 1000]), lost=rng.choice([0.1, 0.5]))

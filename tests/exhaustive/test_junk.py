@@ -1,0 +1,17 @@
+"""Whatever an engine or a kernel says."""
+
+from __future__ import annotations
+
+from tests.plugins import test_docker_recorded, test_lxc_forwards
+
+
+class MutilatedTests(test_docker_recorded.MutilatedTests):
+    """As no engine tells it."""
+
+    examples = 400
+
+
+class RulesTests(test_lxc_forwards.AnyTests):
+    """Rules of nftables."""
+
+    examples = 500
