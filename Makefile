@@ -7,12 +7,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test unit lint bench latency chaos clean
+.PHONY: help run test unit exhaustive lint bench latency chaos clean
 
 help:
 	@echo "make run    install into $(VENV) and run stationd in the foreground, its state in ./var"
 	@echo "make test   install what the tests need, then run all of them"
-	@echo "make unit   only the tests that need no Docker and no LXC"
+	@echo "make unit   only the quick tests that need no Docker and no LXC; a minute at most"
+	@echo "make exhaustive those of every bit, every operation of the disk and many seeds; some minutes"
 	@echo "make lint   style, types, layers"
 	@echo "make bench  speed and memory beside SQLite and journald, as a table; ten minutes, 4 GB of disk"
 	@echo "make latency how soon an event is told, beside docker events and lxc-monitor; a minute, as root"
@@ -29,6 +30,9 @@ test: $(VENV)/test.stamp
 
 unit: $(VENV)/test.stamp
 	@$(BIN)/python -m twisted.trial `$(BIN)/python -c 'from tests.run import unit_tests; print(*unit_tests())'`
+
+exhaustive: $(VENV)/test.stamp
+	@$(BIN)/python -m twisted.trial tests.exhaustive
 
 lint: $(VENV)/test.stamp
 	@$(BIN)/ruff check .
