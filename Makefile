@@ -14,7 +14,7 @@ help:
 	@echo "make test   install what the tests need, then run all of them"
 	@echo "make unit   only the quick tests that need no Docker and no LXC; a minute at most"
 	@echo "make exhaustive those of every bit, every operation of the disk and many seeds; some minutes"
-	@echo "make lint   style, types, layers"
+	@echo "make lint   style, types, layers, complexity"
 	@echo "make bench  speed and memory beside SQLite and journald, as a table; ten minutes, 4 GB of disk"
 	@echo "make latency how soon an event is told, beside docker events and lxc-monitor; a minute, as root"
 	@echo "make chaos  two minutes of containers, engine and daemon being killed at random (STATIOND_CHAOS_SECONDS)"
@@ -38,7 +38,7 @@ lint: $(VENV)/test.stamp
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m twisted.trial tests.test_layers
+	@$(BIN)/python -m twisted.trial tests.test_layers tests.test_complexity
 
 chaos: $(VENV)/test.stamp
 	@STATIOND_CHAOS_SECONDS=$${STATIOND_CHAOS_SECONDS:-120} \
