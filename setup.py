@@ -56,6 +56,7 @@ setup(
         "stationd",
         "stationd.cli",
         "stationd.journal",
+        "stationd.messages",
         "stationd.web",
         "stationd_plugins",
         "stationd_plugins.docker",

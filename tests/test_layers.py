@@ -30,13 +30,16 @@ LAYERS = (
     ("stationd.interfaces",),
     ("stationd.records",),
     ("stationd.errors",),
+    ("stationd.messages",),
     ("stationd",),
 )
 """From the top: a module imports from its own row and those below."""
 
-FOR_PLUGINS = {"stationd.errors", "stationd.interfaces", "stationd.records", "stationd.testing"}
+_VALUES = {"stationd.messages", "stationd.errors", "stationd.interfaces", "stationd.records"}
 
-FOR_JOURNAL = {"stationd.errors", "stationd.interfaces", "stationd.records", "stationd.journal"}
+FOR_PLUGINS = {*_VALUES, "stationd.testing"}
+
+FOR_JOURNAL = {*_VALUES, "stationd.journal"}
 
 
 def layer(module: str) -> int:

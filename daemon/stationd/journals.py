@@ -15,6 +15,7 @@ from stationd.config import Settings
 from stationd.interfaces import IHostReactor, Retention
 from stationd.journal.disk import allow_many_files
 from stationd.journal.journal import Journal, open_journal
+from stationd.messages import system_record_messages as said
 
 VACUUM_INTERVAL = 300.0
 """Seconds between looks at what retention need not keep."""
@@ -92,7 +93,7 @@ class Journals(Service):
 
         def told(records: int, name: str) -> None:
             if records:
-                self.removed(f"Retention removed {records} old records of the {name} journal")
+                self.removed(said.OLD_RECORDS_REMOVED.render(records=records, name=name))
 
         def refused(failure: Failure) -> None:
             self._log.warn("retention could not do its work: {reason}", reason=failure.value)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from stationd.messages import record_messages as said
 from stationd.records import LOOP_EXITS, Container, Draft, JsonValue, Level, Observation
 
 WITNESS = "all"
@@ -16,31 +17,31 @@ DAEMON = "system"
 """The user of what the daemon itself says."""
 
 _CONTAINER_SENTENCES = {
-    "create": (Level.INFO, "Create container"),
-    "start": (Level.INFO, "Start container"),
-    "stop": (Level.INFO, "Stop container"),
-    "restart": (Level.INFO, "Restart container"),
-    "fail": (Level.ERROR, "Container could not be started"),
-    "destroy": (Level.INFO, "Destroy container"),
-    "pause": (Level.INFO, "Pause container"),
-    "unpause": (Level.INFO, "Unpause container"),
-    "die": (Level.INFO, "Container exited"),
-    "oom": (Level.ERROR, "Container ran out of memory"),
-    "healthy": (Level.INFO, "Container is healthy"),
-    "unhealthy": (Level.WARN, "Container is unhealthy"),
-    "kill": (Level.INFO, "Kill container"),
-    "rename": (Level.INFO, "Rename container"),
-    "recovered": (Level.INFO, "Container stays up"),
+    "create": (Level.INFO, said.CONTAINER_CREATED),
+    "start": (Level.INFO, said.CONTAINER_STARTED),
+    "stop": (Level.INFO, said.CONTAINER_STOPPED),
+    "restart": (Level.INFO, said.CONTAINER_RESTARTED),
+    "fail": (Level.ERROR, said.CONTAINER_NOT_STARTED),
+    "destroy": (Level.INFO, said.CONTAINER_DESTROYED),
+    "pause": (Level.INFO, said.CONTAINER_PAUSED),
+    "unpause": (Level.INFO, said.CONTAINER_UNPAUSED),
+    "die": (Level.INFO, said.CONTAINER_EXITED),
+    "oom": (Level.ERROR, said.CONTAINER_OUT_OF_MEMORY),
+    "healthy": (Level.INFO, said.CONTAINER_HEALTHY),
+    "unhealthy": (Level.WARN, said.CONTAINER_UNHEALTHY),
+    "kill": (Level.INFO, said.CONTAINER_KILLED),
+    "rename": (Level.INFO, said.CONTAINER_RENAMED),
+    "recovered": (Level.INFO, said.CONTAINER_STAYS_UP),
 }
 
 _IMAGE_SENTENCES = {
-    "delete": "Delete image",
-    "import": "Import image",
-    "load": "Load image",
-    "save": "Save image",
-    "tag": "Tag image",
-    "untag": "Untag image",
-    "prune": "Prune images",
+    "delete": said.IMAGE_DELETED,
+    "import": said.IMAGE_IMPORTED,
+    "load": said.IMAGE_LOADED,
+    "save": said.IMAGE_SAVED,
+    "tag": said.IMAGE_TAGGED,
+    "untag": said.IMAGE_UNTAGGED,
+    "prune": said.IMAGES_PRUNED,
 }
 
 
@@ -137,28 +138,29 @@ def _container(observation: Observation) -> Narration:
     if action not in _CONTAINER_SENTENCES:
         # Ports, and the noise of exec_*, have no sentence.
         return Narration(events, [])
-    level, words = _CONTAINER_SENTENCES[action]
+    level, message = _CONTAINER_SENTENCES[action]
     exits = details.get("exits", 0)
     if isinstance(exits, int) and exits and action == "die" and not _is_round(exits):
         # It is in a loop; the next round number of exits has a sentence again.
         return Narration(events, [])
     if action in ("start", "oom") and exits:
         return Narration(events, [])
+    words = message.render(with_code="")
     if action == "die" or (action == "stop" and details.get("oom")):
         level, words = _death(details)
     elif action == "stop" and details.get("exitCode"):
         level = Level.WARN
-        words += f", ended by {details['signal']}" if "signal" in details else ""
-        words += f", code {details['exitCode']}"
+        words += said.ENDED_BY.render(**details) if "signal" in details else ""
+        words += said.CODE.render(code=details["exitCode"])
     if action == "fail":
-        words += f", code {details['exitCode']}" if "exitCode" in details else ""
-        words += f": {details['error']}" if "error" in details else ""
+        words += said.CODE.render(code=details["exitCode"]) if "exitCode" in details else ""
+        words += said.ERROR.render(**details) if "error" in details else ""
     if action == "recovered":
-        words += f" after {exits} exits"
+        words += said.AFTER_EXITS.render(exits=exits)
     if action == "kill" and "signal" in details:
-        words += f" with {details['signal']}"
+        words += said.WITH_SIGNAL.render(**details)
     if action == "rename" and details.get("old"):
-        words += f" from {details['old']}"
+        words += said.RENAMED_FROM.render(**details)
     parts = [type, observation.name] if type == "lxc" else [type, observation.id[:12]]
     if type != "lxc" and observation.name:
         parts.append(observation.name)
@@ -168,35 +170,36 @@ def _container(observation: Observation) -> Narration:
 def _death(details: Mapping[str, JsonValue]) -> tuple[Level, str]:
     """How a container ended, and how bad that is."""
     code = details.get("exitCode")
-    with_code = "" if code is None else f" with code {code}"
+    with_code = "" if code is None else said.WITH_CODE.render(code=code)
     level = Level.INFO if code in (None, 0) else Level.WARN
     memory = _want_of_memory(details) if details.get("oom") else ""
     if exits := details.get("exits"):
-        words = f"Container keeps ending: {exits} exits, each soon after the last, this one"
         if memory:
-            return Level.ERROR, f"{words} killed by the kernel, {memory}"
-        return Level.WARN, words + (with_code or " without a code")
+            return Level.ERROR, said.CRASH_LOOP_FOR_MEMORY.render(exits=exits, memory=memory)
+        with_code = with_code or said.WITHOUT_CODE.text
+        return Level.WARN, said.CRASH_LOOP.render(exits=exits, with_code=with_code)
     if memory:
-        return Level.ERROR, f"Container was killed by the kernel, {memory}"
+        return Level.ERROR, said.CONTAINER_KILLED_FOR_MEMORY.render(memory=memory)
     if details.get("engineStops"):
-        return Level.INFO, f"Container exited as its engine was stopped{with_code}"
+        return Level.INFO, said.CONTAINER_EXITED_WITH_ENGINE.render(with_code=with_code)
     if details.get("engineStarts"):
-        return Level.INFO, f"Container exited as its engine came back{with_code}"
+        return Level.INFO, said.CONTAINER_EXITED_BEFORE_ENGINE.render(with_code=with_code)
     if details.get("asked"):
-        return Level.INFO, f"Container exited as asked{with_code}"
+        return Level.INFO, said.CONTAINER_EXITED_AS_ASKED.render(with_code=with_code)
     if "asked" not in details:
-        return level, f"Container exited{with_code}"
+        return level, said.CONTAINER_EXITED.render(with_code=with_code)
     if "signal" in details:
-        return level, f"Container was ended by {details['signal']}, code {code}"
-    return level, f"Container exited by itself{with_code}"
+        return level, said.CONTAINER_ENDED_BY_SIGNAL.render(signal=details["signal"], code=code)
+    return level, said.CONTAINER_EXITED_BY_ITSELF.render(with_code=with_code)
 
 
 def _want_of_memory(details: Mapping[str, JsonValue]) -> str:
     """Whose memory it was, and how much."""
     if details.get("hostMemory"):
-        return "the host was out of memory"
+        return said.HOST_OUT_OF_MEMORY.text
     limit = details.get("limit")
-    return "out of memory" + (f", limit {_size(limit)}" if isinstance(limit, int) else "")
+    shown = said.MEMORY_LIMIT.render(size=_size(limit)) if isinstance(limit, int) else ""
+    return said.OUT_OF_MEMORY.text + shown
 
 
 def _is_round(count: int) -> bool:
@@ -221,7 +224,7 @@ def _export(observation: Observation) -> Narration:
         "type": observation.type,
     }
     parts = [observation.type, observation.id[:12], observation.name]
-    words = "Finished export container"
+    words = said.CONTAINER_EXPORTED.text
     return Narration(
         [_event(observation, "export", data)],
         [_sentence(observation, "export", Level.INFO, words, parts)],
@@ -239,7 +242,7 @@ def _image(observation: Observation) -> Narration:
     if name:
         update["id"] = name
     events = [_event(observation, "image", update)]
-    words = _IMAGE_SENTENCES.get(action, f"{action.capitalize()} image")
+    words = _IMAGE_SENTENCES.get(action, said.IMAGE_OTHER).render(action=action.capitalize())
     if action == "pull":
         repository, image, tag = reference(name)
         download: dict[str, JsonValue] = {
@@ -251,7 +254,7 @@ def _image(observation: Observation) -> Narration:
             "type": type,
         }
         events.append(_event(observation, "image", download))
-        words = f"Finished to download image from {repository}"
+        words = said.IMAGE_PULLED.render(repository=repository)
     elif action == "delete":
         deleted: dict[str, JsonValue] = {"action": "delete", "state": "success", "type": type}
         events.append(_event(observation, "image", deleted | {"name": name}))
@@ -269,8 +272,8 @@ def _sentence(
     observation: Observation, category: str, level: Level, words: str, parts: list[str]
 ) -> Draft:
     if observation.inferred:
-        words += ", noticed later"
-    text = f"{words} ({', '.join(parts)})"
+        words += said.NOTICED_LATER.text
+    text = words + said.ABOUT.render(parts=", ".join(parts))
     return _draft(observation, category, level, DAEMON, text)
 
 

@@ -16,6 +16,7 @@ from stationd.errors import BadValue
 from stationd.feed import Feed
 from stationd.interfaces import Appended, IJournal, IRecorder, Known
 from stationd.memory import remembered_events, remembered_sentences
+from stationd.messages import system_record_messages as said
 from stationd.narration import found, narrate, system
 from stationd.once import Once
 from stationd.recall import recall
@@ -130,7 +131,8 @@ class Recorder:
         if not unheard_of:
             return _regardless(Deferred.fromCoroutine(self._in_turn([], replace)))
         running = sum(container.state is not State.STOPPED for container in unheard_of)
-        words = f"Found {len(unheard_of)} {type} containers, {running} of them running"
+        count = len(unheard_of)
+        words = said.CONTAINERS_FOUND.render(count=count, type=type, running=running)
         self.note(Level.INFO, words)
         recorded = self.observe([found(one, self._now_us()) for one in unheard_of])
 

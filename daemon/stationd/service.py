@@ -24,6 +24,7 @@ from stationd.interfaces import IHostReactor, JournalStatus
 from stationd.inventory import Inventory
 from stationd.journal.commit_clock import boot_time_us
 from stationd.journals import Journals
+from stationd.messages import system_record_messages as said
 from stationd.recorder import Recorder
 from stationd.records import Level
 from stationd.signals import Signals
@@ -136,8 +137,8 @@ class Station(MultiService):
         )
         for status in (log.status(), event.status()):
             for sentence in status.damage:
-                recorder.note(Level.ERROR, f"Damage in the journal: {sentence}")
-        recorder.note(Level.INFO, f"Started stationd {__version__}")
+                recorder.note(Level.ERROR, said.JOURNAL_DAMAGED_RECORD.render(sentence=sentence))
+        recorder.note(Level.INFO, said.DAEMON_STARTED.render(version=__version__))
 
     def stopService(self) -> Deferred[None]:
         Service.stopService(self)
@@ -146,7 +147,8 @@ class Station(MultiService):
     async def _stop(self) -> None:
         for part in reversed(list(self)):
             if part is self._journals:
-                await self._recorder.note(Level.INFO, f"Stopped stationd {__version__}")
+                stopped = said.DAEMON_STOPPED.render(version=__version__)
+                await self._recorder.note(Level.INFO, stopped)
             await maybeDeferred(part.stopService)
         self._log.info("everything is on disk")
 

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from stationd.errors import SourceAbsent, SourceError
 from stationd.interfaces import IRecorder, ISource
+from stationd.messages import system_record_messages as said
 from stationd.records import Container, Figures, Level
 
 FIRST_DELAY = 0.1
@@ -98,7 +99,7 @@ class Supervisor(Service):
         self._log.info("following {type}", type=self.type)
         if self._lost:
             self._lost = False
-            self._note(Level.INFO, f"Following {self.type} again")
+            self._note(Level.INFO, said.SOURCE_FOLLOWED_AGAIN.render(type=self.type))
 
     def _follow(self) -> None:
         self._retry = None
@@ -134,7 +135,7 @@ class Supervisor(Service):
         if before[0] is SourceState.LIVE:
             self._lost = True
             self._log.warn("lost {type}: {reason}", type=self.type, reason=reason)
-            self._note(Level.WARN, f"Lost {self.type}: {reason}")
+            self._note(Level.WARN, said.SOURCE_LOST_RECORD.render(type=self.type, reason=reason))
         elif before != (state, reason):
             tell = self._log.info if state is SourceState.ABSENT else self._log.warn
             tell("cannot follow {type}: {reason}", type=self.type, reason=reason)

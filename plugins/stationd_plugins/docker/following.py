@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from stationd.errors import JournalError, SourceAbsent, SourceError, SourceLost
 from stationd.interfaces import IRecorder
+from stationd.messages import system_record_messages as said
 from stationd.records import Level, Observation, State
 from stationd_plugins.docker.asked import Engine
 from stationd_plugins.docker.engine import QUEUE_LIMIT, STOP_TIMEOUT, TIMEOUT
@@ -212,7 +213,8 @@ class Following:
     def _say_found_again(self, found: Sequence[Observation]) -> None:
         if found:
             running = sum(one.details["now"] != State.STOPPED.value for one in found)
-            words = f"Found {len(found)} docker containers again, {running} of them running"
+            again = said.CONTAINERS_FOUND_AGAIN
+            words = again.render(count=len(found), type=TYPE, running=running)
             self._recorder.note(Level.INFO, words)
 
     def _failed(self, failure: Failure) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
+from stationd.messages import system_record_messages as said
 from stationd.records import Observation
 from stationd_plugins.docker.origins import time_ns_of
 from stationd_plugins.docker.reconcile import FUTURE_NS
@@ -38,8 +39,6 @@ def since_ns(origins: Collection[str], now_ns: int) -> int:
 def forgotten(newest_ns: int, worked_out: int) -> str:
     """A sentence about a gap that a replay did not close."""
     moment = datetime.fromtimestamp(newest_ns // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    changes = "1 change was" if worked_out == 1 else f"{worked_out} changes were"
-    found = f"{changes} worked out from what its containers are"
-    if not worked_out:
-        found = "its containers show no trace of anything"
-    return f"Docker has forgotten what happened after {moment} UTC; {found}"
+    numerous = said.ONE_WORKED_OUT if worked_out == 1 else said.SOME_WORKED_OUT
+    found = (numerous if worked_out else said.NONE_WORKED_OUT).render(count=worked_out)
+    return said.EVENTS_FORGOTTEN.render(moment=moment, found=found)

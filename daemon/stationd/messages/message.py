@@ -1,0 +1,46 @@
+"""What a text in a table is: its identifiers, the text, what it means. Pure, and imports no
+Twisted, so that C{stationctl} starts soon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class Phrase:
+    """A part of a message. It is never told alone, so it has no identifier for programs.
+
+    @ivar name: for people: unique among all tables, in kebab case. It stays when the text changes.
+    @ivar text: what is told, with C{{fields}} as L{str.format} knows them.
+    @ivar meaning: in one line, what it means and what to do.
+    """
+
+    name: str
+    text: str
+    meaning: str
+
+    def render(self, /, **fields: object) -> str:
+        """The text with these fields; those that are not in it are ignored."""
+        return self.text.format(**fields)
+
+
+@attrs.frozen(kw_only=True)
+class Message(Phrase):
+    """A text that is told by itself.
+
+    @ivar id: for programs: 32 hexadecimal digits, unique, made once at random (C{uuidgen}), as
+        journald has them in C{MESSAGE_ID} (U{https://systemd.io/JOURNAL_NATIVE_PROTOCOL/}). It
+        stays as long as the meaning does.
+    """
+
+    id: str
+
+
+def table(names: Mapping[str, object]) -> tuple[Phrase, ...]:
+    """All messages and phrases of a module, in order.
+
+    @param names: its globals.
+    """
+    return tuple(value for value in names.values() if isinstance(value, Phrase))
