@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import attrs
 
 from stationd.errors import BadConfiguration, BadValue
+from stationd.messages.log_messages import SETTING_CHANGED
 
 DIRECTORY = "/var/lib/stationd"
 """Where the journals are if nothing else is said."""
@@ -85,7 +86,7 @@ def changes(before: Settings, after: Settings) -> list[str]:
     """What differs, for an operator: key, value before, value after. Of sources only their
     keys: their settings can have passwords."""
     found = [
-        f"{key} from {getattr(before, name)} to {getattr(after, name)}"
+        SETTING_CHANGED.render(key=key, before=getattr(before, name), after=getattr(after, name))
         for name, key in KEYS.items()
         if getattr(before, name) != getattr(after, name)
     ]

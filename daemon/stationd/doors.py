@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 
 from stationd.endpoints import reason
 from stationd.errors import CannotListen
+from stationd.messages import log_messages
 
 RETRY = 10.0
 """Seconds after which an endpoint that could not be opened is tried again."""
@@ -112,7 +113,7 @@ class Door:
             _stopped(port)
             return
         self.state = Open(port)
-        self._log.info("listening on {description}", description=self.description)
+        log_messages.ENDPOINT_OPENED.emit(self._log, description=self.description)
 
     def _refused(self, failure: Failure) -> None:
         if not isinstance(self.state, Opening):
@@ -120,7 +121,7 @@ class Door:
         before, why = self.state.before, reason(failure)
         self.state = Failed(why, self._clock.callLater(RETRY, self._attempt, why))
         if why != before:
-            self._log.error("{error}", error=CannotListen(self.description, why))
+            log_messages.ENDPOINT_REFUSED.emit(self._log, error=CannotListen(self.description, why))
 
     def _outcome(self) -> None:
         if isinstance(self.state, Failed):
@@ -131,7 +132,7 @@ def _stopped(port: IListeningPort) -> Deferred[None]:
     """Stop listening; fires when that is done. That it cannot be is logged."""
     stopping: Deferred[None] = maybeDeferred(port.stopListening)  # type: ignore[call-overload]
     return stopping.addErrback(
-        lambda failure: Door._log.failure("a port cannot be closed", failure=failure)
+        lambda failure: log_messages.PORT_NOT_CLOSED.emit(Door._log, failure)
     )
 
 

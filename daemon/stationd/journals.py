@@ -15,6 +15,7 @@ from stationd.config import Settings
 from stationd.interfaces import IHostReactor, Retention
 from stationd.journal.disk import allow_many_files
 from stationd.journal.journal import Journal, open_journal
+from stationd.messages import log_messages
 from stationd.messages import system_record_messages as said
 
 VACUUM_INTERVAL = 300.0
@@ -73,7 +74,7 @@ class Journals(Service):
     def startService(self) -> None:
         super().startService()
         self._vacuuming.start(VACUUM_INTERVAL).addErrback(
-            lambda failure: self._log.failure("retention has stopped", failure=failure)
+            lambda failure: log_messages.RETENTION_ENDED.emit(self._log, failure)
         )
 
     def stopService(self) -> Deferred[None]:
@@ -96,7 +97,7 @@ class Journals(Service):
                 self.removed(said.OLD_RECORDS_REMOVED.render(records=records, name=name))
 
         def refused(failure: Failure) -> None:
-            self._log.warn("retention could not do its work: {reason}", reason=failure.value)
+            log_messages.RETENTION_FAILED.emit(self._log, reason=failure.value)
 
         journals = {"log": self.log, "event": self.event}
         return DeferredList(

@@ -16,6 +16,7 @@ from stationd.errors import BadValue
 from stationd.feed import Feed
 from stationd.interfaces import Appended, IJournal, IRecorder, Known
 from stationd.memory import remembered_events, remembered_sentences
+from stationd.messages import log_messages
 from stationd.messages import system_record_messages as said
 from stationd.narration import found, narrate, system
 from stationd.once import Once
@@ -84,11 +85,8 @@ class Recorder:
             try:
                 narration = narrate(observation)
             except BadValue as error:
-                self._log.warn(
-                    "{type} told of something that cannot be recorded: {error}",
-                    type=observation.type,
-                    error=error,
-                )
+                refused = log_messages.OBSERVATION_REFUSED
+                refused.emit(self._log, type=observation.type, error=error)
                 continue
             new = self._events.claim(observation.origin)
             if new:
@@ -203,8 +201,8 @@ class Recorder:
         said to the operator, and no reason to stop."""
         done = self._logs.journal.append([system(self._now_us(), level, text)])
         done.addErrback(
-            lambda failure: self._log.warn(
-                "not in the journal: {text} ({reason})", text=text, reason=failure.value
+            lambda failure: log_messages.NOTE_NOT_RECORDED.emit(
+                self._log, text=text, reason=failure.value
             )
         )
         return done.addCallback(lambda _: None)
@@ -213,9 +211,7 @@ class Recorder:
         """Remove all records of the log. Errors as L{IJournal.clear}."""
 
         def cleared(records: int) -> int:
-            self._log.info(
-                "{user} cleared the log of {records} records", user=user, records=records
-            )
+            log_messages.LOG_CLEARED.emit(self._log, user=user, records=records)
             return records
 
         return _regardless(self._logs.journal.clear(self._now_us()).addCallback(cleared))

@@ -24,6 +24,7 @@ from stationd.interfaces import IHostReactor, JournalStatus
 from stationd.inventory import Inventory
 from stationd.journal.commit_clock import boot_time_us
 from stationd.journals import Journals
+from stationd.messages import log_messages
 from stationd.messages import system_record_messages as said
 from stationd.recorder import Recorder
 from stationd.records import Level
@@ -130,11 +131,8 @@ class Station(MultiService):
         ):
             part.setServiceParent(self)
         super().startService()
-        self._log.info(
-            "stationd {version} records in {directory}",
-            version=__version__,
-            directory=os.path.abspath(settings.directory),
-        )
+        directory = os.path.abspath(settings.directory)
+        log_messages.DAEMON_RECORDS.emit(self._log, version=__version__, directory=directory)
         for status in (log.status(), event.status()):
             for sentence in status.damage:
                 recorder.note(Level.ERROR, said.JOURNAL_DAMAGED_RECORD.render(sentence=sentence))
@@ -150,7 +148,7 @@ class Station(MultiService):
                 stopped = said.DAEMON_STOPPED.render(version=__version__)
                 await self._recorder.note(Level.INFO, stopped)
             await maybeDeferred(part.stopService)
-        self._log.info("everything is on disk")
+        log_messages.DAEMON_FLUSHED.emit(self._log)
 
     def reread(self) -> None:
         """Read the configuration again, and do what it says as far as that needs no restart.
@@ -158,23 +156,24 @@ class Station(MultiService):
         now, file = self._settings, self._settings.file
         if not os.path.isfile(file):
             # Whoever opened a pipe here would wait in the reactor.
-            self._log.warn("not reread, nothing has changed: {file} is no file", file=file)
+            log_messages.REREAD_NO_FILE.emit(self._log, file=file)
             return
         try:
             new = check(load(file))
         except StationdError as error:
-            self._log.warn("not reread, nothing has changed: {error}", error=error)
+            log_messages.REREAD_REFUSED.emit(self._log, error=error)
             return
         self._journals.retain(new.retain_days, new.retain_bytes)
         self._settings = attrs.evolve(
             now, retain_days=new.retain_days, retain_bytes=new.retain_bytes
         )
         done, restart = changes(now, self._settings), changes(self._settings, new)
-        self._log.info(
-            "reread {file}: {done}{restart}; users are read whenever their file changes",
+        needs_restart = log_messages.REREAD_NEEDS_RESTART.render(keys=", ".join(restart))
+        log_messages.REREAD.emit(
+            self._log,
             file=file,
-            done=", ".join(done) or "no change",
-            restart=f"; only a restart changes {', '.join(restart)}" if restart else "",
+            done=", ".join(done) or log_messages.REREAD_UNCHANGED.text,
+            restart=needs_restart if restart else "",
         )
 
     def system(self) -> dict[str, object]:

@@ -16,6 +16,8 @@ from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 
+from stationd.messages.log_messages import SIGNAL_IGNORED
+
 IGNORED = (
     signal.SIGUSR1,
     signal.SIGUSR2,
@@ -109,4 +111,4 @@ class Signals(Service):
         if number == signal.SIGHUP:
             self._hangup()
         else:
-            self._log.info("ignored {name}", name=signal.Signals(number).name)
+            SIGNAL_IGNORED.emit(self._log, name=signal.Signals(number).name)

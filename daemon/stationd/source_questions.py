@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from stationd.errors import SourceAbsent, SourceError, SourceLost
+from stationd.messages.log_messages import SOURCE_FIND_FAILED
 from stationd.records import Container
 
 FIRST_RETRY = 1.0
@@ -93,7 +94,7 @@ class SourceQuestions:
         if isinstance(error, CancelledError):
             return
         if not isinstance(error, SourceError):
-            self._log.failure("a source failed to look", failure=result)
+            SOURCE_FIND_FAILED.emit(self._log, result)
             error = SourceLost(f"it failed: {error}")
         if isinstance(error, SourceAbsent) or not self._is_live(question.type):
             self._end(question, None, error)

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from stationd.errors import SourceAbsent, SourceError
 from stationd.interfaces import IRecorder, ISource
+from stationd.messages import log_messages
 from stationd.messages import system_record_messages as said
 from stationd.records import Container, Figures, Level
 
@@ -96,7 +97,7 @@ class Supervisor(Service):
         if self.state is SourceState.LIVE:
             return
         self.state, self.reason = SourceState.LIVE, ""
-        self._log.info("following {type}", type=self.type)
+        log_messages.SOURCE_FOLLOWED.emit(self._log, type=self.type)
         if self._lost:
             self._lost = False
             self._note(Level.INFO, said.SOURCE_FOLLOWED_AGAIN.render(type=self.type))
@@ -114,7 +115,7 @@ class Supervisor(Service):
             self._say(SourceState.FAILED, "it ended")
         else:
             if not result.check(SourceError):
-                self._log.failure("the {type} source failed", failure=result, type=self.type)
+                log_messages.SOURCE_FAILED.emit(self._log, result, type=self.type)
             absent = result.check(SourceAbsent) is not None
             self._say(SourceState.ABSENT if absent else SourceState.FAILED, str(result.value))
         self._retry = self._clock.callLater(self._next_delay(), self._follow)
@@ -134,11 +135,12 @@ class Supervisor(Service):
         self.state, self.reason = state, reason
         if before[0] is SourceState.LIVE:
             self._lost = True
-            self._log.warn("lost {type}: {reason}", type=self.type, reason=reason)
+            log_messages.SOURCE_LOST.emit(self._log, type=self.type, reason=reason)
             self._note(Level.WARN, said.SOURCE_LOST_RECORD.render(type=self.type, reason=reason))
         elif before != (state, reason):
-            tell = self._log.info if state is SourceState.ABSENT else self._log.warn
-            tell("cannot follow {type}: {reason}", type=self.type, reason=reason)
+            is_absent = state is SourceState.ABSENT
+            message = log_messages.SOURCE_ABSENT if is_absent else log_messages.SOURCE_UNAVAILABLE
+            message.emit(self._log, type=self.type, reason=reason)
 
 
 class Sources(MultiService):

@@ -19,6 +19,7 @@ from stationd.config import Settings, load
 from stationd.endpoints import check
 from stationd.errors import StationdError
 from stationd.interfaces import IHostReactor
+from stationd.messages.log_messages import DAEMON_NOT_STARTED
 from stationd.signals import hold
 
 _log = Logger()
@@ -74,7 +75,7 @@ class _Clean(Service):
 
 def _say(error: StationdError) -> None:
     """To the log, and to the standard error that twistd has turned into a log."""
-    _log.critical("{error}", error=error)
+    DAEMON_NOT_STARTED.emit(_log, error=error)
     print(f"stationd: {error}", file=sys.__stderr__, flush=True)
 
 

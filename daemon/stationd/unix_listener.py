@@ -21,6 +21,8 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.logger import Logger
 
+from stationd.messages.log_messages import SOCKET_NOT_REMOVED
+
 _log = Logger()
 
 
@@ -89,7 +91,7 @@ class BoundPath:
         except FileNotFoundError:
             pass
         except OSError as error:
-            _log.warn("{path} could not be removed: {error}", path=self.path, error=error)
+            SOCKET_NOT_REMOVED.emit(_log, path=self.path, error=error)
         finally:
             os.close(self.lock)
 

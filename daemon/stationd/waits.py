@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 
 from stationd.containers import Change, Containers, names, with_exit
 from stationd.errors import ContainerUnknown, SourceAbsent, SourceError, SourceLost, TooManyWaits
+from stationd.messages import log_messages
 from stationd.records import Container, State
 from stationd.source_questions import SourceQuestions
 from stationd.wait_states import ASKING, TARGETS, UNCONFIRMED, Wait, Waited, WaitState
@@ -180,7 +181,7 @@ class Waits:
         wait.state = WaitState.SEEKING if wait.container is None else WaitState.ASKING
         question = wait.question = self._questions.ask(wait.type, wait.asked_for)
         question.addCallbacks(self._answered, self._unanswered, (wait,), errbackArgs=(wait,))
-        question.addErrback(lambda f: self._log.failure("a wait cannot go on", failure=f))
+        question.addErrback(lambda f: log_messages.WAIT_FAILED.emit(self._log, f))
 
     def _answered(self, found: Container | None, wait: Wait) -> None:
         """The source says how it is, after the wait began: that is certain."""
@@ -266,10 +267,9 @@ class Waits:
         if shown is not None:
             self._answer(wait, shown, is_certain=is_said or not wait.reached(shown))
             return
-        unknown = ContainerUnknown(wait.type, wait.key)
         silent = wait.failure or SourceLost(f"{wait.type} does not answer")
         self._forget(wait)
-        wait.done.errback(unknown if is_said else silent)
+        wait.done.errback(ContainerUnknown(wait.type, wait.key) if is_said else silent)
 
     def _answer(self, wait: Wait, container: Container, *, is_certain: bool = True) -> None:
         self._forget(wait)

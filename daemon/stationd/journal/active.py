@@ -17,6 +17,7 @@ from stationd.journal.format import (
     pack_file_header,
 )
 from stationd.journal.segment import Segment
+from stationd.messages import journal_log_messages as log_messages
 
 
 class Appender:
@@ -129,11 +130,8 @@ class Appender:
             try:
                 self._disk.truncate(self._fd, self.segment.end)
             except OSError as error:
-                self._log.warn(
-                    "{path} could not be cut back after a failed write: {error}",
-                    path=self.segment.path,
-                    error=error,
-                )
+                path = self.segment.path
+                log_messages.COMMIT_NOT_CUT_BACK.emit(self._log, path=path, error=error)
             raise
 
     def remove(self, path: str) -> None:
@@ -143,7 +141,7 @@ class Appender:
             self._disk.unlink(path)
         except OSError as error:
             self._unremoved.append(path)
-            self._log.warn("{path} could not be removed: {error}", path=path, error=error)
+            log_messages.SEGMENT_NOT_REMOVED.emit(self._log, path=path, error=error)
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -157,7 +155,7 @@ class Appender:
         try:
             self._disk.close(fd)
         except OSError as error:
-            self._log.warn("a file in {path}: {error}", path=self._directory, error=error)
+            log_messages.SEGMENT_NOT_CLOSED.emit(self._log, path=self._directory, error=error)
 
 
 def cut(disk: IDisk, segment: Segment) -> str:

@@ -25,6 +25,7 @@ from stationd.journal.sealer import Sealer
 from stationd.journal.segment import Segment
 from stationd.journal.store import Store
 from stationd.journal.worker import IWorker, ThreadWorker
+from stationd.messages import journal_log_messages as log_messages
 from stationd.records import Draft, Record
 
 MAX_WAITING_BYTES = 64 << 20
@@ -233,7 +234,7 @@ class Journal:
                 fired.append((task.done, task.do()))
         except Exception as error:  # noqa: BLE001 - the outermost edge of this thread
             if not isinstance(error, JournalUnwritable):
-                self._log.failure("the journal's writer met an error nobody foresaw")
+                log_messages.WRITER_FAILED.emit(self._log)
             failed = [(job.done, error) for job in group] or [(task.done, error)]
         return _Outcome(fired, failed, self._store.view, taken_bytes)
 
@@ -246,7 +247,7 @@ class Journal:
                 self._store.adopt(segment, path)
                 adopted = True
             except JournalUnwritable as error:
-                self._log.warn("{path} stays unsealed: {error}", path=segment.path, error=error)
+                log_messages.SEGMENT_NOT_REPLACED.emit(self._log, path=segment.path, error=error)
             finally:
                 done(adopted)
             return 0

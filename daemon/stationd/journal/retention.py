@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from stationd.interfaces import Retention
 from stationd.journal.disk import IDisk
 from stationd.journal.query import AnySegment
+from stationd.messages import journal_log_messages as log_messages
 
 _log = Logger()
 
@@ -57,5 +58,5 @@ def remove(disk: IDisk, directory: str, segments: Sequence[AnySegment]) -> int:
             removed += 1
         disk.sync_directory(directory)
     except OSError as error:
-        _log.warn("records could not be removed: {error}", error=error)
+        log_messages.RECORDS_NOT_REMOVED.emit(_log, error=error)
     return removed

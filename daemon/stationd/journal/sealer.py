@@ -14,6 +14,7 @@ from stationd.journal.read_back import read_back
 from stationd.journal.seal import seal
 from stationd.journal.segment import Segment
 from stationd.journal.worker import IWorker
+from stationd.messages import journal_log_messages as log_messages
 
 PAUSE = 0.001
 """Seconds of rest after each piece of work, so that the reactor's thread, which is
@@ -73,11 +74,11 @@ class Sealer:
         except (OSError, Unreadable) as error:
             # Nothing is lost: the segment stays as it is. The next one that is
             # finished gives another occasion.
-            self._log.warn("{path} could not be sealed: {error}", path=segment.path, error=error)
+            log_messages.SEGMENT_NOT_SEALED.emit(self._log, path=segment.path, error=error)
             return
         except Exception:  # noqa: BLE001 - the outermost edge of this thread
             self._given_up.add(segment)
-            self._log.failure("{path} could not be sealed", path=segment.path)
+            log_messages.SEALING_FAILED.emit(self._log, path=segment.path)
             self.wake()
             return
         self._busy = True

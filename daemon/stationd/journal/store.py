@@ -26,6 +26,7 @@ from stationd.journal.retention import expired, remove
 from stationd.journal.sealed import SealedSegment
 from stationd.journal.segment import Segment
 from stationd.journal.tombstone import Tombstone
+from stationd.messages import journal_log_messages as log_messages
 from stationd.records import Draft
 
 SEGMENT_US = 24 * 3600 * 1_000_000
@@ -94,13 +95,13 @@ class Store:
         self._clock = CommitClock(catalogue.segments, self._wall_us, self._elapsed_us)
         self.view = View(catalogue.segments, catalogue.last)
         for sentence in self.status().damage:
-            self._log.warn("damage in the journal: {sentence}", sentence=sentence)
+            log_messages.JOURNAL_DAMAGED.emit(self._log, sentence=sentence)
         try:
             if not self._resumed(catalogue.torn):
                 self._show(self._rotate())
         except OSError as error:
             # A full disk, for one: what is there can be read, and a commit tries again.
-            self._log.warn("{path} cannot be appended to: {error}", path=directory, error=error)
+            log_messages.JOURNAL_NOT_APPENDABLE.emit(self._log, path=directory, error=error)
 
     def _resumed(self, torn: int) -> bool:
         """Go on with the newest segment, if that may be. A damaged file gets no more
@@ -119,12 +120,8 @@ class Store:
         ):
             return False
         if torn:
-            self._log.warn(
-                "{torn} bytes of an unfinished commit were cut from {path} and kept in {broken}",
-                torn=torn,
-                path=active.path,
-                broken=cut(self.disk, active),
-            )
+            broken = cut(self.disk, active)
+            log_messages.COMMIT_CUT.emit(self._log, torn=torn, path=active.path, broken=broken)
         self._appender.resume(active)
         return True
 
@@ -238,7 +235,7 @@ class Store:
             self.disk.sync_directory(self._directory)
         except OSError as error:
             # Opening will remove it.
-            self._log.warn("{path} is left over: {error}", path=segment.path, error=error)
+            log_messages.SEGMENT_LEFT_OVER.emit(self._log, path=segment.path, error=error)
 
     def clear(self, now_us: int) -> int:
         """Remove every record. A new segment first, so that numbers go on; then the
@@ -286,7 +283,7 @@ class Store:
             except OSError as error:
                 if not gone:
                     raise unwritable(error) from error
-                self._log.warn("the newest records are kept: {error}", error=error)
+                log_messages.NEWEST_RECORDS_KEPT.emit(self._log, error=error)
             else:
                 self._show(begun)
                 gone = remove(self.disk, self._directory, segments[-1:])

@@ -7,6 +7,7 @@ import os
 from twisted.logger import Logger
 
 from stationd.errors import BadConfiguration
+from stationd.messages.log_messages import USERS_KEPT
 from stationd.web.hashing import Hashing
 from stationd.web.passwords import Account, N, P, R, read
 
@@ -41,7 +42,7 @@ class Accounts:
                 self._accounts = read(self._path)
             except BadConfiguration as error:
                 # Nobody is locked out, or let in again, by a slip of the pen.
-                self._log.warn("the users stay as they were: {error}", error=error)
+                USERS_KEPT.emit(self._log, error=error)
         return self._accounts.get(name)
 
     async def check(self, name: str, password: str) -> Account | None:

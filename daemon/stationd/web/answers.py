@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from twisted.web.http import Request, datetimeToString
 from zope.interface import implementer
 
+from stationd.messages.log_messages import ANSWER_CUT_OFF
 from stationd.web.api import Answer, Stream
 from stationd.web.headers import header
 
@@ -109,7 +110,7 @@ class Pump:
         except Exception:  # noqa: BLE001 - the outermost edge of an answer under way
             # The status has been sent long ago; a cut is all that can still be said. To a client
             # of HTTP/1.0 a connection that is closed in order is the end of a whole answer.
-            self._log.failure("an answer was cut off")
+            ANSWER_CUT_OFF.emit(self._log)
             self.stopProducing()
             self._request.transport.abortConnection()  # type: ignore[union-attr]
 

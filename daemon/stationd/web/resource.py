@@ -12,6 +12,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from stationd.errors import StationdError
+from stationd.messages import log_messages
 from stationd.web import problems
 from stationd.web.admission import Admitted, admit
 from stationd.web.answers import send, stream
@@ -52,7 +53,7 @@ class ApiResource(Resource):
                 send(request, answer)
                 return
         except Exception:  # noqa: BLE001 - the outermost edge of a request
-            self._log.failure("an answer could not be sent")
+            log_messages.ANSWER_NOT_SENT.emit(self._log)
         request.transport.abortConnection()  # type: ignore[union-attr]
 
     def _send(self, answer: Answer | Stream, request: Request) -> None:
@@ -73,8 +74,8 @@ class ApiResource(Resource):
         else:
             headers = {}
             incident = secrets.token_hex(4)
-            self._log.failure(
-                "incident {incident}: {method} {path} failed",
+            log_messages.REQUEST_FAILED.emit(
+                self._log,
                 failure=failure,
                 incident=incident,
                 method=request.method.decode("latin-1"),

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 from twisted.logger import Logger
 
 from stationd.errors import BadValue, NotLoggedIn
+from stationd.messages.log_messages import LOGIN_REFUSED
 from stationd.web.api import Answer, Call
 from stationd.web.bodies import parse
 from stationd.web.routes_log import date, json_answer
@@ -20,7 +21,7 @@ async def login(call: Call) -> Answer:
     username, password = _credentials(call)
     account = await call.api.accounts.check(username, password)
     if account is None:
-        _log.warn("a login as {user} was refused", user=repr(username[:60]))
+        LOGIN_REFUSED.emit(_log, user=repr(username[:60]))
         raise NotLoggedIn("wrong username or password")
     now_us = call.api.now_us()
     token = call.api.sessions.begin(account.name, account.hash, now_us)

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from stationd.errors import JournalError, SourceAbsent, SourceError, SourceLost
 from stationd.interfaces import IRecorder
 from stationd.messages import system_record_messages as said
+from stationd.messages.source_log_messages import ENGINE_HANGS
 from stationd.records import Level, Observation, State
 from stationd_plugins.docker.asked import Engine
 from stationd_plugins.docker.engine import QUEUE_LIMIT, STOP_TIMEOUT, TIMEOUT
@@ -290,5 +291,5 @@ class Following:
         try:
             await self._gone.addTimeout(STOP_TIMEOUT, self._source.reactor)
         except TimeoutError:
-            self._log.warn("the engine hangs; its thread is left behind")
+            ENGINE_HANGS.emit(self._log)
         failure.raiseException()

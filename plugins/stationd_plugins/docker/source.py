@@ -13,6 +13,7 @@ from zope.interface import implementer
 
 from stationd.errors import BadValue, SourceError, SourceLost
 from stationd.interfaces import IHostReactor, IRecorder, ISource
+from stationd.messages import source_log_messages as log_messages
 from stationd.records import Container, Figures, Observation, State
 from stationd_plugins.docker.attempts import Attempts
 from stationd_plugins.docker.deaths import Deaths
@@ -133,7 +134,7 @@ class DockerSource:
         except CancelledError:
             raise
         except Malformed as error:
-            self._log.warn("the engine's answer makes no sense: {error}", error=error)
+            log_messages.ENGINE_ANSWER_MALFORMED.emit(self._log, error=error)
             return None
         except Exception:  # noqa: BLE001 - gone, down: it does not say
             return None
@@ -169,7 +170,7 @@ class DockerSource:
             try:
                 listed = summarized(summary)
             except Malformed as error:
-                self._log.warn("the engine's list makes no sense: {error}", error=error)
+                log_messages.ENGINE_LIST_MALFORMED.emit(self._log, error=error)
                 continue
             one = await self._in_detail(listed)
             if one is not None:
@@ -194,7 +195,7 @@ class DockerSource:
             if not isinstance(error, Malformed) and not is_about_one(error):
                 raise
             name = listed.container.name
-            self._log.warn("{name} cannot be inspected: {error}", name=name, error=error)
+            log_messages.CONTAINER_NOT_INSPECTED.emit(self._log, name=name, error=error)
             return listed
 
     async def remembered(self) -> list[object]:
@@ -229,7 +230,7 @@ class DockerSource:
                 hidden = self._labels.hidden(event)
                 seen = observation(event, exec_events=self._exec_events, hidden=hidden)
             except Malformed as error:
-                self._log.warn("an event makes no sense and is passed over: {e}", e=error)
+                log_messages.ENGINE_EVENT_MALFORMED.emit(self._log, e=error)
                 continue
             if seen is None:
                 continue

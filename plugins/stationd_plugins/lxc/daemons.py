@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from twisted.logger import Logger
 
+from stationd.messages import source_log_messages as log_messages
 from stationd_plugins.lxc.command import TIMEOUT
 from stationd_plugins.lxc.monitord import address
 from stationd_plugins.lxc.peers import is_trusted
@@ -75,12 +76,10 @@ class Daemons:
         """What has changed for an operator."""
         if is_there and path in self._missed:
             self._missed.discard(path)
-            self._log.info("there is an lxc-monitord for {path} now", path=path)
+            log_messages.LXC_MONITORD_FOUND.emit(self._log, path=path)
         elif not is_there and path not in self._missed:
             self._missed.add(path)
-            self._log.info(
-                "no lxc-monitord for {path}: how its containers end is not known", path=path
-            )
+            log_messages.LXC_MONITORD_MISSING.emit(self._log, path=path)
 
     def _start(self, path: str) -> bool:
         """Whether it was started and is ready: it writes a byte then."""

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from stationd.errors import JournalError, SourceAbsent, SourceLost
 from stationd.interfaces import IRecorder
+from stationd.messages.source_log_messages import INOTIFY_OVERFLOWED
 from stationd.records import Observation
 from stationd_plugins.live import cgroups
 from stationd_plugins.lxc.inotify import Watcher
@@ -120,7 +121,7 @@ class Following:
             if mask & flags.IGNORED:
                 self._watched.discard(wd)
             if mask & flags.Q_OVERFLOW:
-                self._log.warn("inotify's queue overflowed; scanning all containers")
+                INOTIFY_OVERFLOWED.emit(self._log)
                 self._missed = True
         self._scan()
 

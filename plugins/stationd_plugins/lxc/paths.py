@@ -11,6 +11,8 @@ import attrs
 from twisted.logger import Logger
 
 from stationd.errors import SourceLost
+from stationd.messages import source_log_messages as log_messages
+from stationd.messages.log_message import LogMessage
 from stationd_plugins.live import cgroups
 from stationd_plugins.live.process import EXHAUSTED
 from stationd_plugins.lxc.scan import Seen, Silent, look
@@ -20,10 +22,6 @@ MAX_NAME_LENGTH = 252
 
 MAX_LISTINGS = 3
 """Of a path in one scan: while we look others are made, and names are passed on."""
-
-ODD = "{path} cannot be recorded by its name and is passed over"
-ANOTHER = "{path} is passed over: a container of its name is in another path"
-"""What is said of directories."""
 
 
 @attrs.frozen
@@ -56,7 +54,7 @@ class Paths:
         self.layout = layout
         self._silent: Silent = {}
         self._away: dict[str, str] = {}
-        self._passed_over: dict[str, str] = {}
+        self._passed_over: dict[str, LogMessage] = {}
 
     def scan(self, homes: Mapping[str, str]) -> Scan:
         """All containers. Of those of one name in several paths, one.
@@ -68,7 +66,7 @@ class Paths:
         found: dict[str, Seen] = {}
         directories: list[str] = []
         away: dict[str, OSError] = {}
-        passed_over: dict[str, str] = {}
+        passed_over: dict[str, LogMessage] = {}
         for path in self._paths:
             try:
                 names, there = self._look(path)
@@ -79,12 +77,15 @@ class Paths:
                 continue
             usable = [name for name in names if _is_usable(name)]
             directories += [os.path.join(path, name) for name in usable]
-            passed_over |= {os.path.join(path, name): ODD for name in {*names} - {*usable}}
+            passed_over |= {
+                os.path.join(path, name): log_messages.LXC_NAME_UNUSABLE
+                for name in {*names} - {*usable}
+            }
             for name, seen in there.items():
                 better, worse = _choose(found.get(name), seen, homes.get(name))
                 found[name] = better
                 if worse is not None and not (_is_same(better, worse) or worse.is_bare):
-                    passed_over[os.path.join(worse.path, name)] = ANOTHER
+                    passed_over[os.path.join(worse.path, name)] = log_messages.LXC_NAME_TAKEN
         if len(away) == len(self._paths):
             raise _worst([*away.values()])
         for directory in {*list(self._silent)} - {*directories}:
@@ -133,21 +134,16 @@ class Paths:
             raise SourceLost(f"{found.path}/{name}: it is starting or stopping")
         return found
 
-    def _say(self, away: Mapping[str, OSError], passed_over: dict[str, str]) -> None:
+    def _say(self, away: Mapping[str, OSError], passed_over: dict[str, LogMessage]) -> None:
         """What an operator has to know, once."""
         reasons = {path: error.strerror or str(error) for path, error in away.items()}
         for path, reason in reasons.items():
             if self._away.get(path) != reason:
-                self._log.warn(
-                    "{path} cannot be looked at, its containers are taken to be as they were: "
-                    "{reason}",
-                    path=path,
-                    reason=reason,
-                )
+                log_messages.LXC_PATH_AWAY.emit(self._log, path=path, reason=reason)
         for path in self._away.keys() - reasons.keys():
-            self._log.info("{path} can be looked at again", path=path)
+            log_messages.LXC_PATH_BACK.emit(self._log, path=path)
         for path in passed_over.keys() - self._passed_over.keys():
-            self._log.warn(passed_over[path], path=repr(path))
+            passed_over[path].emit(self._log, path=repr(path))
         self._away, self._passed_over = reasons, passed_over
 
 

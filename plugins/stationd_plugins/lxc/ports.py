@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import attrs
 from twisted.logger import Logger
 
+from stationd.messages.source_log_messages import LXC_PORTS_NOT_FOLLOWED
 from stationd_plugins.live import network
 from stationd_plugins.lxc.forwards import Forward, forwards
 from stationd_plugins.lxc.netfilter import ABSENT, translating_rules
@@ -126,4 +127,4 @@ class Ports:
         reason = error.strerror or str(error)
         if reason != self._reason:
             self._reason = reason
-            self._log.info("forwarded ports of LXC are not followed: {reason}", reason=reason)
+            LXC_PORTS_NOT_FOLLOWED.emit(self._log, reason=reason)
