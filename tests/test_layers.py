@@ -127,6 +127,7 @@ class CheckerTests(SynchronousTestCase):
 
     def test_it_finds_each_kind_of_wrong_import(self) -> None:
         for module, source in (
+            ("stationd.messages.message", "from stationd.errors import BadValue"),
             ("stationd.records", "from stationd.interfaces import IJournal"),
             ("stationd.recorder", "def f():\n    import stationd.web.api"),
             ("stationd.journal.store", "from stationd.config import load"),

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 import attrs
 
 from stationd.errors import BadConfiguration, BadValue
+from stationd.messages import allowed_values
+from stationd.messages.file_reason_messages import TOML_INVALID, TOML_TOO_DEEP
 from stationd.messages.log_messages import SETTING_CHANGED
 
 DIRECTORY = "/var/lib/stationd"
@@ -108,9 +110,9 @@ def load(path: str) -> Settings:
     except OSError as error:
         raise BadConfiguration(path, error.strerror or str(error)) from error
     except RecursionError as error:
-        raise BadConfiguration(path, "not TOML: it is nested too deep") from error
+        raise BadConfiguration(path, TOML_TOO_DEEP.text) from error
     except ValueError as error:
-        raise BadConfiguration(path, f"not TOML: {error}") from error
+        raise BadConfiguration(path, TOML_INVALID.render(error=error)) from error
     try:
         return _settings(path, document)
     except BadValue as error:
@@ -127,7 +129,7 @@ def _settings(path: str, document: dict[str, object]) -> Settings:
     _known("http.", http, {"endpoints"})
     _known("auth.", auth, {"users"})
     if (durability := journal.get("durability", "commit")) != "commit":
-        raise BadValue("journal.durability", durability, 'the only one there is is "commit"')
+        raise BadValue("journal.durability", durability, allowed_values.DURABILITY)
     fields: dict[str, object] = {}
     if "directory" in journal:
         fields["directory"] = _path("journal.directory", journal["directory"])
@@ -149,7 +151,7 @@ def _settings(path: str, document: dict[str, object]) -> Settings:
 
 def size(key: str, value: object) -> int:
     """Bytes out of a number or C{"1 GiB"}."""
-    allowed = f'bytes, or a number with a unit as in "512 MiB", at least {LEAST_RETAIN_BYTES}'
+    allowed = allowed_values.SIZE.format(least=LEAST_RETAIN_BYTES)
     found: float = -1
     if isinstance(value, int) and not isinstance(value, bool):
         found = value
@@ -159,9 +161,9 @@ def size(key: str, value: object) -> int:
         if match and unit in _UNITS:
             found = float(match[1]) * _UNITS[unit]
         elif match:
-            allowed = f"units are {', '.join(['B', 'KiB', 'MiB', 'GiB', 'TiB'])}"
+            allowed = allowed_values.SIZE_UNITS.format(units="B, KiB, MiB, GiB, TiB")
     if found > GREATEST_RETAIN_BYTES:
-        allowed = f"at most {GREATEST_RETAIN_BYTES} bytes"
+        allowed = allowed_values.SIZE_AT_MOST.format(greatest=GREATEST_RETAIN_BYTES)
     if not LEAST_RETAIN_BYTES <= found <= GREATEST_RETAIN_BYTES:
         raise BadValue(key, value, allowed)
     return int(found)
@@ -170,36 +172,37 @@ def size(key: str, value: object) -> int:
 def _source(name: str, table: dict[str, object]) -> SourceSettings:
     plugin = table.pop("plugin", PLUGINS.get(name))
     if not isinstance(plugin, str) or not plugin:
-        raise BadValue(f"sources.{name}.plugin", plugin, "the name of a module with make_source")
+        raise BadValue(f"sources.{name}.plugin", plugin, allowed_values.PLUGIN)
     return SourceSettings(name=name, plugin=plugin, settings=table)
 
 
 def _known(prefix: str, table: Mapping[str, object], keys: set[str]) -> None:
     for key in table:
         if key not in keys:
-            raise BadValue(f"{prefix}{key}", table[key], f"keys here are {', '.join(sorted(keys))}")
+            allowed = allowed_values.CONFIGURATION_KEYS.format(keys=", ".join(sorted(keys)))
+            raise BadValue(f"{prefix}{key}", table[key], allowed)
 
 
 def _table(key: str, document: Mapping[str, object], prefix: str = "") -> dict[str, object]:
     table = document.get(key, {})
     if not isinstance(table, dict):
-        raise BadValue(f"{prefix}{key}", table, f"a table, [{prefix}{key}]")
+        raise BadValue(f"{prefix}{key}", table, allowed_values.TABLE.format(key=f"{prefix}{key}"))
     return dict(table)
 
 
 def _path(key: str, value: object) -> str:
     if not isinstance(value, str) or not value or "\0" in value:
-        raise BadValue(key, value, "the path of a file or directory")
+        raise BadValue(key, value, allowed_values.PATH)
     return value
 
 
 def _days(key: str, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 36_500:
-        raise BadValue(key, value, "whole days, 0 (for ever) to 36500")
+        raise BadValue(key, value, allowed_values.DAYS)
     return value
 
 
 def _strings(key: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not all(isinstance(v, str) and v for v in value):
-        raise BadValue(key, value, 'a list of endpoints, as in ["tcp:9170:interface=127.0.0.1"]')
+        raise BadValue(key, value, allowed_values.ENDPOINTS)
     return tuple(value)

@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 
 from stationd.config import Settings
 from stationd.errors import BadConfiguration, BadValue
+from stationd.messages import allowed_values, file_reason_messages
 from stationd.unix_listener import adopt_unix, listen_unix
 
 MAX_PATH_BYTES = 107
@@ -36,7 +37,7 @@ def check(settings: Settings) -> Settings:
         # A socket of systemd's has a number, which is another file's once it is adopted.
         what = tuple(sorted(p for p in description.split(":") if not p.startswith("domain=")))
         if what in known:
-            reason = "it stands there twice"
+            reason = allowed_values.ENDPOINT_ONCE
         known.add(what)
         if reason:
             error = BadValue("http.endpoints", description, reason)
@@ -58,9 +59,11 @@ def reason(failure: Failure) -> str:
     if isinstance(error, CannotListenError):
         error = error.socketError
     if isinstance(error, OSError) and error.strerror:
-        said = f"{error.strerror}{f': {error.filename}' if error.filename else ''}"
+        said = error.strerror
+        if error.filename:
+            said = file_reason_messages.ENDPOINT_FILE.render(error=said, file=error.filename)
     elif isinstance(error, ImportError):
-        said = f"{error}; ssl: endpoints need pyOpenSSL"
+        said = file_reason_messages.ENDPOINT_SSL.render(error=error)
     else:
         said = str(error) or type(error).__name__
     return " ".join(said.split()).replace("\0", "@")
@@ -93,9 +96,10 @@ class _Listeners:
         passed = socket.socket(fileno=fileDescriptor)
         try:
             if passed.family != addressFamily:
-                raise ValueError(f"the socket passed has domain={passed.family.name[3:]}")
+                another = file_reason_messages.SOCKET_OF_ANOTHER_DOMAIN
+                raise ValueError(another.render(domain=passed.family.name[3:]))
             if not passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                raise ValueError("the socket passed does not listen (Accept=yes?)")
+                raise ValueError(file_reason_messages.SOCKET_NOT_LISTENING.text)
         finally:
             passed.detach()
         if addressFamily == socket.AF_UNIX:
@@ -112,7 +116,7 @@ class _DryReactor:
     def listenTCP(self, port: int, factory: object, backlog: int = 50, interface: str = "") -> None:
         """See L{twisted.internet.interfaces.IReactorTCP}."""
         if not 0 <= port <= 65_535:
-            raise ValueError("a port is 0 to 65535")
+            raise ValueError(allowed_values.ENDPOINT_PORT)
 
     def listenSSL(
         self,
@@ -130,11 +134,11 @@ class _DryReactor:
     ) -> None:
         """See L{twisted.internet.interfaces.IReactorUNIX}."""
         if not address or len(address.encode()) > MAX_PATH_BYTES:
-            raise ValueError(f"the path of a Unix socket has 1 to {MAX_PATH_BYTES} bytes")
+            raise ValueError(allowed_values.ENDPOINT_PATH.format(greatest=MAX_PATH_BYTES))
         if not 0 <= mode <= 0o777:
-            raise ValueError("mode is 0 to 777, octal")
+            raise ValueError(allowed_values.ENDPOINT_MODE)
         if not wantPID:
-            raise ValueError("lockfile=0 is not possible: the lock keeps two daemons apart")
+            raise ValueError(allowed_values.ENDPOINT_LOCK)
 
 
 def _endpoint(reactor: object, description: str) -> IStreamServerEndpoint:
@@ -143,7 +147,7 @@ def _endpoint(reactor: object, description: str) -> IStreamServerEndpoint:
         endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
         return endpoint
     except (KeyError, IndexError):
-        raise LookupError("systemd has passed no such socket") from None
+        raise LookupError(file_reason_messages.SOCKET_NOT_PASSED.text) from None
     except TypeError as error:
         # "_parseTCP() got an unexpected keyword argument 'x'", and names no more than Twisted.
         raise ValueError(re.sub(r"^[\w.]+\(\) ", "", str(error))) from error
@@ -154,12 +158,12 @@ def _endpoint(reactor: object, description: str) -> IStreamServerEndpoint:
 def _mistake(description: str) -> str:
     """What of a description cannot be right, C{""} if nothing."""
     if not description.isprintable():
-        return "an endpoint has printable characters only"
+        return allowed_values.ENDPOINT_CHARACTERS
     found: list[Failure] = []
     try:
         endpoint = _endpoint(_DryReactor(), description)
         if isinstance(endpoint, StandardIOEndpoint):
-            return "clients cannot connect to stdio"
+            return allowed_values.ENDPOINT_FOR_CLIENTS
         # One of systemd's would be closed, and what others do that are no part of Twisted is
         # their own.
         twisted = type(endpoint).__module__.startswith("twisted.")

@@ -10,6 +10,9 @@ import reprlib
 
 import attrs
 
+from stationd.messages import error_messages as said
+from stationd.messages.reason_messages import LOGIN_FIRST
+
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = 200
 """Shows a value without making all of its text: it may be a nested array of 16 MiB."""
@@ -34,7 +37,8 @@ class BadValue(StationdError):
     allowed: str
 
     def __str__(self) -> str:
-        return f"{self.name}: {_shown(self.value)} is not allowed; {self.allowed}"
+        shown = _shown(self.value)
+        return said.INVALID_VALUE.render(name=self.name, value=shown, allowed=self.allowed)
 
 
 def _shown(value: object) -> str:
@@ -42,7 +46,7 @@ def _shown(value: object) -> str:
         shown = _short.repr(value)
     except ValueError:
         # Python writes no integer of more than 4,300 digits, but can multiply its way to one.
-        return "a number of thousands of digits"
+        return said.HUGE_NUMBER.text
     return shown if len(shown) <= 80 else shown[:77] + "..."
 
 
@@ -58,7 +62,7 @@ class BadConfiguration(StationdError):
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.reason}"
+        return said.CONFIGURATION_UNUSABLE.render(file=self.file, reason=self.reason)
 
 
 class JournalError(StationdError):
@@ -77,8 +81,8 @@ class JournalLocked(JournalError):
     holder: str
 
     def __str__(self) -> str:
-        who = f"process {self.holder}" if self.holder else "another process"
-        return f"{self.directory} is open for writing in {who}"
+        who = said.HOLDER.render(pid=self.holder) if self.holder else said.UNKNOWN_HOLDER.text
+        return said.JOURNAL_LOCKED.render(directory=self.directory, who=who)
 
 
 @attrs.frozen(slots=False)
@@ -93,21 +97,21 @@ class JournalUnwritable(JournalError):
     full: bool
 
     def __str__(self) -> str:
-        return f"the journal cannot be written: {self.reason}"
+        return said.JOURNAL_UNWRITABLE.render(reason=self.reason)
 
 
 class JournalBusy(JournalError):
     """So much is waiting for the disk that no more is taken; try again later."""
 
     def __str__(self) -> str:
-        return "too many records are waiting for the disk"
+        return said.JOURNAL_BUSY.text
 
 
 class JournalClosed(JournalError):
     """The journal has been closed, or is about to be."""
 
     def __str__(self) -> str:
-        return "the journal is closed"
+        return said.JOURNAL_CLOSED.text
 
 
 @attrs.frozen(slots=False)
@@ -122,7 +126,7 @@ class JournalTooNew(JournalError):
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.reason}"
+        return said.JOURNAL_TOO_NEW.render(file=self.file, reason=self.reason)
 
 
 @attrs.frozen(slots=False)
@@ -137,7 +141,7 @@ class ContainerUnknown(StationdError):
     key: str
 
     def __str__(self) -> str:
-        return f"there is no {self.type} container {self.key!r}"
+        return said.CONTAINER_UNKNOWN.render(type=self.type, key=self.key)
 
 
 @attrs.frozen(slots=False)
@@ -150,7 +154,7 @@ class TooManyWaits(StationdError):
     limit: int
 
     def __str__(self) -> str:
-        return f"{self.limit} waits are open, and no more are taken"
+        return said.TOO_MANY_WAITS.render(limit=self.limit)
 
 
 class SourceError(StationdError):
@@ -167,7 +171,7 @@ class SourceAbsent(SourceError):
     reason: str
 
     def __str__(self) -> str:
-        return self.reason
+        return said.SOURCE_ABSENT_ERROR.render(reason=self.reason)
 
 
 @attrs.frozen(slots=False)
@@ -180,7 +184,7 @@ class SourceLost(SourceError):
     reason: str
 
     def __str__(self) -> str:
-        return self.reason
+        return said.SOURCE_LOST_ERROR.render(reason=self.reason)
 
 
 @attrs.frozen(slots=False)
@@ -195,7 +199,7 @@ class CannotListen(StationdError):
     reason: str
 
     def __str__(self) -> str:
-        return f"cannot listen on {self.endpoint}: {self.reason}"
+        return said.ENDPOINT_UNUSABLE.render(endpoint=self.endpoint, reason=self.reason)
 
 
 @attrs.frozen(slots=False)
@@ -205,10 +209,10 @@ class NotLoggedIn(StationdError):
     @ivar reason: what to do about it, or what was wrong.
     """
 
-    reason: str = "log in first: POST /api/v1/login with username and password"
+    reason: str = LOGIN_FIRST.text
 
     def __str__(self) -> str:
-        return self.reason
+        return said.NOT_LOGGED_IN.render(reason=self.reason)
 
 
 @attrs.frozen(slots=False)
@@ -221,14 +225,14 @@ class NotAllowed(StationdError):
     reason: str
 
     def __str__(self) -> str:
-        return self.reason
+        return said.NOT_ALLOWED.render(reason=self.reason)
 
 
 class LoginsBusy(StationdError):
     """So many passwords are being checked that no more are taken."""
 
     def __str__(self) -> str:
-        return "too many logins at once; try again in a few seconds"
+        return said.LOGINS_BUSY.text
 
 
 @attrs.frozen(slots=False)
@@ -241,7 +245,7 @@ class NotFound(StationdError):
     path: str
 
     def __str__(self) -> str:
-        return f"there is nothing at {self.path}"
+        return said.RESOURCE_UNKNOWN.render(path=self.path)
 
 
 @attrs.frozen(slots=False)
@@ -256,7 +260,7 @@ class MethodNotAllowed(StationdError):
     allowed: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.method} is not possible here; {', '.join(self.allowed)} is"
+        return said.METHOD_NOT_ALLOWED.render(method=self.method, allowed=", ".join(self.allowed))
 
 
 @attrs.frozen(slots=False)
@@ -269,14 +273,14 @@ class BodyTooLarge(StationdError):
     limit: int
 
     def __str__(self) -> str:
-        return f"at most {self.limit} bytes are taken at once"
+        return said.BODY_TOO_LARGE.render(limit=self.limit)
 
 
 class BodiesBusy(StationdError):
     """The bodies of all requests together take as much memory as they may."""
 
     def __str__(self) -> str:
-        return "too many request bodies are being received; try again in a few seconds"
+        return said.BODIES_BUSY.text
 
 
 @attrs.frozen(slots=False)
@@ -291,4 +295,4 @@ class JournalUnreadable(JournalError):
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.directory}: {self.reason}"
+        return said.JOURNAL_UNREADABLE.render(directory=self.directory, reason=self.reason)

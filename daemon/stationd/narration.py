@@ -151,10 +151,10 @@ def _container(observation: Observation) -> Narration:
     elif action == "stop" and details.get("exitCode"):
         level = Level.WARN
         words += said.ENDED_BY.render(**details) if "signal" in details else ""
-        words += said.CODE.render(code=details["exitCode"])
+        words += said.EXIT_CODE.render(code=details["exitCode"])
     if action == "fail":
-        words += said.CODE.render(code=details["exitCode"]) if "exitCode" in details else ""
-        words += said.ERROR.render(**details) if "error" in details else ""
+        words += said.EXIT_CODE.render(code=details["exitCode"]) if "exitCode" in details else ""
+        words += said.START_ERROR.render(**details) if "error" in details else ""
     if action == "recovered":
         words += said.AFTER_EXITS.render(exits=exits)
     if action == "kill" and "signal" in details:

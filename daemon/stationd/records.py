@@ -15,6 +15,7 @@ from typing import NamedTuple
 import attrs
 
 from stationd.errors import BadValue
+from stationd.messages import allowed_values
 
 JsonValue = object
 """What L{json.loads} can return; JSON has no better type in Python."""
@@ -55,7 +56,7 @@ class State(enum.Enum):
 
 def _time(instance: object, attribute: attrs.Attribute[int], value: int) -> None:
     if not 0 <= value <= MAX_TIME_US:
-        raise BadValue("time", value, "seconds since the epoch, 0 to the end of the year 9999")
+        raise BadValue("time", value, allowed_values.RECORD_TIME)
 
 
 def _encodable(name: str, value: str) -> int:
@@ -64,28 +65,29 @@ def _encodable(name: str, value: str) -> int:
     try:
         return len(value.encode())
     except UnicodeEncodeError:
-        raise BadValue(name, value, "text that UTF-8 can hold: no lone surrogates") from None
+        raise BadValue(name, value, allowed_values.RECORD_UTF8) from None
 
 
 def _word(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
     """A category or user stands between colons in an event's message and between
     commas in a filter, so it can contain neither."""
     if not 1 <= len(value) <= MAX_NAME_LENGTH or not value.isprintable() or {":", ","} & set(value):
-        allowed = f"1 to {MAX_NAME_LENGTH} printable characters, no colon and no comma"
+        allowed = allowed_values.RECORD_WORD.format(greatest=MAX_NAME_LENGTH)
         raise BadValue(attribute.name, value, allowed)
     _encodable(attribute.name, value)
 
 
 def _reference(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
     if len(value) > MAX_NAME_LENGTH or (value and not value.isprintable()):
-        allowed = f"at most {MAX_NAME_LENGTH} printable characters"
+        allowed = allowed_values.RECORD_REFERENCE.format(greatest=MAX_NAME_LENGTH)
         raise BadValue(attribute.name, value, allowed)
     _encodable(attribute.name, value)
 
 
 def _text(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
     if len(value) > MAX_TEXT_BYTES or _encodable(attribute.name, value) > MAX_TEXT_BYTES:
-        raise BadValue(attribute.name, value[:60], f"at most {MAX_TEXT_BYTES} bytes of UTF-8")
+        allowed = allowed_values.RECORD_TEXT.format(greatest=MAX_TEXT_BYTES)
+        raise BadValue(attribute.name, value[:60], allowed)
 
 
 @attrs.frozen(kw_only=True)

@@ -14,6 +14,8 @@ from zope.interface.verify import verifyObject
 from stationd.config import Settings, SourceSettings
 from stationd.errors import BadConfiguration, BadValue
 from stationd.interfaces import IHostReactor, ISource
+from stationd.messages import allowed_values
+from stationd.messages.file_reason_messages import SOURCES_OF_ONE_TYPE
 
 
 def make_sources(settings: Settings, reactor: IHostReactor) -> Sequence[ISource]:
@@ -32,7 +34,7 @@ def make_sources(settings: Settings, reactor: IHostReactor) -> Sequence[ISource]
             raise BadConfiguration(settings.file, f"{key}.{error}") from error
         other = keys.setdefault(source.type, key)
         if other != key:
-            reason = f"{other} and {key} are both of type {source.type}; there can be one of a type"
+            reason = SOURCES_OF_ONE_TYPE.render(other=other, key=key, type=source.type)
             raise BadConfiguration(settings.file, reason)
         made.append(source)
     return made
@@ -40,22 +42,22 @@ def make_sources(settings: Settings, reactor: IHostReactor) -> Sequence[ISource]
 
 def _made(wanted: SourceSettings, reactor: IHostReactor) -> ISource:
     """@raise BadValue: its C{plugin}, or a key of its own that C{make_source} refuses."""
-    with _step(wanted, "importing it"):
+    with _step(wanted, allowed_values.PLUGIN_IMPORT):
         module = importlib.import_module(wanted.plugin)
         make_source = getattr(module, "make_source", None)
     if not callable(make_source):
-        raise BadValue("plugin", wanted.plugin, "it has no function make_source")
-    with _step(wanted, "make_source"):
+        raise BadValue("plugin", wanted.plugin, allowed_values.PLUGIN_FUNCTION)
+    with _step(wanted, allowed_values.PLUGIN_CALL):
         source: ISource = make_source(wanted.settings, reactor)
-    with _step(wanted, "looking at its source"):
+    with _step(wanted, allowed_values.PLUGIN_LOOK):
         try:
             verifyObject(ISource, source)
         except Invalid as error:
-            reason = f"make_source has to return an ISource: {_one_line(error)}"
+            reason = allowed_values.PLUGIN_RESULT.format(error=_one_line(error))
             raise BadValue("plugin", wanted.plugin, reason) from error
         type = source.type
         if not isinstance(type, str) or not type:
-            reason = f"the type of its source is {type!r}; a string that is not empty"
+            reason = allowed_values.PLUGIN_TYPE.format(type=type)
             raise BadValue("plugin", wanted.plugin, reason)
     return source
 
@@ -71,7 +73,8 @@ def _step(wanted: SourceSettings, what: str) -> Iterator[None]:
     except BadValue:
         raise
     except BaseException as error:
-        raise BadValue("plugin", wanted.plugin, f"{what} failed: {_said(error)}") from error
+        failed = allowed_values.PLUGIN_FAILED.format(step=what, error=_said(error))
+        raise BadValue("plugin", wanted.plugin, failed) from error
 
 
 def _said(error: BaseException) -> str:
@@ -80,12 +83,12 @@ def _said(error: BaseException) -> str:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     # The line of importlib says nothing that the name of the module does not.
     inside = frame.filename.startswith("<frozen") or frame.filename == importlib.__file__
-    place = "" if inside else f" ({os.path.basename(frame.filename)}, line {frame.lineno})"
-    return said + place
+    place = {"file": os.path.basename(frame.filename), "line": frame.lineno}
+    return said if inside else allowed_values.PLUGIN_PLACE.format(error=said, **place)
 
 
 def _one_line(error: BaseException) -> str:
     try:
         return " ".join(str(error).split())
     except Exception:  # noqa: BLE001 - its own words are code of others, too
-        return "an error that cannot be shown"
+        return allowed_values.PLUGIN_SILENT

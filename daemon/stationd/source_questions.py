@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 from stationd.errors import SourceAbsent, SourceError, SourceLost
 from stationd.messages.log_messages import SOURCE_FIND_FAILED
+from stationd.messages.reason_messages import SOURCE_FIND_ERROR
 from stationd.records import Container
 
 FIRST_RETRY = 1.0
@@ -95,7 +96,7 @@ class SourceQuestions:
             return
         if not isinstance(error, SourceError):
             SOURCE_FIND_FAILED.emit(self._log, result)
-            error = SourceLost(f"it failed: {error}")
+            error = SourceLost(SOURCE_FIND_ERROR.render(error=error))
         if isinstance(error, SourceAbsent) or not self._is_live(question.type):
             self._end(question, None, error)
         else:

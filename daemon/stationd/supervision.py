@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from stationd.errors import SourceAbsent, SourceError
 from stationd.interfaces import IRecorder, ISource
-from stationd.messages import log_messages
+from stationd.messages import log_messages, reason_messages
 from stationd.messages import system_record_messages as said
 from stationd.records import Container, Figures, Level
 
@@ -112,7 +112,7 @@ class Supervisor(Service):
         if not self.running:
             return
         if result is None:
-            self._say(SourceState.FAILED, "it ended")
+            self._say(SourceState.FAILED, reason_messages.SOURCE_ENDED.text)
         else:
             if not result.check(SourceError):
                 log_messages.SOURCE_FAILED.emit(self._log, result, type=self.type)
@@ -185,7 +185,7 @@ class Sources(MultiService):
         """
         source = self._sources.get(type)
         if source is None:
-            return fail(SourceAbsent(f"no source of type {type} is configured"))
+            return fail(SourceAbsent(reason_messages.SOURCE_NOT_CONFIGURED.render(type=type)))
         return source.find(key)
 
     def sample(self, containers: Sequence[Container]) -> Deferred[Mapping[str, Figures]]:

@@ -21,6 +21,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.logger import Logger
 
+from stationd.messages import file_reason_messages
 from stationd.messages.log_messages import SOCKET_NOT_REMOVED
 
 _log = Logger()
@@ -172,7 +173,8 @@ def _flock(descriptor: int, path: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise OSError(errno.EADDRINUSE, f"{path} is in use by another stationd") from None
+        said = file_reason_messages.PATH_OF_ANOTHER_STATIOND.render(path=path)
+        raise OSError(errno.EADDRINUSE, said) from None
 
 
 def _remove_stale(path: str) -> None:
@@ -185,14 +187,15 @@ def _remove_stale(path: str) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise OSError(errno.EEXIST, f"{path} exists and is not a socket")
+        raise OSError(errno.EEXIST, file_reason_messages.PATH_TAKEN.render(path=path))
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         # A full backlog must not hold us up: EAGAIN, and somebody listens.
         probe.setblocking(False)
         if probe.connect_ex(path) == errno.ECONNREFUSED:
             os.unlink(path)
             return
-    raise OSError(errno.EADDRINUSE, f"{path} is in use by another process")
+    said = file_reason_messages.PATH_OF_ANOTHER_PROCESS.render(path=path)
+    raise OSError(errno.EADDRINUSE, said)
 
 
 def set_mode(path: str, mode: int) -> tuple[int, int]:
@@ -205,7 +208,7 @@ def set_mode(path: str, mode: int) -> tuple[int, int]:
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISSOCK(status.st_mode):
-            raise OSError(errno.EEXIST, f"{path} is not a socket")
+            raise OSError(errno.EEXIST, file_reason_messages.PATH_REPLACED.render(path=path))
         # Linux has no fchmod for such a descriptor.
         os.chmod(f"/proc/self/fd/{descriptor}", mode)
         return status.st_dev, status.st_ino

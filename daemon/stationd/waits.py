@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 
 from stationd.containers import Change, Containers, names, with_exit
 from stationd.errors import ContainerUnknown, SourceAbsent, SourceError, SourceLost, TooManyWaits
-from stationd.messages import log_messages
+from stationd.messages import log_messages, reason_messages
 from stationd.records import Container, State
 from stationd.source_questions import SourceQuestions
 from stationd.wait_states import ASKING, TARGETS, UNCONFIRMED, Wait, Waited, WaitState
@@ -220,7 +220,7 @@ class Waits:
             if is_sure and is_unheard_of and not wait.done.called:
                 wait.grace = self._clock.callLater(GRACE, self._vanish, wait)
         elif not is_sure:
-            wait.failure = SourceLost(f"{wait.type} is catching up")
+            wait.failure = SourceLost(reason_messages.SOURCE_CATCHING_UP.render(type=wait.type))
             self._rest(wait, WaitState.PARKED)
         else:
             wait.state = WaitState.LINGERING
@@ -267,7 +267,7 @@ class Waits:
         if shown is not None:
             self._answer(wait, shown, is_certain=is_said or not wait.reached(shown))
             return
-        silent = wait.failure or SourceLost(f"{wait.type} does not answer")
+        silent = wait.failure or SourceLost(reason_messages.SOURCE_SILENT.render(type=wait.type))
         self._forget(wait)
         wait.done.errback(ContainerUnknown(wait.type, wait.key) if is_said else silent)
 

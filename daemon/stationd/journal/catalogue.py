@@ -15,6 +15,7 @@ from stationd.journal.disk import UNFINISHED, IDisk
 from stationd.journal.format import ROWS, TOMBSTONE, SegmentName, unpack_tombstone
 from stationd.journal.sealed import SealedSegment
 from stationd.journal.segment import Segment
+from stationd.messages.damage_messages import FILE_MISSING, TOMBSTONE_DAMAGED
 
 TOMBSTONE_NAME = "cleared"
 
@@ -95,8 +96,8 @@ def _load(disk: IDisk, directory: str, names: frozenset[str]) -> Catalogue:
     served = choice.served
     for before, after in itertools.pairwise(served):
         if before.last + 1 < after.name.first:
-            missing = f"records {before.last + 1} to {after.name.first - 1} are missing"
-            damage.append(f"{before.path}: {missing}")
+            missing = {"first": before.last + 1, "last": after.name.first - 1}
+            damage.append(FILE_MISSING.render(path=before.path, **missing))
     return Catalogue(
         segments=tuple(served),
         strangers=tuple(choice.strangers),
@@ -135,6 +136,6 @@ def _tombstone(disk: IDisk, directory: str, damage: list[str]) -> tuple[int, int
     finally:
         disk.close(fd)
     if found is None:
-        damage.append(f"{path}: not a tombstone; records that were cleared may show again")
+        damage.append(TOMBSTONE_DAMAGED.render(path=path))
         return 0, 0
     return found

@@ -19,14 +19,15 @@ from stationd.journal.blocks import (
     unpack_chunk,
 )
 from stationd.journal.format import SegmentName
+from stationd.messages import damaged_parts
 
 _WHAT = {
-    NAMES: "the table of names",
-    TRIGRAMS: "the text filter",
-    COLUMNS: "the columns of a group",
-    ORIGINS: "the origins of a group",
-    LENGTHS: "the lengths of texts",
-    TEXTS: "a chunk of texts",
+    NAMES: damaged_parts.NAMES,
+    TRIGRAMS: damaged_parts.TEXT_FILTER,
+    COLUMNS: damaged_parts.COLUMNS,
+    ORIGINS: damaged_parts.ORIGINS,
+    LENGTHS: damaged_parts.LENGTHS,
+    TEXTS: damaged_parts.TEXTS,
 }
 
 T = TypeVar("T")
@@ -83,7 +84,7 @@ class Chunks:
         try:
             raw = self._file.read(offset, stored)
         except OSError as error:
-            raise self.spoiled(index, f" ({error.strerror})") from error
+            raise self.spoiled(index, str(error.strerror)) from error
         found = unpack_chunk(raw, size, checksum, self._file.name.salt)
         if found is None:
             raise self.spoiled(index)
@@ -106,7 +107,7 @@ class Chunks:
             try:
                 raw = self._file.read(offset, stored)
             except OSError as error:
-                self.spoiled(index, f" ({error.strerror})")
+                self.spoiled(index, str(error.strerror))
                 return False
             if zlib.crc32(raw, salt) != checksum:
                 self.spoiled(index)
@@ -123,6 +124,7 @@ class Chunks:
 
     def spoiled(self, index: int, reason: str = "") -> Unreadable:
         """What to raise when a chunk is not what it should be."""
-        what = _WHAT.get(self.directory[index][0], "something unknown")
-        self._file.spoiled(self._part, what + reason)
+        what = _WHAT.get(self.directory[index][0], damaged_parts.UNKNOWN)
+        what = damaged_parts.NOT_READ.format(what=what, error=reason) if reason else what
+        self._file.spoiled(self._part, what)
         return Unreadable()

@@ -15,6 +15,8 @@ from stationd.journal.query import AnySegment
 from stationd.journal.read_back import differs
 from stationd.journal.sealed import SealedSegment
 from stationd.journal.segment import Segment
+from stationd.messages import damage_messages
+from stationd.messages.message import Phrase
 
 
 @attrs.define
@@ -31,10 +33,10 @@ class Choice:
     replaced: list[str] = attrs.Factory(list)
     strangers: list[str] = attrs.Factory(list)
 
-    def _stranger(self, segment: AnySegment, instead: AnySegment, why: str) -> None:
+    def _stranger(self, segment: AnySegment, instead: AnySegment, why: Phrase) -> None:
         self.strangers.append(segment.path)
-        sentence = f"{segment.path} is not shown, but {instead.path}: {why}; both are kept"
-        instead.damage.append(sentence)
+        paths = {"path": segment.path, "instead": instead.path}
+        instead.damage.append(damage_messages.FILE_NOT_SHOWN.render(why=why.text, **paths))
 
 
 def choose(segments: Sequence[AnySegment]) -> Choice:
@@ -67,9 +69,9 @@ def _form(choice: Choice, rows: Segment, sealed: SealedSegment) -> AnySegment:
         choice.replaced.append(str(sealed.name))
         return rows
     if rows.records > sealed.records or (all_in_rows and not rows.damage):
-        choice._stranger(sealed, rows, "it has not all of its records")
+        choice._stranger(sealed, rows, damage_messages.LESS_THAN_ROWS)
         return rows
-    choice._stranger(rows, sealed, "it is not what that was made from")
+    choice._stranger(rows, sealed, damage_messages.NOT_ITS_ROWS)
     return sealed
 
 
@@ -111,6 +113,6 @@ def _lines(choice: Choice, segments: Sequence[AnySegment]) -> None:
         if not clash:
             served.insert(at, segment)
         elif segment.records or segment.damage:
-            choice._stranger(segment, clash[0], "it has the same sequence or record numbers")
+            choice._stranger(segment, clash[0], damage_messages.SAME_NUMBERS)
         else:
             choice.strangers.append(segment.path)

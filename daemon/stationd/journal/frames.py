@@ -13,6 +13,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from stationd.journal.format import TERMINATOR, with_checksum
+from stationd.messages import damaged_parts
 from stationd.records import Draft, Level
 
 FRAME_MARKER = b"\xf5FRM"
@@ -138,7 +139,7 @@ def _unpack_columns(payload: bytes, n: int) -> Rows:
     strings = payload[FIXED_BYTES * n :].split(TERMINATOR)
     names = strings[: -2 * n - 1]
     if strings[-1] or max(fixed[n : 4 * n]) >= len(names):
-        raise ValueError("the strings of a frame are not what its columns ask for")
+        raise ValueError(damaged_parts.FRAME_STRINGS)
     return Rows(
         times_us=fixed[:n],
         levels=fixed[4 * n :],
@@ -165,7 +166,8 @@ def _unpack_rows(payload: bytes, records: int) -> Rows:
             column.append(payload[offset : offset + length])
             offset += length
     if offset != len(payload) or len(times_us) != records:
-        raise ValueError(f"{len(times_us)} rows end at byte {offset} of {len(payload)}")
+        ends = {"rows": len(times_us), "offset": offset, "size": len(payload)}
+        raise ValueError(damaged_parts.FRAME_ROWS.format(**ends))
     index: dict[bytes, int] = {}
     for name in chain(*columns[:3]):
         index.setdefault(name, len(index))

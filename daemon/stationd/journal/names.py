@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stationd.journal.format import TERMINATOR
+from stationd.messages import damaged_parts
 
 
 class Names:
@@ -22,10 +23,11 @@ class Names:
         count = int.from_bytes(raw[:4], "little")
         self.table = raw[4 + 4 * count :].split(TERMINATOR)[:-1]
         if len(self.table) != count:
-            raise ValueError(f"{len(self.table)} names where {count} should be")
+            found = len(self.table)
+            raise ValueError(damaged_parts.NAME_COUNT.format(found=found, count=count))
         self._ends = np.cumsum(np.frombuffer(raw, "<u4", count, 4))
         if not count or int(self._ends[-1]) != records:
-            raise ValueError("the counts do not add up to the records")
+            raise ValueError(damaged_parts.NAME_SUM)
         self.decoded = _Decoded(self.table)
 
     def places(self, code: int) -> tuple[int, int]:

@@ -20,9 +20,12 @@ from stationd.journal.sealed import SealedSegment
 from stationd.journal.sealed_block import SealedBlock
 from stationd.journal.search import Indexes, trigram_filter
 from stationd.journal.segment import Segment
+from stationd.messages import damage_messages, damaged_parts
 
 PIECE = 512
 """Records that are compared without a pause."""
+
+_FIELDS = (damaged_parts.CATEGORIES, damaged_parts.USERS, damaged_parts.CONTAINERS)
 
 
 def read_back(disk: IDisk, segment: Segment, path: str, pause: Callable[[], None]) -> None:
@@ -40,7 +43,8 @@ def read_back(disk: IDisk, segment: Segment, path: str, pause: Callable[[], None
         if segment.damage:
             raise OSError(errno.EIO, segment.damage[0])
         if what:
-            raise ValueError(f"{path} is not {segment.path}: {what}")
+            wrong = damage_messages.SEALED_WRONG
+            raise ValueError(wrong.render(path=path, rows=segment.path, what=what))
     except BaseException:
         with contextlib.suppress(OSError):
             disk.unlink(path)
@@ -61,23 +65,28 @@ def differs(sealed: SealedSegment, rows: Segment, pause: Callable[[], None]) -> 
     if rows.damage:
         return rows.damage[0]
     if (sealed.records, sealed.committed_us) != (rows.records, rows.committed_us):
-        return f"{sealed.records} records, committed at {sealed.committed_us}"
+        has = {"records": sealed.records, "committed_us": sealed.committed_us}
+        return damage_messages.SEALED_COUNT.render(**has)
     if sealed.last < rows.last:
-        return f"it ends with record {sealed.last}"
+        return damage_messages.SEALED_END.render(last=sealed.last)
     parts = iter(sealed.parts)
     for columns in gathered(frames(rows, pause), pause):
         part = next(parts, None)
         if part is None:
-            return "a block is missing"
+            return damaged_parts.MISSING_BLOCK
         if unpack_summary(sealed.header_of(part), 0, part.offset, sealed.name.salt) != part:
-            return f"records {part.first} to {part.last}: the header of the block"
+            return _in(part, damaged_parts.BLOCK_HEADER)
         try:
             what = _differs(SealedBlock(sealed, part), part, columns, pause)
         except (Unreadable, LookupError, ValueError) as error:
-            what = str(error) or "a chunk cannot be read"
+            what = str(error) or damaged_parts.UNREADABLE_CHUNK
         if what:
-            return f"records {part.first} to {part.last}: {what}"
-    return "there are more blocks" if next(parts, None) else "".join(rows.damage[:1])
+            return _in(part, what)
+    return damaged_parts.MORE_BLOCKS if next(parts, None) else "".join(rows.damage[:1])
+
+
+def _in(part: Summary, what: str) -> str:
+    return damage_messages.SEALED_SPAN.render(first=part.first, last=part.last, what=what)
 
 
 def _differs(block: SealedBlock, part: Summary, columns: Columns, pause: Callable[[], None]) -> str:
@@ -96,14 +105,14 @@ def _differs(block: SealedBlock, part: Summary, columns: Columns, pause: Callabl
     for places, split in _pieces(block, pause):
         rows = np.searchsorted(numbers, block.numbers(places))
         if int(rows.max()) >= len(numbers) or (numbers[rows] != block.numbers(places)).any():
-            return "the numbers"
+            return damaged_parts.NUMBERS
         seen[rows] = True
         compared: list[tuple[str, npt.NDArray[np.generic], npt.NDArray[np.generic]]] = [
-            ("the times", block.times(places), times[rows]),
-            ("the levels", block.levels(places), columns.levels(rows)),
+            (damaged_parts.TIMES, block.times(places), times[rows]),
+            (damaged_parts.LEVELS, block.levels(places), columns.levels(rows)),
             *[
                 (what, codes[block.codes(field, places)], columns.codes(field, rows))
-                for field, what in enumerate(("the categories", "the users", "the containers"))
+                for field, what in enumerate(_FIELDS)
             ],
         ]
         for what, found, wanted in compared:
@@ -112,7 +121,7 @@ def _differs(block: SealedBlock, part: Summary, columns: Columns, pause: Callabl
         pause()
         if what := _strings_differ(block, part, places, split, columns, rows, trigrams):
             return what
-    return "" if seen.all() else "a record is missing"
+    return "" if seen.all() else damaged_parts.MISSING_RECORD
 
 
 def _summary_differs(part: Summary, columns: Columns, pause: Callable[[], None]) -> str:
@@ -122,16 +131,16 @@ def _summary_differs(part: Summary, columns: Columns, pause: Callable[[], None])
     times = columns.times(ALL)
     summary = (part.records, part.first, part.last, part.min_us, part.max_us)
     if summary != (len(numbers), columns.first, columns.last, int(times.min()), int(times.max())):
-        return "the numbers or times of the summary"
+        return damaged_parts.SUMMARY_NUMBERS
     pause()
     if sum(1 << level for level in np.unique(columns.levels(ALL)).tolist()) != part.levels:
-        return "the levels of the summary"
+        return damaged_parts.SUMMARY_LEVELS
     names = columns.names()
     for field in (CATEGORIES, USERS, CONTAINERS):
         pause()
         used = np.unique(columns.codes(field, ALL)).tolist()
         if b"".join(sorted({key(names[code]) for code in used})) != part.keys[field]:
-            return "the keys of the summary"
+            return damaged_parts.SUMMARY_KEYS
     return ""
 
 
@@ -159,12 +168,12 @@ def _strings_differ(
 ) -> str:
     texts = columns.texts(rows)
     if block.texts(places) != texts or split != texts:
-        return "the texts"
+        return damaged_parts.ALL_TEXTS
     origins = columns.origins()
     if block.origins(places) != [origins[row] for row in rows.tolist()]:
-        return "the origins"
+        return damaged_parts.ALL_ORIGINS
     if part.flags & ASCII and not all(map(bytes.isascii, texts)):
-        return "the note that all texts are ASCII"
+        return damaged_parts.ASCII_NOTE
     if int.from_bytes(trigram_filter(texts), "little") & ~trigrams:
-        return "the text filter"
+        return damaged_parts.TEXT_FILTER
     return ""

@@ -24,6 +24,7 @@ from stationd.journal.seal import gathered, write_sealed
 from stationd.journal.sealed import SealedSegment
 from stationd.journal.sealed_block import SealedBlock
 from stationd.journal.verify import problems
+from stationd.messages import damage_messages
 from stationd.records import Record
 
 DAMAGED = ".damaged"
@@ -61,12 +62,12 @@ def _repair(directory: str, disk: IDisk, progress: Callable[[int, int], None]) -
         kept = _set_aside(disk, tombstone)
         disk.unlink(tombstone)
         disk.sync_directory(directory)
-        yield f"{tombstone} was no tombstone; it is kept as {kept}"
+        yield damage_messages.TOMBSTONE_REPAIRED.render(path=tombstone, kept=kept)
     for path in catalogue.strangers:
         kept = _set_aside(disk, path)
         disk.unlink(path)
         disk.sync_directory(directory)
-        yield f"{path} is not of this journal, or has less than another file; it is kept as {kept}"
+        yield damage_messages.STRANGER_REPAIRED.render(path=path, kept=kept)
     if catalogue.strangers:
         catalogue = load(disk, directory)
     size_bytes = sum(segment.end for segment in catalogue.segments)
@@ -86,7 +87,9 @@ def _mend(disk: IDisk, segment: AnySegment, through: int, damaged: bool) -> str:
     next one. Between the steps the segment counts in its
     old form, or in its new form beside the old one, which opening then removes."""
     to = os.path.join(os.path.dirname(segment.path), segment.name.stem + SEALED)
-    kept = f"; {_set_aside(disk, segment.path)} is the damaged file" if damaged else ""
+    kept = ""
+    if damaged:
+        kept = damage_messages.DAMAGED_KEPT.render(kept=_set_aside(disk, segment.path))
     header = FileHeader(
         kind=KIND_SEALED,
         first=segment.name.first,
@@ -109,7 +112,7 @@ def _mend(disk: IDisk, segment: AnySegment, through: int, damaged: bool) -> str:
         disk.unlink(segment.path)
         disk.sync_directory(os.path.dirname(to))
     lost = through - segment.name.first + 1 - read
-    return f"{to} now has the {read} records that can be read; {lost} are lost{kept}"
+    return damage_messages.SEGMENT_REPAIRED.render(path=to, read=read, lost=lost, kept=kept)
 
 
 def _set_aside(disk: IDisk, path: str) -> str:

@@ -12,6 +12,7 @@ from stationd.journal.frames import (
     FrameHeader,
     unpack_frame_header,
 )
+from stationd.messages.damage_messages import FRAMES_DAMAGED
 
 UNWRITTEN = bytes(512)
 """A disk's smallest block, as a file system shows one that it has not written."""
@@ -56,8 +57,8 @@ class Scan:
                 found = self._next_frame(offset + 1, last)
                 if found is None:
                     return
-                bad = f"{found - offset} bytes are damaged; records from {last + 1} on"
-                sentence = f"{path}, byte {offset}: {bad} may be lost there"
+                bad = {"offset": offset, "size": found - offset, "first": last + 1}
+                sentence = FRAMES_DAMAGED.render(path=path, **bad)
                 if UNWRITTEN in self._raw[offset:found]:
                     # The power may have gone in the middle of this very commit. It
                     # counts if another one follows, which was written after it.

@@ -31,6 +31,8 @@ from stationd.journal.format import (
 )
 from stationd.journal.salvage import readable
 from stationd.journal.sealed_block import SealedBlock
+from stationd.messages import damage_messages
+from stationd.messages.file_reason_messages import SEALED_VERSION_UNKNOWN
 from stationd.records import MAX_TIME_US
 
 
@@ -66,19 +68,20 @@ class SealedSegment:
         self.end = disk.size(fd)
         header = unpack_file_header(disk.read(fd, FILE_HEADER.size, 0))
         if header is None:
-            self.damage.append(f"{path}, byte 0: the file header is damaged")
+            self.damage.append(damage_messages.FILE_HEADER_DAMAGED.render(path=path))
         elif (
             header.version > VERSION
             or header.kind != KIND_SEALED
             or header.incompatible & ~INCOMPATIBLE_KNOWN
         ):
-            flags = f"incompatible flags {header.incompatible:#x}"
-            raise JournalTooNew(path, f"version {header.version}, kind {header.kind}, {flags}")
+            has = {"version": header.version, "kind": header.kind, "flags": header.incompatible}
+            raise JournalTooNew(path, SEALED_VERSION_UNKNOWN.render(**has))
         else:
             self.created_us = header.created_us
         footer = self.footer()
         if footer is None:
-            self.damage.append(f"{path}, byte {self.end}: the footer is damaged, blocks were found")
+            bad = damage_messages.FOOTER_DAMAGED
+            self.damage.append(bad.render(path=path, offset=self.end))
             self.parts = self.found()
             self.last = self.parts[-1].last if self.parts else name.first - 1
         else:
@@ -114,8 +117,9 @@ class SealedSegment:
             at = raw.find(BLOCK_MARKER, at + 1)
         for before, after in itertools.pairwise(parts):
             if before.last + 1 != after.first:
-                missing = f"records {before.last + 1} to {after.first - 1}"
-                self.damage.append(f"{self.path}, byte {after.offset}: {missing} may be missing")
+                numbers = {"first": before.last + 1, "last": after.first - 1}
+                missing = damage_messages.BLOCKS_MISSING
+                self.damage.append(missing.render(path=self.path, offset=after.offset, **numbers))
         return parts
 
     def header_of(self, part: Summary) -> bytes:
@@ -150,7 +154,7 @@ class SealedSegment:
     def spoiled(self, part: Part, what: str) -> None:
         """Report damage in a block, once."""
         assert isinstance(part, Summary)
-        span = f"records {part.first} to {part.last}"
-        sentence = f"{self.path}, byte {part.offset}: {what} of {span} is damaged"
+        span = {"offset": part.offset, "first": part.first, "last": part.last}
+        sentence = damage_messages.BLOCK_DAMAGED.render(path=self.path, what=what, **span)
         if sentence not in self.damage:
             self.damage.append(sentence)

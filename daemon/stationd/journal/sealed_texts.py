@@ -13,6 +13,7 @@ from stationd.journal.chunks import Chunks
 from stationd.journal.format import TERMINATOR
 from stationd.journal.planes import numbers
 from stationd.journal.search import Indexes
+from stationd.messages import damaged_parts
 
 
 class GroupTexts:
@@ -62,7 +63,8 @@ class GroupTexts:
         """
         texts = b"".join(self.blobs()).split(TERMINATOR)
         if len(texts) != self.records + 1:
-            raise ValueError(f"{len(texts) - 1} texts where {self.records} should be")
+            found = len(texts) - 1
+            raise ValueError(damaged_parts.TEXT_COUNT.format(found=found, count=self.records))
         return [text.decode() for text in texts[:-1]]
 
     def split(self) -> list[bytes | None]:

@@ -36,6 +36,7 @@ from stationd.journal.frames import (
     unpack_payload,
 )
 from stationd.journal.scan import Scan
+from stationd.messages import damage_messages, damaged_parts, file_reason_messages
 from stationd.records import MAX_TIME_US
 
 SPAN_RECORDS = 4096
@@ -171,7 +172,7 @@ class Segment:
         if header is None:
             self.unfinished = not any(raw[FILE_HEADER.size :])
             if not self.unfinished:
-                self.damage.append(f"{self.path}, byte 0: the file header is damaged")
+                self.damage.append(damage_messages.FILE_HEADER_DAMAGED.render(path=self.path))
         else:
             self._check(header)
             self.created_us = header.created_us
@@ -186,9 +187,10 @@ class Segment:
 
     def _check(self, header: FileHeader) -> None:
         if header.version > VERSION or header.kind != KIND_ROWS:
-            raise JournalTooNew(self.path, f"version {header.version}, kind {header.kind}")
+            has = {"version": header.version, "kind": header.kind}
+            raise JournalTooNew(self.path, file_reason_messages.VERSION_UNKNOWN.render(**has))
         if unknown := header.incompatible & ~INCOMPATIBLE_KNOWN:
-            raise JournalTooNew(self.path, f"incompatible flags {unknown:#x}")
+            raise JournalTooNew(self.path, file_reason_messages.FLAGS_UNKNOWN.render(flags=unknown))
         self.read_only = bool(header.compatible & ~COMPATIBLE_KNOWN)
         self.appendable = bool(header.incompatible & COLUMN_FRAMES)
 
@@ -221,7 +223,7 @@ class Segment:
             begin = offset + FRAME_HEADER.size
             offset = begin + (header.length if header else 0)
             if header is None or zlib.crc32(raw[begin:offset], salt) != header.checksum:
-                self.spoiled(part, "a frame has gone bad")
+                self.spoiled(part, damaged_parts.FRAME)
                 return False
         self._whole[part.offset] = part.end
         return not self.damage
@@ -253,7 +255,7 @@ class Segment:
         while offset < min(size, len(raw)):
             header = unpack_frame_header(raw, offset, self.name.salt)
             if header is None or offset + FRAME_HEADER.size + header.length > len(raw):
-                self.spoiled(part, "a frame has gone bad")
+                self.spoiled(part, damaged_parts.FRAME)
                 # All of the span, as the next frame may be further on than was asked for.
                 raw = raw if begin + len(raw) == part.end else self._span(part, begin, part.end)
                 offset = next_header(raw, offset + 1, self.name.salt)
@@ -263,7 +265,7 @@ class Segment:
             rows = NO_ROWS
             payload = raw[offset - header.length : offset]
             if zlib.crc32(payload, self.name.salt) != header.checksum:
-                self.spoiled(part, "a frame has gone bad")
+                self.spoiled(part, damaged_parts.FRAME)
             else:
                 try:
                     rows = unpack_payload(header.kind, payload, header.records)
@@ -291,7 +293,7 @@ class Segment:
 
     def spoiled(self, part: Part, what: str) -> None:
         """Report what was read once and cannot be any more, once."""
-        span = f"records {part.first} to {part.last}"
-        sentence = f"{self.path}, byte {part.offset}: {span}: {what}"
+        span = {"offset": part.offset, "first": part.first, "last": part.last}
+        sentence = damage_messages.SPAN_DAMAGED.render(path=self.path, what=what, **span)
         if sentence not in self.damage:
             self.damage.append(sentence)

@@ -27,6 +27,7 @@ from stationd.journal.sealed import SealedSegment
 from stationd.journal.segment import Segment
 from stationd.journal.tombstone import Tombstone
 from stationd.messages import journal_log_messages as log_messages
+from stationd.messages.file_reason_messages import SEGMENT_INCOMPLETE, WRITTEN_BY_A_NEWER
 from stationd.records import Draft
 
 SEGMENT_US = 24 * 3600 * 1_000_000
@@ -86,7 +87,7 @@ class Store:
         catalogue = load(self.disk, directory)
         for segment in catalogue.segments:
             if segment.read_only:
-                raise JournalTooNew(segment.path, "a newer stationd wrote it")
+                raise JournalTooNew(segment.path, WRITTEN_BY_A_NEWER.text)
         for path in catalogue.remove:
             self.disk.unlink(path)
         self._sequence = catalogue.sequence
@@ -223,7 +224,7 @@ class Store:
             if sealed.damage or sealed.records != segment.records:
                 # What was read of the segment is less than there was when it was opened.
                 self.disk.unlink(path)
-                raise JournalUnwritable(f"{segment.path} could not be read whole", False)
+                raise JournalUnwritable(SEGMENT_INCOMPLETE.render(path=segment.path), False)
             self.disk.rename(path, to)
             self.disk.sync_directory(self._directory)
         except OSError as error:

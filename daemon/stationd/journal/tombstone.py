@@ -16,6 +16,7 @@ from stationd.journal.disk import IDisk, put, unwritable
 from stationd.journal.format import pack_tombstone
 from stationd.journal.query import AnySegment
 from stationd.journal.retention import remove
+from stationd.messages.file_reason_messages import CLEAR_NOT_DURABLE
 
 
 class Tombstone:
@@ -50,9 +51,7 @@ class Tombstone:
             self._disk.sync_directory(self._directory)
         except OSError as error:
             refused = unwritable(error)
-            raise JournalUnwritable(
-                f"records are cleared, but come back if the power fails now: {refused.reason}",
-                refused.full,
-            ) from error
+            reason = CLEAR_NOT_DURABLE.render(reason=refused.reason)
+            raise JournalUnwritable(reason, refused.full) from error
         covered, self._covered = self._covered, ()
         remove(self._disk, self._directory, covered)

@@ -24,6 +24,7 @@ from stationd.journal.sealed import SealedSegment
 from stationd.journal.sealed_block import SealedBlock
 from stationd.journal.search import trigram_filter
 from stationd.journal.segment import Segment
+from stationd.messages import damage_messages, damaged_parts
 
 KEPT = re.compile(r"\.(broken|damaged\d*)$")
 """After the names of files that were set aside; they are no part of the journal."""
@@ -70,9 +71,10 @@ def verify(directory: str, progress: Callable[[int, int], None]) -> Report:
         done += segment.end
     progress(done, size_bytes)
     if catalogue.torn:
-        unfinished = f"{catalogue.torn} bytes at its end are a commit that is not finished"
-        notes.append(f"{segments[-1].path}: {unfinished}")
-    notes += [f"{os.path.join(directory, name)} was set aside" for name in kept]
+        unfinished = damage_messages.COMMIT_UNFINISHED
+        notes.append(unfinished.render(path=segments[-1].path, torn=catalogue.torn))
+    aside = damage_messages.FILE_SET_ASIDE
+    notes += [aside.render(path=os.path.join(directory, name)) for name in kept]
     return Report(
         records=sum(segment.records for segment in segments),
         segments=len(segments),
@@ -85,7 +87,8 @@ def verify(directory: str, progress: Callable[[int, int], None]) -> Report:
 def problems(segment: AnySegment) -> list[str]:
     """A sentence for each thing that is wrong in a segment."""
     looked = _in_rows(segment) if isinstance(segment, Segment) else _in_sealed(segment)
-    found = [f"{segment.path}, byte {at}: {what}" for at, what in looked]
+    damaged = damage_messages.CONTENT_DAMAGED
+    found = [damaged.render(path=segment.path, offset=at, what=what) for at, what in looked]
     # What reading met on the way has been added to these.
     return [*segment.damage, *found]
 
@@ -95,7 +98,7 @@ def gaps(segment: AnySegment) -> list[str]:
     if isinstance(segment, Segment):
         return []
     lost = segment.last - segment.name.first + 1 - segment.records
-    return [f"{segment.path}: {lost} records were lost before it was sealed"] if lost else []
+    return [damage_messages.RECORDS_LOST.render(path=segment.path, lost=lost)] if lost else []
 
 
 Finding = tuple[int, str]
@@ -106,7 +109,8 @@ def _in_rows(segment: Segment) -> Iterator[Finding]:
     if not segment.damage:
         for before, after in itertools.pairwise(segment.parts):
             if before.last + 1 != after.first:
-                yield after.offset, f"records {before.last + 1} to {after.first - 1} are missing"
+                missing = {"first": before.last + 1, "last": after.first - 1}
+                yield after.offset, damage_messages.RECORDS_MISSING.render(**missing)
     for part in segment.parts:
         records = 0
         times: list[int] = []
@@ -115,33 +119,34 @@ def _in_rows(segment: Segment) -> Iterator[Finding]:
                 try:
                     check_rows(rows)
                 except (LookupError, ValueError) as error:
-                    yield part.offset, f"the frame that ends at byte {end}: {error}"
+                    yield part.offset, damage_messages.FRAME_WRONG.render(end=end, error=error)
                 records += len(rows.texts)
                 times += rows.times_us
         if times and (records, min(times), max(times)) != (part.records, part.min_us, part.max_us):
-            yield part.offset, f"what records {part.first} to {part.last} are is not what is said"
+            span = {"first": part.first, "last": part.last}
+            yield part.offset, damage_messages.SPAN_WRONG.render(**span)
 
 
 def _in_sealed(segment: SealedSegment) -> Iterator[Finding]:
     end = FILE_HEADER.size
     last = segment.name.first - 1
     for part in segment.parts:
-        span = f"records {part.first} to {part.last}"
+        span = {"first": part.first, "last": part.last}
         if part.offset != end or part.first <= last:
-            yield part.offset, f"the block of {span} is not where it should be"
+            yield part.offset, damage_messages.BLOCK_MISPLACED.render(**span)
         end, last = part.end, part.last
         if unpack_summary(segment.header_of(part), 0, part.offset, segment.name.salt) != part:
-            yield part.offset, f"the header of {span} is damaged, its copy in the footer is not"
+            yield part.offset, damage_messages.BLOCK_HEADER_DAMAGED.render(**span)
         try:
             block = SealedBlock(segment, part)
             for what in _in_block(block, part) if block.check() else ():
-                yield part.offset, f"{what} of {span} is not what is in it"
+                yield part.offset, damage_messages.SUMMARY_WRONG.render(what=what, **span)
         except Unreadable:
             pass
         except (LookupError, ValueError) as error:
-            yield part.offset, f"{span}: {error}"
+            yield part.offset, damage_messages.BLOCK_WRONG.render(error=error, **span)
     if last > segment.last:
-        yield end, f"it says that it ends with record {segment.last}, and has {last}"
+        yield end, damage_messages.END_WRONG.render(said=segment.last, last=last)
 
 
 def _in_block(block: SealedBlock, part: Summary) -> Iterator[str]:
@@ -151,27 +156,27 @@ def _in_block(block: SealedBlock, part: Summary) -> Iterator[str]:
     """
     names = block.names()
     if names != sorted(set(names)):
-        yield "the order of the names"
+        yield damaged_parts.NAME_ORDER
     block.take(block.in_order(), part.records)
     numbers, times = block.numbers(ALL), block.times(ALL)
     containers = block.codes(CONTAINERS, ALL)
     if len(np.unique(numbers)) != part.records:
-        yield "the number of records"
+        yield damaged_parts.RECORD_COUNT
     if (int(numbers.min()), int(numbers.max())) != (part.first, part.last):
-        yield "the first or the last number"
+        yield damaged_parts.FIRST_OR_LAST
     if (np.diff(numbers)[np.diff(containers.astype(np.int64)) == 0] <= 0).any():
-        yield "the order of the records"
+        yield damaged_parts.RECORD_ORDER
     if (int(times.min()), int(times.max())) != (part.min_us, part.max_us):
-        yield "the least or the greatest time"
+        yield damaged_parts.LEAST_OR_GREATEST
     if sum(1 << level for level in np.unique(block.levels(ALL)).tolist()) != part.levels:
-        yield "the set of levels"
+        yield damaged_parts.LEVEL_SET
     for field in (CATEGORIES, USERS, CONTAINERS):
         codes = np.unique(block.codes(field, ALL)).tolist()
         if b"".join(sorted({key(names[code]) for code in codes})) != part.keys[field]:
-            yield "a set of keys"
+            yield damaged_parts.KEY_SET
     texts = block.texts(np.arange(part.records))
     if part.flags & ASCII and not all(map(bytes.isascii, texts)):
-        yield "the note that all texts are ASCII"
+        yield damaged_parts.ASCII_NOTE
     needed = int.from_bytes(trigram_filter(texts), "little")
     if needed & ~int.from_bytes(block.text_filter(), "little"):
-        yield "the text filter"
+        yield damaged_parts.TEXT_FILTER

@@ -44,3 +44,13 @@ def table(names: Mapping[str, object]) -> tuple[Phrase, ...]:
     @param names: its globals.
     """
     return tuple(value for value in names.values() if isinstance(value, Phrase))
+
+
+def constants(names: Mapping[str, object]) -> Mapping[str, str]:
+    """All texts of a module that are constants, by their names.
+
+    @param names: its globals.
+    """
+    return {
+        name: value for name, value in names.items() if name.isupper() and isinstance(value, str)
+    }

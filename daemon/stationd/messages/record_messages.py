@@ -60,9 +60,7 @@ CONTAINER_OUT_OF_MEMORY = Message(
     id="e09d505e95184de3a694bb32c812c883",
     name="container-out-of-memory",
     text="Container ran out of memory",
-    meaning=(
-        "The kernel killed a process in it; raise its memory limit, or find what takes so much."
-    ),
+    meaning="The kernel killed a process in it; raise its limit, or find what takes so much.",
 )
 CONTAINER_HEALTHY = Message(
     id="cdb4c36b33b6498dbe3b0e63d5174ecd",
@@ -113,7 +111,7 @@ CONTAINER_EXITED_BEFORE_ENGINE = Message(
     id="c9c1d5bbd7874e7d90ba3e50fc00e15d",
     name="container-exited-before-engine",
     text="Container exited as its engine came back{with_code}",
-    meaning="It was not running when Docker started again; start it if it should run.",
+    meaning="Docker had been killed and ended it as it started again; start it if it should run.",
 )
 CONTAINER_EXITED_AS_ASKED = Message(
     id="78ada1838b744cd2b8a3eb5692de9ba3",
@@ -139,7 +137,7 @@ CONTAINER_KILLED_FOR_MEMORY = Message(
     id="442eac8a5d3f40c09c0ac1cec582cdf3",
     name="container-killed-for-memory",
     text="Container was killed by the kernel, {memory}",
-    meaning="Its main process was killed; raise its memory limit, or find what takes so much.",
+    meaning="The kernel ended it for want of memory; raise its limit, or find what takes so much.",
 )
 CRASH_LOOP = Message(
     id="2b30648b80f24f569ad3d17406561dec",
@@ -243,13 +241,13 @@ ENDED_BY = Phrase(
     text=", ended by {signal}",
     meaning="The signal that ended it.",
 )
-CODE = Phrase(
-    name="code",
+EXIT_CODE = Phrase(
+    name="exit-code",
     text=", code {code}",
     meaning="The code with which it exited, or which stands for why it did not start.",
 )
-ERROR = Phrase(
-    name="error",
+START_ERROR = Phrase(
+    name="start-error",
     text=": {error}",
     meaning="Why it could not be started, in the engine's words.",
 )
@@ -271,7 +269,7 @@ RENAMED_FROM = Phrase(
 HOST_OUT_OF_MEMORY = Phrase(
     name="host-out-of-memory",
     text="the host was out of memory",
-    meaning="Not the container's limit was reached: the host had no memory left.",
+    meaning="Its own limit was not reached; the host had no memory left.",
 )
 OUT_OF_MEMORY = Phrase(
     name="out-of-memory",

@@ -8,6 +8,8 @@ import attrs
 from twisted.web.http import Request
 
 from stationd.errors import BadValue, NotAllowed, NotLoggedIn
+from stationd.messages import allowed_values
+from stationd.messages.reason_messages import ADMINISTRATOR_ROUTE
 from stationd.web.api import Answer, Api, Call, Caller, Stream
 from stationd.web.headers import header
 from stationd.web.identity import caller_of, peer_uid, token_of
@@ -63,7 +65,7 @@ def _check(route: Route, caller: Caller | None) -> None:
     if caller is None:
         raise NotLoggedIn()
     if route.access is Access.ADMIN and not caller.admin:
-        raise NotAllowed(f"{route.method} {route.path} requires administrator rights")
+        raise NotAllowed(ADMINISTRATOR_ROUTE.render(method=route.method, path=route.path))
 
 
 def _parameters(query: str) -> dict[str, str]:
@@ -76,5 +78,5 @@ def _parameters(query: str) -> dict[str, str]:
             max_num_fields=MAX_PARAMETERS,
         )
     except ValueError as error:
-        raise BadValue("query", query, f"UTF-8, percent-encoded: {error}") from error
+        raise BadValue("query", query, allowed_values.QUERY.format(error=error)) from error
     return dict(pairs)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 
 from stationd.errors import BadValue, NotAllowed
+from stationd.messages import allowed_values
+from stationd.messages.reason_messages import ADMINISTRATOR_WRITES
 from stationd.records import MAX_TIME_US, Draft, Level
 from stationd.web.api import SLICE, Call, Caller, pause
 from stationd.web.strict_json import Documents, Literal, written
@@ -17,8 +19,6 @@ MAX_RECORDS = 10_000
 
 _LOG_KEYS = ("category", "level", "message", "user", "ts", "container")
 _EVENT_KEYS = ("category", "user", "ts", "container", "data")
-
-_TS_ALLOWED = "seconds since the epoch, a number, to the end of the year 9999"
 
 _Fields = Callable[[str, dict[str, object]], dict[str, object]]
 
@@ -52,17 +52,18 @@ async def _drafts(call: Call, keys: tuple[str, ...], fields: _Fields) -> list[Dr
     began = clock.seconds()
     for where, item in _items(call.body):
         if len(drafts) == MAX_RECORDS:
-            raise BadValue("body", f"more than {MAX_RECORDS} records", _MANY)
+            given = allowed_values.RECORDS_TOO_MANY.format(greatest=MAX_RECORDS)
+            raise BadValue("body", given, _MANY)
         drafts.append(_draft(where, item, call.who, call.api.now_us, keys, fields))
         if clock.seconds() - began > SLICE:
             await pause(clock)
             began = clock.seconds()
     if not drafts:
-        raise BadValue("body", "0 records", _MANY)
+        raise BadValue("body", allowed_values.RECORDS_NONE, _MANY)
     return drafts
 
 
-_MANY = f"1 to {MAX_RECORDS} at once"
+_MANY = allowed_values.RECORDS.format(greatest=MAX_RECORDS)
 
 
 def _items(body: bytes) -> Iterator[tuple[str, object]]:
@@ -81,10 +82,10 @@ def _reading(body: bytes) -> Iterator[None]:
     try:
         yield
     except RecursionError:
-        raise BadValue("body", "[[[…", "JSON that is not nested so deep") from None
+        raise BadValue("body", "[[[…", allowed_values.JSON_NOT_SO_DEEP) from None
     except ValueError as error:
         shown = body[:40].decode("utf-8", "replace")
-        raise BadValue("body", shown, f"JSON in UTF-8: {error}") from None
+        raise BadValue("body", shown, allowed_values.JSON.format(error=error)) from None
 
 
 def _draft(
@@ -97,13 +98,14 @@ def _draft(
 ) -> Draft:
     if not isinstance(item, dict):
         name = where.rstrip(".") or "body"
-        raise BadValue(name, item, f"an object with {', '.join(keys)}")
+        raise BadValue(name, item, allowed_values.OBJECT_WITH.format(keys=", ".join(keys)))
     for key in item:
         if key not in keys:
-            raise BadValue(f"{where}{key[:80]}", item[key], f"keys are {', '.join(keys)}")
+            allowed = allowed_values.KEYS.format(keys=", ".join(keys))
+            raise BadValue(f"{where}{key[:80]}", item[key], allowed)
     user = _string(where, item, "user", caller.user)
     if user != caller.user and not caller.admin:
-        raise NotAllowed(f"{where}user: writing as another user takes an administrator")
+        raise NotAllowed(ADMINISTRATOR_WRITES.render(where=where))
     try:
         return Draft(
             time_us=_time_us(where, item, now_us),
@@ -123,25 +125,27 @@ def _draft(
 def _log_fields(where: str, item: dict[str, object]) -> dict[str, object]:
     level = _string(where, item, "level", "INFO")
     if level not in Level.__members__:
-        raise BadValue(f"{where}level", level, f"one of {', '.join(Level.__members__)}")
+        allowed = allowed_values.ONE_OF.format(choices=", ".join(Level.__members__))
+        raise BadValue(f"{where}level", level, allowed)
     return {"level": Level[level], "text": _string(where, item, "message", None)}
 
 
 def _event_fields(where: str, item: dict[str, object]) -> dict[str, object]:
     data = item.get("data")
     if not isinstance(data, dict):
-        raise BadValue(f"{where}data", data, "an object")
+        raise BadValue(f"{where}data", data, allowed_values.OBJECT)
     try:
         text = written(data)
     except (ValueError, RecursionError) as error:
-        raise BadValue(f"{where}data", "…", f"JSON that can be written again: {error}") from None
+        allowed = allowed_values.JSON_AGAIN.format(error=error)
+        raise BadValue(f"{where}data", "…", allowed) from None
     return {"text": text}
 
 
 def _string(where: str, item: Mapping[str, object], key: str, default: str | None) -> str:
     value = item.get(key, default)
     if not isinstance(value, str):
-        raise BadValue(f"{where}{key}", value, "a string")
+        raise BadValue(f"{where}{key}", value, allowed_values.STRING)
     return value
 
 
@@ -149,7 +153,7 @@ def _container(where: str, item: Mapping[str, object]) -> str:
     value = _string(where, item, "container", "")
     type, _, key = value.partition("/")
     if value and (type not in ("docker", "lxc") or not key):
-        raise BadValue(f"{where}container", value, "docker/ID or lxc/NAME")
+        raise BadValue(f"{where}container", value, allowed_values.POSTED_CONTAINER)
     return value
 
 
@@ -167,4 +171,4 @@ def _time_us(where: str, item: Mapping[str, object], now_us: Callable[[], int]) 
         if 0 < about < MAX_TIME_US:
             # A binary fraction would move 1432022633.173968 by a rounding.
             return int(Decimal(text) * 1_000_000)
-    raise BadValue(f"{where}ts", value, _TS_ALLOWED)
+    raise BadValue(f"{where}ts", value, allowed_values.POSTED_TIME)

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 from twisted.web.server import Site
 
+from stationd.messages.error_messages import REQUEST_MALFORMED
 from stationd.web import problems
 
 RECEIVE_TIMEOUT = 30.0
@@ -127,7 +128,7 @@ class ApiChannel(HTTPChannel):
         if self._ending:
             return
         self.end()
-        body = problems.document(status, "the request is not well-formed HTTP/1.1, or too long")
+        body = problems.document(status, REQUEST_MALFORMED.text)
         lines = [
             f"HTTP/1.1 {int(status)} {status.phrase}",
             f"Content-Type: {problems.CONTENT_TYPE}",

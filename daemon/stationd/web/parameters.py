@@ -10,14 +10,13 @@ import attrs
 
 from stationd.errors import BadValue
 from stationd.interfaces import Query
+from stationd.messages import allowed_values
 from stationd.records import MAX_TIME_US, Level
 
 MAX_LIMIT = 10_000
 DEFAULT_LIMIT = 20
 
 MAX_NUMBER = 2**63 - 1
-
-_TIME_ALLOWED = "seconds since the epoch, whole or decimal, to the end of the year 9999; 0 is open"
 
 _DECIMAL = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 """A number without a sign, with any number of digits."""
@@ -41,7 +40,8 @@ class Parameters:
         if text is None:
             return None
         if not re.fullmatch(r"[0-9]{1,19}", text) or not least <= int(text) <= greatest:
-            raise BadValue(name, text, f"a whole number, {least} to {greatest}")
+            allowed = allowed_values.WHOLE_NUMBER.format(least=least, greatest=greatest)
+            raise BadValue(name, text, allowed)
         return int(text)
 
     def seconds(self, name: str, default: float, greatest: float) -> float:
@@ -50,7 +50,7 @@ class Parameters:
         if text is None:
             return default
         if not _COMPUTED.fullmatch(text) or float(text) > greatest:
-            raise BadValue(name, text, f"seconds, 0 to {greatest:g}, decimals allowed")
+            raise BadValue(name, text, allowed_values.DURATION.format(greatest=greatest))
         return float(text)
 
     def time_us(self, name: str, *, end: bool) -> int | None:
@@ -59,7 +59,7 @@ class Parameters:
         text = self.given.get(name, "0")
         exact_us = Decimal(text).scaleb(6, _DOWN) if _DECIMAL.fullmatch(text) else None
         if exact_us is None or exact_us >= MAX_TIME_US + 1:
-            raise BadValue(name, text, _TIME_ALLOWED)
+            raise BadValue(name, text, allowed_values.TIME)
         time_us = int(exact_us)
         if not time_us:
             return None
@@ -79,19 +79,19 @@ class Parameters:
         """A text that is not empty, C{None} if not given."""
         text = self.given.get(name)
         if text == "":
-            raise BadValue(name, text, "something; leave the parameter out for any")
+            raise BadValue(name, text, allowed_values.SOMETHING)
         return text
 
     def choice(self, name: str, choices: tuple[str, ...]) -> str:
         """One of some words; the first if not given."""
         text = self.given.get(name, choices[0])
         if text not in choices:
-            raise BadValue(name, text, f"one of {', '.join(choices)}")
+            raise BadValue(name, text, allowed_values.ONE_OF.format(choices=", ".join(choices)))
         return text
 
     def levels(self) -> frozenset[Level] | None:
         """C{level=}."""
-        allowed = f"one or more of {', '.join(Level.__members__)}, comma between"
+        allowed = allowed_values.LEVELS.format(levels=", ".join(Level.__members__))
         names = self.names("level", allowed)
         if names is None:
             return None
@@ -111,7 +111,7 @@ class Parameters:
         if not slash:
             return references(text)
         if type not in ("docker", "lxc") or not key:
-            raise BadValue("container", text, "docker/ID, lxc/NAME, or a bare name or id")
+            raise BadValue("container", text, allowed_values.CONTAINER)
         return frozenset([text])
 
 
@@ -129,14 +129,14 @@ def log_query(
     start_us = parameters.time_us("time_start", end=False)
     end_us = parameters.time_us("time_end", end=True)
     if start_us is not None and end_us is not None and start_us > end_us:
-        raise BadValue("time_end", given["time_end"], "no earlier than time_start")
+        raise BadValue("time_end", given["time_end"], allowed_values.TIME_END)
     return Query(
         time_start_us=start_us,
         time_end_us=end_us,
         before=parameters.whole("before", 0, MAX_NUMBER),
         after=parameters.whole("after", 0, MAX_NUMBER),
         levels=parameters.levels(),
-        categories=parameters.names("category", "one or more categories, comma between"),
+        categories=parameters.names("category", allowed_values.CATEGORIES),
         users=None if user is None else frozenset([user]),
         containers=parameters.containers(references),
         text=parameters.text("text"),

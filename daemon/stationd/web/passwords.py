@@ -16,6 +16,7 @@ from collections.abc import Iterable
 import attrs
 
 from stationd.errors import BadConfiguration, BadValue
+from stationd.messages import allowed_values, file_reason_messages
 from stationd.records import MAX_NAME_LENGTH
 
 ROLES = ("admin", "user")
@@ -56,7 +57,7 @@ def check_name(name: str) -> str:
     @raise BadValue: it cannot.
     """
     if not 1 <= len(name) <= 64 or not name.isprintable() or set(name) & set(":, #"):
-        raise BadValue("username", name, "1 to 64 printable characters, none of ':', ',', '#', ' '")
+        raise BadValue("username", name, allowed_values.USERNAME)
     assert len(name) <= MAX_NAME_LENGTH
     return name
 
@@ -100,11 +101,16 @@ def parse(path: str, text: str) -> dict[str, Account]:
         try:
             account = _account(line.strip())
         except ValueError as error:
-            raise BadConfiguration(path, f"line {number}: {error}") from error
+            raise BadConfiguration(path, _at(number, error)) from error
         if account.name in accounts:
-            raise BadConfiguration(path, f"line {number}: {account.name} is there already")
+            twice = file_reason_messages.USERS_NAME_TWICE.render(name=account.name)
+            raise BadConfiguration(path, _at(number, twice))
         accounts[account.name] = account
     return accounts
+
+
+def _at(number: int, error: object) -> str:
+    return file_reason_messages.USERS_LINE.render(number=number, error=error)
 
 
 def _account(line: str) -> Account:
@@ -114,16 +120,17 @@ def _account(line: str) -> Account:
     except BadValue as error:
         raise ValueError(str(error)) from error
     if role not in ROLES:
-        raise ValueError(f"the role of {name} is {role!r}; it can be {' or '.join(ROLES)}")
+        roles = " or ".join(ROLES)
+        raise ValueError(file_reason_messages.USERS_ROLE.render(name=name, role=role, roles=roles))
     parts = hash.split("$")
     try:
         kind, n, r, p, salt, digest = parts
         cost = 128 * int(n) * int(r) * int(p)
         encoded = [base64.b64decode(part, validate=True) for part in (salt, digest)]
     except (ValueError, binascii.Error):
-        raise ValueError(f"the hash of {name} is not scrypt$N$r$p$SALT$HASH") from None
+        raise ValueError(file_reason_messages.USERS_HASH_MALFORMED.render(name=name)) from None
     if kind != "scrypt" or not 0 < cost < MAX_MEMORY or min(map(len, encoded)) < 8:
-        raise ValueError(f"the hash of {name} is not one that is safe to use")
+        raise ValueError(file_reason_messages.USERS_HASH_UNSAFE.render(name=name))
     return Account(name, role, hash)
 
 

@@ -12,7 +12,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from stationd.errors import StationdError
-from stationd.messages import log_messages
+from stationd.messages import error_messages, log_messages
 from stationd.web import problems
 from stationd.web.admission import Admitted, admit
 from stationd.web.answers import send, stream
@@ -81,6 +81,6 @@ class ApiResource(Resource):
                 method=request.method.decode("latin-1"),
                 path=request.path.decode("latin-1"),
             )
-            detail = f"a bug; the daemon's log has it as incident {incident}"
+            detail = error_messages.INTERNAL_ERROR.render(incident=incident)
             body = problems.document(status, detail, incident=incident)
         return Answer(body=body, status=status, content_type=problems.CONTENT_TYPE, headers=headers)

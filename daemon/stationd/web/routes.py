@@ -8,6 +8,7 @@ from urllib.parse import unquote
 import attrs
 
 from stationd.errors import BadValue, MethodNotAllowed, NotFound
+from stationd.messages import allowed_values
 from stationd.web import (
     routes_account,
     routes_container,
@@ -93,4 +94,4 @@ def _decoded(name: str, part: str) -> str:
     try:
         return unquote(part, errors="strict")
     except UnicodeDecodeError:
-        raise BadValue(name, part, "UTF-8, percent-encoded") from None
+        raise BadValue(name, part, allowed_values.PERCENT_ENCODED) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from stationd.errors import BadValue
+from stationd.messages.allowed_values import ONE_OF
 from stationd.records import Container, Figures, State
 from stationd.web.api import Answer, Call
 from stationd.web.parameters import Parameters
@@ -47,7 +48,7 @@ async def wait(call: Call) -> Answer:
 
 def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise BadValue(name, value, f"one of {', '.join(allowed)}")
+        raise BadValue(name, value, ONE_OF.format(choices=", ".join(allowed)))
 
 
 async def _measured(call: Call, containers: Sequence[Container]) -> list[dict[str, object]]:

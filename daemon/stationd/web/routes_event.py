@@ -6,6 +6,7 @@ import attrs
 from twisted.internet.defer import CancelledError
 
 from stationd.interfaces import Query
+from stationd.messages import allowed_values
 from stationd.records import Record
 from stationd.web.api import Answer, Call, collect
 from stationd.web.bodies import event_drafts
@@ -38,7 +39,7 @@ async def get_event(call: Call) -> Answer:
         parameters.whole("index", 0, MAX_NUMBER),
         parameters.whole("offset", 0, MAX_NUMBER),
         Query(
-            categories=parameters.names("category", "one or more categories, comma between"),
+            categories=parameters.names("category", allowed_values.CATEGORIES),
             containers=parameters.containers(call.api.containers.references),
         ),
     )

@@ -11,6 +11,7 @@ import attrs
 import numpy as np
 
 from stationd.errors import BadValue
+from stationd.messages import allowed_values
 from stationd.records import Level, Record
 from stationd.web.api import Answer, Call, Stream, collect
 from stationd.web.bodies import log_drafts
@@ -23,8 +24,6 @@ T_AT = len("2015-05-19")
 
 IGNORED = ("_", "sid")
 """Parameters that clients of QNAP's add to every request: one against caches, and a session."""
-
-_EVERYTHING = "this removes every record and takes no parameters"
 
 HEADER = ["Date", "Level", "Category", "User", "Message"]
 
@@ -73,9 +72,10 @@ async def delete_log(call: Call) -> Answer:
     for name, value in call.parameters.items():
         # A separator that was lost makes a filter part of the value before it.
         if name not in IGNORED or not _is_plain(value):
-            raise BadValue(name[:80], value, f"{_EVERYTHING}, except {' and '.join(IGNORED)}")
+            allowed = allowed_values.NOTHING_EXCEPT.format(ignored=" and ".join(IGNORED))
+            raise BadValue(name[:80], value, allowed)
     if call.body:
-        raise BadValue("body", call.body.decode("utf-8", "replace"), f"{_EVERYTHING}, and no body")
+        raise BadValue("body", call.body.decode("utf-8", "replace"), allowed_values.NO_BODY)
     return json_answer({"records": await call.api.recorder.clear_log(call.who.user)})
 
 

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import attrs
 
+from stationd.messages import allowed_values
 from stationd.records import MAX_TEXT_BYTES
 
 MAX_PARTS = 4_096
@@ -88,7 +89,7 @@ class Documents:
         Errors as L{one}, when that part of the text is reached."""
         at = _past(text, 0)
         if text[at : at + 1] != "[":
-            raise json.JSONDecodeError("Expecting an array", text, at)
+            raise json.JSONDecodeError(allowed_values.JSON_ARRAY, text, at)
         at = _past(text, at + 1)
         if text[at : at + 1] != "]":
             while True:
@@ -98,7 +99,7 @@ class Documents:
                     break
                 at = _past(text, at + 1)
         if text[at : at + 1] != "]":
-            raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
+            raise json.JSONDecodeError(allowed_values.JSON_COMMA, text, at)
         _check_end(text, _past(text, at + 1))
 
     def _next(self, text: str, at: int) -> tuple[object, int]:
@@ -118,13 +119,13 @@ class Documents:
             # A number that reaches to the cut may go on behind it.
             if end < len(window) or not is_cut or window.endswith(("}", "]", '"')):
                 return value, _past(text, at + end)
-        message = f"No document of at most {MAX_CHARACTERS} characters and {MAX_VALUES} values"
+        message = allowed_values.JSON_SIZE.format(characters=MAX_CHARACTERS, values=MAX_VALUES)
         raise json.JSONDecodeError(message, text, at)
 
     def _count(self) -> None:
         self._parts += 1
         if self._parts > MAX_PARTS:
-            raise ValueError(f"more than {MAX_PARTS} objects and fractions in one record")
+            raise ValueError(allowed_values.JSON_PARTS.format(greatest=MAX_PARTS))
 
     def _fraction(self, text: str) -> float | Literal:
         self._count()
@@ -141,7 +142,7 @@ class Documents:
             seen: set[str] = set()
             for key, _ in pairs:
                 if key in seen:
-                    raise ValueError(f"an object has the key {key[:60]!r} twice")
+                    raise ValueError(allowed_values.JSON_KEY_TWICE.format(key=key[:60]))
                 seen.add(key)
         return made
 
@@ -169,7 +170,7 @@ def written(value: object) -> str:
 
 def _finite(literal: Literal) -> str:
     if math.isinf(float(literal.text)):
-        raise ValueError(f"no double holds the number {literal.text[:20]}")
+        raise ValueError(allowed_values.JSON_NO_DOUBLE.format(number=literal.text[:20]))
     return literal.text
 
 
@@ -195,13 +196,13 @@ def _check(value: object) -> None:
         size += 2 * (sum(map(len, lists)) + keys) + 4 * keys
         size += _digits(level)
         if size > MAX_TEXT_BYTES:
-            raise ValueError(f"longer than {MAX_TEXT_BYTES} bytes")
+            raise ValueError(allowed_values.JSON_TOO_LONG.format(greatest=MAX_TEXT_BYTES))
         if not (lists or objects):
             return
         level = [*chain.from_iterable(lists)]
         for one in objects:
             level += one.values()
-    raise ValueError(f"nested deeper than {MAX_DEPTH}")
+    raise ValueError(allowed_values.JSON_TOO_DEEP.format(greatest=MAX_DEPTH))
 
 
 def _without_many_values(text: str) -> str:
@@ -218,8 +219,8 @@ def _past(text: str, at: int) -> int:
 
 def _check_end(text: str, at: int) -> None:
     if at != len(text):
-        raise json.JSONDecodeError("Extra data", text, at)
+        raise json.JSONDecodeError(allowed_values.JSON_EXTRA, text, at)
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
+    raise ValueError(allowed_values.JSON_CONSTANT.format(constant=constant))

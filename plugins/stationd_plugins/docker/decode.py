@@ -9,6 +9,7 @@ from datetime import datetime
 
 import attrs
 
+from stationd.messages.reason_messages import MALFORMED_FIELD
 from stationd.records import Container, JsonValue, Observation, State
 from stationd_plugins.docker.origins import TYPE, origin_of
 from stationd_plugins.live.process import signal_name
@@ -83,7 +84,7 @@ def observation(
     if kind not in ("container", "image"):
         return None
     if not isinstance(action, str):
-        raise Malformed(f"Action is {action!r}")
+        raise Malformed(MALFORMED_FIELD.render(name="Action", value=action))
     # Podman's socket differs (pkg/domain/entities/events.go and api/handlers/compat/events.go).
     if action == "health_status":
         action = f"health_status: {whole.get('HealthStatus')}"
@@ -96,7 +97,7 @@ def observation(
     id = _string(actor, "ID")
     at_ns = whole.get("timeNano")
     if not isinstance(at_ns, int) or isinstance(at_ns, bool) or at_ns < 0:
-        raise Malformed(f"timeNano is {at_ns!r}")
+        raise Malformed(MALFORMED_FIELD.render(name="timeNano", value=at_ns))
     origin = origin_of(at_ns, kind, action, id)
     if kind == "image":
         return _image(action, id, attributes, at_ns, origin)
@@ -281,12 +282,12 @@ def _whole(value: object) -> int | None:
 
 def _mapping(value: object, name: str) -> Mapping[str, object]:
     if not isinstance(value, Mapping):
-        raise Malformed(f"{name} is {str(value)[:60]!r}")
+        raise Malformed(MALFORMED_FIELD.render(name=name, value=str(value)[:60]))
     return value
 
 
 def _string(mapping: Mapping[str, object], key: str) -> str:
     value = mapping.get(key)
     if not isinstance(value, str):
-        raise Malformed(f"{key} is {str(value)[:60]!r}")
+        raise Malformed(MALFORMED_FIELD.render(name=key, value=str(value)[:60]))
     return value

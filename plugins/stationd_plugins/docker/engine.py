@@ -17,6 +17,7 @@ from twisted.logger import Logger
 
 from stationd.errors import SourceAbsent, SourceLost
 from stationd.interfaces import IHostReactor
+from stationd.messages import reason_messages
 
 QUEUE_LIMIT = 10_000
 """Events that are read and not yet taken. An engine whose reader is slow blocks
@@ -62,7 +63,7 @@ class Questions:
         @raise Exception: (Deferred) whatever the SDK raises.
         """
         if self._closed:
-            return fail(SourceLost("nothing more is asked"))
+            return fail(SourceLost(reason_messages.QUESTIONS_CLOSED.text))
         done: Deferred[T] = Deferred()
 
         def run() -> None:
@@ -155,7 +156,7 @@ class Stream:
                 self._log.debug("closing the stream: {error}", error=error)
 
     def _run(self) -> None:
-        reason = "the engine closed the event stream"
+        reason = reason_messages.ENGINE_CLOSED_STREAM.text
         client = None
         try:
             client = connect(self._url)
@@ -168,7 +169,7 @@ class Stream:
             for event in self._stream:
                 self._events.append(event)
                 if len(self._events) > QUEUE_LIMIT:
-                    reason = f"more than {QUEUE_LIMIT} events waited to be recorded"
+                    reason = reason_messages.TOO_MANY_EVENTS.render(limit=QUEUE_LIMIT)
                     break
                 if not self._told:
                     self._told = True
@@ -176,7 +177,7 @@ class Stream:
         except SourceAbsent as error:
             self._reactor.callFromThread(_errback, self.opened, error)
         except Exception as error:  # noqa: BLE001 - the SDK raises whatever requests does
-            reason = f"the event stream failed: {error}"
+            reason = reason_messages.ENGINE_STREAM_FAILED.render(error=error)
             self._reactor.callFromThread(_errback, self.opened, SourceLost(reason))
         finally:
             # An engine whose reader does not read blocks everybody.
@@ -270,7 +271,8 @@ def connect(url: str) -> Any:
     try:
         return docker.APIClient(base_url=url, version="auto", timeout=TIMEOUT)
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        raise SourceAbsent(f"no Docker engine answers at {url}: {_cause(error)}") from error
+        absent = reason_messages.ENGINE_ABSENT.render(url=url, cause=_cause(error))
+        raise SourceAbsent(absent) from error
 
 
 def _cause(error: BaseException) -> str:

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from stationd.errors import JournalError, SourceAbsent, SourceError, SourceLost
 from stationd.interfaces import IRecorder
+from stationd.messages import reason_messages
 from stationd.messages import system_record_messages as said
 from stationd.messages.source_log_messages import ENGINE_HANGS
 from stationd.records import Level, Observation, State
@@ -226,12 +227,12 @@ class Following:
         if isinstance(error, SourceAbsent | TimeoutError):
             self._source.deaths.away(time.time_ns() // 1000)
         if isinstance(error, TimeoutError):
-            error = SourceLost(f"the engine did not answer within {TIMEOUT:.0f} seconds")
+            error = SourceLost(reason_messages.ENGINE_LATE.render(seconds=TIMEOUT))
         is_refused = isinstance(error, JournalError)
         if is_refused:
-            error = SourceLost(f"what it tells cannot be recorded: {error}")
+            error = SourceLost(reason_messages.SOURCE_NOT_RECORDED.render(error=error))
         elif not isinstance(error, SourceError):
-            error = SourceLost(f"the engine did not answer: {error}")
+            error = SourceLost(reason_messages.ENGINE_SILENT.render(error=error))
         if is_refused or self._error is not None or self._gone.called or not self._opened:
             self._end(error)
         elif self._cause is None:

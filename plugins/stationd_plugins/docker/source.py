@@ -13,6 +13,7 @@ from zope.interface import implementer
 
 from stationd.errors import BadValue, SourceError, SourceLost
 from stationd.interfaces import IHostReactor, IRecorder, ISource
+from stationd.messages import allowed_values, reason_messages
 from stationd.messages import source_log_messages as log_messages
 from stationd.records import Container, Figures, Observation, State
 from stationd_plugins.docker.attempts import Attempts
@@ -47,13 +48,15 @@ def make_source(settings: Mapping[str, object], reactor: IHostReactor) -> ISourc
     }
     for key, value in settings.items():
         if key not in values:
-            raise BadValue(key, value, f"keys here are plugin, {', '.join(values)}")
+            keys = ", ".join(["plugin", *values])
+            raise BadValue(key, value, allowed_values.CONFIGURATION_KEYS.format(keys=keys))
         if type(value) is not type(values[key]):
-            raise BadValue(key, value, f"a {'boolean' if key == 'exec_events' else 'string'}")
+            allowed = allowed_values.BOOLEAN if key == "exec_events" else allowed_values.STRING
+            raise BadValue(key, value, allowed)
         values[key] = value
     url, cgroup = str(values["url"]), str(values["cgroup"])
     if not url.startswith(("unix://", "tcp://", "http://", "https://")):
-        raise BadValue("url", url, "unix:///path or tcp://host:port")
+        raise BadValue("url", url, allowed_values.DOCKER_URL)
     return DockerSource(url, bool(values["exec_events"]), cgroup, reactor)
 
 
@@ -104,7 +107,7 @@ class DockerSource:
             except (CancelledError, SourceError):
                 raise
             except Exception as error:
-                raise SourceLost(f"the engine did not answer: {error}") from error
+                raise SourceLost(reason_messages.ENGINE_SILENT.render(error=error)) from error
             if found is None:
                 return None
             exact = key in (found.container.id, found.container.name)

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from stationd.errors import JournalError, SourceAbsent, SourceLost
 from stationd.interfaces import IRecorder
+from stationd.messages import reason_messages
 from stationd.messages.source_log_messages import INOTIFY_OVERFLOWED
 from stationd.records import Observation
 from stationd_plugins.live import cgroups
@@ -259,7 +260,7 @@ class Following:
         """Nothing will be heard from the kernel any more."""
         if not self._done.called:
             reason = failure.getErrorMessage()
-            self._done.errback(SourceLost(f"the kernel is not heard any more: {reason}"))
+            self._done.errback(SourceLost(reason_messages.KERNEL_UNHEARD.render(reason=reason)))
 
     def _failed(self, failure: Failure) -> None:
         error = failure.value
@@ -269,7 +270,7 @@ class Following:
         elif isinstance(error, OSError):
             error = unwatchable(error)
         elif isinstance(error, JournalError):
-            error = SourceLost(f"what it tells cannot be recorded: {error}")
+            error = SourceLost(reason_messages.SOURCE_NOT_RECORDED.render(error=error))
         self._over = True
         if not self._done.called:
             self._scanning = None
@@ -278,12 +279,13 @@ class Following:
 
 def nowhere(paths: Sequence[str]) -> str:
     """What to say if none of some paths is there."""
-    return f"there is no {', '.join(paths)}"
+    return reason_messages.LXC_PATHS_ABSENT.render(paths=", ".join(paths))
 
 
 def unwatchable(error: OSError) -> SourceLost:
     """What the system said to a watch, with what can be done about it."""
     hint = ""
     if error.errno in (errno.ENOSPC, errno.EMFILE):
-        hint = "; raise the limits in /proc/sys/fs/inotify"
-    return SourceLost(f"containers cannot be watched: {error.strerror or error}{hint}")
+        hint = reason_messages.INOTIFY_HINT.text
+    why = error.strerror or error
+    return SourceLost(reason_messages.LXC_NOT_WATCHED.render(error=why, hint=hint))

@@ -11,6 +11,7 @@ import attrs
 from twisted.logger import Logger
 
 from stationd.errors import SourceLost
+from stationd.messages import reason_messages
 from stationd.messages import source_log_messages as log_messages
 from stationd.messages.log_message import LogMessage
 from stationd_plugins.live import cgroups
@@ -125,13 +126,17 @@ class Paths:
             try:
                 seen = look(path, name, self.layout, self._silent)
             except OSError as error:
-                raise SourceLost(f"{path}: {error.strerror}") from error
+                unreadable = reason_messages.LXC_PATH_UNREADABLE
+                reason = unreadable.render(path=path, error=error.strerror)
+                raise SourceLost(reason) from error
             if seen is not None and (not seen.is_bare or seen.is_silent or seen.unsettled):
                 found, _ = _choose(found, seen, home)
         if found is not None and found.is_silent:
-            raise SourceLost(f"{found.path}/{name}: its monitor does not answer")
+            silent = reason_messages.LXC_MONITOR_SILENT
+            raise SourceLost(silent.render(path=found.path, name=name))
         if found is not None and found.unsettled and not found.init_pid:
-            raise SourceLost(f"{found.path}/{name}: it is starting or stopping")
+            unsettled = reason_messages.LXC_UNSETTLED
+            raise SourceLost(unsettled.render(path=found.path, name=name))
         return found
 
     def _say(self, away: Mapping[str, OSError], passed_over: dict[str, LogMessage]) -> None:

@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from stationd.errors import BadValue, SourceAbsent
 from stationd.interfaces import IHostReactor, IRecorder, ISource
+from stationd.messages import allowed_values
 from stationd.records import Container, Figures, Observation
 from stationd_plugins.live import cgroups, kernel, process
 from stationd_plugins.live.sampler import Measured, Sampler
@@ -39,14 +40,15 @@ def make_source(settings: Mapping[str, object], reactor: IHostReactor) -> ISourc
     """
     for key, value in settings.items():
         if key not in ("path", "cgroup"):
-            raise BadValue(key, value, "keys here are plugin, path, cgroup")
+            keys = "plugin, path, cgroup"
+            raise BadValue(key, value, allowed_values.CONFIGURATION_KEYS.format(keys=keys))
     path = settings.get("path", "/var/lib/lxc")
     cgroup = settings.get("cgroup", "/sys/fs/cgroup")
     paths = path if isinstance(path, list) else [path]
     if not paths or not all(isinstance(p, str) and p.startswith("/") for p in paths):
-        raise BadValue("path", path, "an absolute path, or a list of them")
+        raise BadValue("path", path, allowed_values.LXC_PATHS)
     if not isinstance(cgroup, str) or not cgroup.startswith("/"):
-        raise BadValue("cgroup", cgroup, "an absolute path")
+        raise BadValue("cgroup", cgroup, allowed_values.ABSOLUTE_PATH)
     clean = tuple(dict.fromkeys(os.path.normpath(str(p)) for p in paths))
     return LxcSource(clean, os.path.normpath(cgroup), reactor, lambda: time.time_ns() // 1000)
 

@@ -1,0 +1,227 @@
+"""Damage in a journal's files: what the log, GET /api/v1/system and C{stationctl journal} say, and
+what a repair has done. The parts of a file that are named in it are in
+L{stationd.messages.damaged_parts}.
+
+L{stationd.journal.repair} knows that the tombstone is damaged by a sentence that begins with its
+path: so has L{TOMBSTONE_DAMAGED} to begin."""
+
+from __future__ import annotations
+
+from stationd.messages.message import Message, Phrase, table
+
+# Found at the start, or as a record was read.
+
+FILE_HEADER_DAMAGED = Message(
+    id="f5041abb39674fa4be43b1c27aeedee8",
+    name="file-header-damaged",
+    text="{path}, byte 0: the file header is damaged",
+    meaning=(
+        "The records after it are read all the same. Look at the disk, then 'stationctl "
+        "journal repair'."
+    ),
+)
+FOOTER_DAMAGED = Message(
+    id="08b96e2d62b547c1aa8a7c8092042532",
+    name="footer-damaged",
+    text="{path}, byte {offset}: the footer is damaged, blocks were found",
+    meaning=(
+        "The records in them are read all the same. Look at the disk, then 'stationctl "
+        "journal repair'."
+    ),
+)
+FRAMES_DAMAGED = Message(
+    id="88fb715607154bcfb90aa75a9dea0e78",
+    name="frames-damaged",
+    text=(
+        "{path}, byte {offset}: {size} bytes are damaged; records from {first} on may be lost there"
+    ),
+    meaning="The rest is readable. Look at the disk, then 'stationctl journal repair'.",
+)
+BLOCKS_MISSING = Message(
+    id="3f3a4242671141119484607d9c2c9b2a",
+    name="blocks-missing",
+    text="{path}, byte {offset}: records {first} to {last} may be missing",
+    meaning=(
+        "A block between two others is not found. Look at the disk, then 'stationctl journal "
+        "repair'."
+    ),
+)
+BLOCK_DAMAGED = Message(
+    id="a78450dc8eaa4d46b297cae56bd9bb9f",
+    name="block-damaged",
+    text="{path}, byte {offset}: {what} of records {first} to {last} is damaged",
+    meaning=(
+        "Some of these records cannot be read. Look at the disk, then 'stationctl journal repair'."
+    ),
+)
+SPAN_DAMAGED = Message(
+    id="77626091f7c44b66bebe8709ce8d66a5",
+    name="span-damaged",
+    text="{path}, byte {offset}: records {first} to {last}: {what}",
+    meaning=(
+        "Some of these records cannot be read. Look at the disk, then 'stationctl journal repair'."
+    ),
+)
+FILE_MISSING = Message(
+    id="3dcb32412f404f2f9cb4fe5cf67a631f",
+    name="file-missing",
+    text="{path}: records {first} to {last} are missing",
+    meaning="A file after this one is not there; was it removed, or not copied? Put it back.",
+)
+TOMBSTONE_DAMAGED = Message(
+    id="02f1ba3d028a4051a2847364443f6da2",
+    name="tombstone-damaged",
+    text="{path}: not a tombstone; records that were cleared may show again",
+    meaning=(
+        "Look at the disk, then 'stationctl journal repair', which keeps it under another name."
+    ),
+)
+FILE_NOT_SHOWN = Message(
+    id="58b144f3b63e4ce19399bca0abbff63e",
+    name="file-not-shown",
+    text="{path} is not shown, but {instead}: {why}; both are kept",
+    meaning=(
+        "Two journals are in one directory, as after restoring a backup; see "
+        "docs/operating.md, Damage."
+    ),
+)
+LESS_THAN_ROWS = Phrase(
+    name="less-than-rows",
+    text="it has not all of its records",
+    meaning="A sealed file has less than what it was made from.",
+)
+NOT_ITS_ROWS = Phrase(
+    name="not-its-rows",
+    text="it is not what that was made from",
+    meaning="Two forms of a file differ.",
+)
+SAME_NUMBERS = Phrase(
+    name="same-numbers",
+    text="it has the same sequence or record numbers",
+    meaning="The files contradict each other.",
+)
+
+# Found by looking at every byte.
+
+CONTENT_DAMAGED = Message(
+    id="85d60cf2472a42d2b0f08f334e31e262",
+    name="content-damaged",
+    text="{path}, byte {offset}: {what}",
+    meaning=(
+        "What the file says of itself is not what is in it. Look at the disk, then "
+        "'stationctl journal repair'."
+    ),
+)
+RECORDS_MISSING = Phrase(
+    name="records-missing",
+    text="records {first} to {last} are missing",
+    meaning="Between two others.",
+)
+FRAME_WRONG = Phrase(
+    name="frame-wrong",
+    text="the frame that ends at byte {end}: {error}",
+    meaning="It is whole, and makes no sense.",
+)
+SPAN_WRONG = Phrase(
+    name="span-wrong",
+    text="what records {first} to {last} are is not what is said",
+    meaning="Their number or times.",
+)
+BLOCK_MISPLACED = Phrase(
+    name="block-misplaced",
+    text="the block of records {first} to {last} is not where it should be",
+    meaning="It does not follow the one before it.",
+)
+BLOCK_HEADER_DAMAGED = Phrase(
+    name="block-header-damaged",
+    text="the header of records {first} to {last} is damaged, its copy in the footer is not",
+    meaning="They are readable.",
+)
+SUMMARY_WRONG = Phrase(
+    name="summary-wrong",
+    text="{what} of records {first} to {last} is not what is in it",
+    meaning="Searches may pass records over.",
+)
+BLOCK_WRONG = Phrase(
+    name="block-wrong",
+    text="records {first} to {last}: {error}",
+    meaning="It is whole, and makes no sense.",
+)
+END_WRONG = Phrase(
+    name="end-wrong",
+    text="it says that it ends with record {said}, and has {last}",
+    meaning="The footer contradicts the blocks.",
+)
+RECORDS_LOST = Message(
+    id="879d457d793445cfb31efbde5b95f1b5",
+    name="records-lost",
+    text="{path}: {lost} records were lost before it was sealed",
+    meaning="A note, no damage: a repair has sealed what could be read.",
+)
+COMMIT_UNFINISHED = Message(
+    id="12785084aafe4b319f4e7abfaf98371d",
+    name="commit-unfinished",
+    text="{path}: {torn} bytes at its end are a commit that is not finished",
+    meaning=(
+        "A note, no damage: it is being written, or the daemon was killed; nothing "
+        "acknowledged is lost."
+    ),
+)
+FILE_SET_ASIDE = Message(
+    id="a0e832d5be4e4d91899d6c22ed503d44",
+    name="file-set-aside",
+    text="{path} was set aside",
+    meaning="A note, no damage: a start or a repair has kept it; remove it when it is not needed.",
+)
+
+# A sealed file that is not what it was made from.
+
+SEALED_WRONG = Message(
+    id="3b195e451c32449d9811c8e1b4957d6c",
+    name="sealed-wrong",
+    text="{path} is not {rows}: {what}",
+    meaning="A bug, or bad memory: the sealed file is removed, the other one stays. Report it.",
+)
+SEALED_COUNT = Phrase(
+    name="sealed-count",
+    text="{records} records, committed at {committed_us}",
+    meaning="What the sealed file has.",
+)
+SEALED_END = Phrase(
+    name="sealed-end",
+    text="it ends with record {last}",
+    meaning="What the sealed file has.",
+)
+SEALED_SPAN = Phrase(
+    name="sealed-span",
+    text="records {first} to {last}: {what}",
+    meaning="Where they differ, and in what.",
+)
+
+# Repaired.
+
+TOMBSTONE_REPAIRED = Message(
+    id="8a91c3ce7f1b461c8b8409aab04e02cc",
+    name="tombstone-repaired",
+    text="{path} was no tombstone; it is kept as {kept}",
+    meaning="Nothing to do; records that were cleared may show again.",
+)
+STRANGER_REPAIRED = Message(
+    id="ad1b1505c2ce42fb8e78919f8378fd09",
+    name="stranger-repaired",
+    text="{path} is not of this journal, or has less than another file; it is kept as {kept}",
+    meaning="To see its records move it to a directory of its own, under its first name.",
+)
+SEGMENT_REPAIRED = Message(
+    id="dd8b014c6e2e46dfbc12e0da0b06c26d",
+    name="segment-repaired",
+    text="{path} now has the {read} records that can be read; {lost} are lost{kept}",
+    meaning="Nothing to do.",
+)
+DAMAGED_KEPT = Phrase(
+    name="damaged-kept",
+    text="; {kept} is the damaged file",
+    meaning="Where the file is as it was.",
+)
+
+ALL = table(globals())

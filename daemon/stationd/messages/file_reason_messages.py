@@ -1,0 +1,135 @@
+"""Why an endpoint, a file of the configuration or a file of a journal cannot be used: the
+C{reason} of these errors."""
+
+from __future__ import annotations
+
+from stationd.messages.message import Phrase, table
+
+# Endpoints.
+
+ENDPOINT_FILE = Phrase(
+    name="endpoint-file",
+    text="{error}: {file}",
+    meaning="What the system said, and of which file.",
+)
+ENDPOINT_SSL = Phrase(
+    name="endpoint-ssl",
+    text="{error}; ssl: endpoints need pyOpenSSL",
+    meaning="Install pyOpenSSL beside stationd.",
+)
+SOCKET_OF_ANOTHER_DOMAIN = Phrase(
+    name="socket-of-another-domain",
+    text="the socket passed has domain={domain}",
+    meaning="Write this domain into http.endpoints, or let systemd make another socket.",
+)
+SOCKET_NOT_LISTENING = Phrase(
+    name="socket-not-listening",
+    text="the socket passed does not listen (Accept=yes?)",
+    meaning="The socket unit must have Accept=no.",
+)
+SOCKET_NOT_PASSED = Phrase(
+    name="socket-not-passed",
+    text="systemd has passed no such socket",
+    meaning="Is stationd.socket enabled, and the number in http.endpoints right?",
+)
+PATH_OF_ANOTHER_STATIOND = Phrase(
+    name="path-of-another-stationd",
+    text="{path} is in use by another stationd",
+    meaning="Stop it, or use another path.",
+)
+PATH_OF_ANOTHER_PROCESS = Phrase(
+    name="path-of-another-process",
+    text="{path} is in use by another process",
+    meaning="Stop it, or use another path.",
+)
+PATH_TAKEN = Phrase(
+    name="path-taken",
+    text="{path} exists and is not a socket",
+    meaning="Remove the file, or use another path.",
+)
+PATH_REPLACED = Phrase(
+    name="path-replaced",
+    text="{path} is not a socket",
+    meaning="Somebody has put another file in its place just now.",
+)
+
+# The configuration, and the users file.
+
+TOML_TOO_DEEP = Phrase(
+    name="toml-too-deep",
+    text="not TOML: it is nested too deep",
+    meaning="Write it with fewer brackets.",
+)
+TOML_INVALID = Phrase(
+    name="toml-invalid",
+    text="not TOML: {error}",
+    meaning="Mend what the parser says.",
+)
+SOURCES_OF_ONE_TYPE = Phrase(
+    name="sources-of-one-type",
+    text="{other} and {key} are both of type {type}; there can be one of a type",
+    meaning="Remove one of them.",
+)
+USERS_LINE = Phrase(
+    name="users-line",
+    text="line {number}: {error}",
+    meaning="Mend the line, or use 'stationctl user'.",
+)
+USERS_NAME_TWICE = Phrase(
+    name="users-name-twice",
+    text="{name} is there already",
+    meaning="Remove one of the two lines.",
+)
+USERS_ROLE = Phrase(
+    name="users-role",
+    text="the role of {name} is {role!r}; it can be {roles}",
+    meaning="Write one of these after the name.",
+)
+USERS_HASH_MALFORMED = Phrase(
+    name="users-hash-malformed",
+    text="the hash of {name} is not scrypt$N$r$p$SALT$HASH",
+    meaning="Use 'stationctl user password'.",
+)
+USERS_HASH_UNSAFE = Phrase(
+    name="users-hash-unsafe",
+    text="the hash of {name} is not one that is safe to use",
+    meaning=(
+        "Its parameters are too weak, or would take too much memory: use 'stationctl user "
+        "password'."
+    ),
+)
+
+# Files of a journal.
+
+SEGMENT_INCOMPLETE = Phrase(
+    name="segment-incomplete",
+    text="{path} could not be read whole",
+    meaning="It has gone bad since the start; see the damage of the journal.",
+)
+CLEAR_NOT_DURABLE = Phrase(
+    name="clear-not-durable",
+    text="records are cleared, but come back if the power fails now: {reason}",
+    meaning="Look at the disk; it is tried again every five minutes.",
+)
+WRITTEN_BY_A_NEWER = Phrase(
+    name="written-by-a-newer",
+    text="a newer stationd wrote it",
+    meaning="It may be read by this one, not written.",
+)
+VERSION_UNKNOWN = Phrase(
+    name="version-unknown",
+    text="version {version}, kind {kind}",
+    meaning="What the file says of itself, and is not known here.",
+)
+FLAGS_UNKNOWN = Phrase(
+    name="flags-unknown",
+    text="incompatible flags {flags:#x}",
+    meaning="What the file says of itself, and is not known here.",
+)
+SEALED_VERSION_UNKNOWN = Phrase(
+    name="sealed-version-unknown",
+    text="version {version}, kind {kind}, incompatible flags {flags:#x}",
+    meaning="What the file says of itself, and is not known here.",
+)
+
+ALL = table(globals())
