@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator
 from types import ModuleType
 
+import attrs
 from twisted.logger import LogEvent, Logger, LogLevel
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -121,9 +122,14 @@ def told(source: str) -> Iterator[tuple[str, str, ast.AST]]:
             yield constants[node.id], node.id, around.get(id(node), node)
 
 
+def fields_of(text: str) -> set[str]:
+    """The names of a text's fields."""
+    return {field for _, field, _, _ in string.Formatter().parse(text) if field}
+
+
 def lacking(text: str, use: ast.AST) -> set[str]:
     """The fields of a text that are not given where it is used, as far as that is to be seen."""
-    fields = {field for _, field, _, _ in string.Formatter().parse(text) if field}
+    fields = fields_of(text)
     if isinstance(use, ast.Attribute) and use.attr == "text":
         return fields
     if isinstance(use, ast.Call) and all(keyword.arg for keyword in use.keywords):
@@ -219,6 +225,41 @@ class StrayTests(SynchronousTestCase):
             "names.append('a name of something')",
         ):
             self.assertEqual(stray(source), [], source)
+
+
+class ErrorsTests(SynchronousTestCase):
+    """The messages of errors."""
+
+    def test_each_error_has_its_own(self) -> None:
+        found = [value for value in vars(errors).values() if isinstance(value, type)]
+        kinds = [kind for kind in found if issubclass(kind, errors.StationdError)]
+        bases = {base for kind in kinds for base in kind.__bases__}
+        messages: list[str] = []
+        for kind in set(kinds) - bases:
+            assert kind.message is not None, kind
+            messages.append(kind.message.id)
+            carried = {field.name for field in attrs.fields(kind)} if attrs.has(kind) else set()
+            # Who has a lock is made of what the error carries.
+            self.assertEqual(fields_of(kind.message.text) - carried - {"who"}, set(), kind)
+        self.assertEqual(len(set(messages)), len(messages))
+
+    def test_it_says_what_the_error_carries(self) -> None:
+        for error, said in (
+            (
+                errors.BadValue("limit", "x" * 99, "1 to 9"),
+                f"limit: '{'x' * 76}... is not allowed; 1 to 9",
+            ),
+            (errors.JournalLocked("/j", "12"), "/j is open for writing in process 12"),
+            (errors.JournalLocked("/j", ""), "/j is open for writing in another process"),
+            (
+                errors.MethodNotAllowed("PUT", ("GET", "HEAD")),
+                "PUT is not possible here; GET, HEAD is",
+            ),
+            (errors.ContainerUnknown("lxc", "a{b}"), "there is no lxc container 'a{b}'"),
+            (errors.SourceLost("it ended"), "it ended"),
+            (errors.StationdError("another's"), "another's"),
+        ):
+            self.assertEqual(str(error), said)
 
 
 class UseTests(SynchronousTestCase):

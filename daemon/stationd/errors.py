@@ -7,10 +7,13 @@ is told about each is a table in L{stationd.web.problems}.
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Mapping
+from typing import ClassVar
 
 import attrs
 
 from stationd.messages import error_messages as said
+from stationd.messages.message import Message
 from stationd.messages.reason_messages import LOGIN_FIRST
 
 _short = reprlib.Repr()
@@ -19,7 +22,19 @@ _short.maxstring = _short.maxother = _short.maxlong = 200
 
 
 class StationdError(Exception):
-    """Something went wrong that stationd knows by name."""
+    """Something went wrong that stationd knows by name.
+
+    @cvar message: what it says, C{None} if that is what it was made with.
+    """
+
+    message: ClassVar[Message | None] = None
+
+    def __str__(self) -> str:
+        return super().__str__() if self.message is None else self.message.render(**self._fields())
+
+    def _fields(self) -> Mapping[str, object]:
+        """What its message shows: all that it carries."""
+        return vars(self)
 
 
 @attrs.frozen(slots=False)
@@ -32,13 +47,13 @@ class BadValue(StationdError):
     @ivar allowed: what is allowed, in words.
     """
 
+    message = said.INVALID_VALUE
     name: str
     value: object
     allowed: str
 
-    def __str__(self) -> str:
-        shown = _shown(self.value)
-        return said.INVALID_VALUE.render(name=self.name, value=shown, allowed=self.allowed)
+    def _fields(self) -> Mapping[str, object]:
+        return {**vars(self), "value": _shown(self.value)}
 
 
 def _shown(value: object) -> str:
@@ -58,11 +73,9 @@ class BadConfiguration(StationdError):
     @ivar reason: the key, the value and what is allowed.
     """
 
+    message = said.CONFIGURATION_UNUSABLE
     file: str
     reason: str
-
-    def __str__(self) -> str:
-        return said.CONFIGURATION_UNUSABLE.render(file=self.file, reason=self.reason)
 
 
 class JournalError(StationdError):
@@ -77,12 +90,13 @@ class JournalLocked(JournalError):
     @ivar holder: the process id that the lock file names, C{""} if it names none.
     """
 
+    message = said.JOURNAL_LOCKED
     directory: str
     holder: str
 
-    def __str__(self) -> str:
+    def _fields(self) -> Mapping[str, object]:
         who = said.HOLDER.render(pid=self.holder) if self.holder else said.UNKNOWN_HOLDER.text
-        return said.JOURNAL_LOCKED.render(directory=self.directory, who=who)
+        return {**vars(self), "who": who}
 
 
 @attrs.frozen(slots=False)
@@ -93,25 +107,21 @@ class JournalUnwritable(JournalError):
     @ivar full: whether the disk is full (C{ENOSPC}, C{EDQUOT}).
     """
 
+    message = said.JOURNAL_UNWRITABLE
     reason: str
     full: bool
-
-    def __str__(self) -> str:
-        return said.JOURNAL_UNWRITABLE.render(reason=self.reason)
 
 
 class JournalBusy(JournalError):
     """So much is waiting for the disk that no more is taken; try again later."""
 
-    def __str__(self) -> str:
-        return said.JOURNAL_BUSY.text
+    message = said.JOURNAL_BUSY
 
 
 class JournalClosed(JournalError):
     """The journal has been closed, or is about to be."""
 
-    def __str__(self) -> str:
-        return said.JOURNAL_CLOSED.text
+    message = said.JOURNAL_CLOSED
 
 
 @attrs.frozen(slots=False)
@@ -122,11 +132,9 @@ class JournalTooNew(JournalError):
     @ivar reason: the version or flags that are not known here.
     """
 
+    message = said.JOURNAL_TOO_NEW
     file: str
     reason: str
-
-    def __str__(self) -> str:
-        return said.JOURNAL_TOO_NEW.render(file=self.file, reason=self.reason)
 
 
 @attrs.frozen(slots=False)
@@ -137,11 +145,9 @@ class ContainerUnknown(StationdError):
     @ivar key: the id, prefix or name asked for.
     """
 
+    message = said.CONTAINER_UNKNOWN
     type: str
     key: str
-
-    def __str__(self) -> str:
-        return said.CONTAINER_UNKNOWN.render(type=self.type, key=self.key)
 
 
 @attrs.frozen(slots=False)
@@ -151,10 +157,8 @@ class TooManyWaits(StationdError):
     @ivar limit: how many that is.
     """
 
+    message = said.TOO_MANY_WAITS
     limit: int
-
-    def __str__(self) -> str:
-        return said.TOO_MANY_WAITS.render(limit=self.limit)
 
 
 class SourceError(StationdError):
@@ -168,10 +172,8 @@ class SourceAbsent(SourceError):
     @ivar reason: what was looked for and not found.
     """
 
+    message = said.SOURCE_ABSENT_ERROR
     reason: str
-
-    def __str__(self) -> str:
-        return said.SOURCE_ABSENT_ERROR.render(reason=self.reason)
 
 
 @attrs.frozen(slots=False)
@@ -181,10 +183,8 @@ class SourceLost(SourceError):
     @ivar reason: how.
     """
 
+    message = said.SOURCE_LOST_ERROR
     reason: str
-
-    def __str__(self) -> str:
-        return said.SOURCE_LOST_ERROR.render(reason=self.reason)
 
 
 @attrs.frozen(slots=False)
@@ -195,11 +195,9 @@ class CannotListen(StationdError):
     @ivar reason: why not.
     """
 
+    message = said.ENDPOINT_UNUSABLE
     endpoint: str
     reason: str
-
-    def __str__(self) -> str:
-        return said.ENDPOINT_UNUSABLE.render(endpoint=self.endpoint, reason=self.reason)
 
 
 @attrs.frozen(slots=False)
@@ -209,10 +207,8 @@ class NotLoggedIn(StationdError):
     @ivar reason: what to do about it, or what was wrong.
     """
 
+    message = said.NOT_LOGGED_IN
     reason: str = LOGIN_FIRST.text
-
-    def __str__(self) -> str:
-        return said.NOT_LOGGED_IN.render(reason=self.reason)
 
 
 @attrs.frozen(slots=False)
@@ -222,17 +218,14 @@ class NotAllowed(StationdError):
     @ivar reason: what it takes.
     """
 
+    message = said.NOT_ALLOWED
     reason: str
-
-    def __str__(self) -> str:
-        return said.NOT_ALLOWED.render(reason=self.reason)
 
 
 class LoginsBusy(StationdError):
     """So many passwords are being checked that no more are taken."""
 
-    def __str__(self) -> str:
-        return said.LOGINS_BUSY.text
+    message = said.LOGINS_BUSY
 
 
 @attrs.frozen(slots=False)
@@ -242,10 +235,8 @@ class NotFound(StationdError):
     @ivar path: what was asked for.
     """
 
+    message = said.RESOURCE_UNKNOWN
     path: str
-
-    def __str__(self) -> str:
-        return said.RESOURCE_UNKNOWN.render(path=self.path)
 
 
 @attrs.frozen(slots=False)
@@ -256,11 +247,12 @@ class MethodNotAllowed(StationdError):
     @ivar allowed: the methods it has.
     """
 
+    message = said.METHOD_NOT_ALLOWED
     method: str
     allowed: tuple[str, ...]
 
-    def __str__(self) -> str:
-        return said.METHOD_NOT_ALLOWED.render(method=self.method, allowed=", ".join(self.allowed))
+    def _fields(self) -> Mapping[str, object]:
+        return {**vars(self), "allowed": ", ".join(self.allowed)}
 
 
 @attrs.frozen(slots=False)
@@ -270,17 +262,14 @@ class BodyTooLarge(StationdError):
     @ivar limit: in bytes.
     """
 
+    message = said.BODY_TOO_LARGE
     limit: int
-
-    def __str__(self) -> str:
-        return said.BODY_TOO_LARGE.render(limit=self.limit)
 
 
 class BodiesBusy(StationdError):
     """The bodies of all requests together take as much memory as they may."""
 
-    def __str__(self) -> str:
-        return said.BODIES_BUSY.text
+    message = said.BODIES_BUSY
 
 
 @attrs.frozen(slots=False)
@@ -291,8 +280,6 @@ class JournalUnreadable(JournalError):
     @ivar reason: the operating system's word for it.
     """
 
+    message = said.JOURNAL_UNREADABLE
     directory: str
     reason: str
-
-    def __str__(self) -> str:
-        return said.JOURNAL_UNREADABLE.render(directory=self.directory, reason=self.reason)
