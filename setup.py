@@ -60,7 +60,7 @@ setup(
         "stationd.web",
         "stationd_plugins",
         "stationd_plugins.docker",
-        "stationd_plugins.live",
+        "stationd_plugins.host",
         "stationd_plugins.lxc",
         "twisted.plugins",
     ],

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from benchmarks.serving import Client
 from benchmarks.timing import warm_ms
 from stationd_plugins.docker.source import measured
-from stationd_plugins.live.sampler import Sampler
+from stationd_plugins.host.sampler import Sampler
 from tests.functional import lab
 from tests.functional.daemon import Daemon
 from tests.functional.lxc import Lxc

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 
-from stationd_plugins.live import process
+from stationd_plugins.host import process
 from stationd_plugins.lxc import command as command_socket
 from tests.functional.daemon import eventually
 from tests.functional.lab import make_rootfs

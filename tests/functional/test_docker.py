@@ -16,7 +16,7 @@ from twisted.trial.unittest import TestCase
 from stationd.records import Observation
 from stationd_plugins.docker import engine
 from stationd_plugins.docker.inquest import inquire
-from stationd_plugins.live.kernel import Kill
+from stationd_plugins.host.oom_log import Kill
 from tests.functional import lab
 from tests.functional.daemon import STOPS_WITHIN, Daemon, eventually
 from tests.functional.proxy import Proxy

@@ -10,7 +10,7 @@ import time
 
 from twisted.trial.unittest import TestCase
 
-from stationd_plugins.live import process
+from stationd_plugins.host import process
 from stationd_plugins.lxc import command, monitord
 from tests.functional import lab
 from tests.functional.daemon import Daemon, eventually

@@ -14,7 +14,7 @@ import inotify_simple
 from inotify_simple import flags
 from twisted.trial.unittest import TestCase
 
-from stationd_plugins.live import cgroups
+from stationd_plugins.host import cgroups
 from stationd_plugins.lxc import command, place
 from stationd_plugins.lxc.pace import NET
 from stationd_plugins.lxc.scan import look

@@ -10,7 +10,7 @@ import tempfile
 
 from twisted.trial.unittest import TestCase
 
-from stationd_plugins.live import cgroups, process
+from stationd_plugins.host import cgroups, process
 from tests.functional import lab
 from tests.functional.daemon import Daemon, eventually
 from tests.functional.lxc import Lxc

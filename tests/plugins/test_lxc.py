@@ -20,7 +20,7 @@ from stationd.errors import BadValue, SourceAbsent
 from stationd.interfaces import Known
 from stationd.narration import found as found_observation
 from stationd.records import Container, Observation, State
-from stationd_plugins.live import cgroups
+from stationd_plugins.host import cgroups
 from stationd_plugins.lxc.command import address, fnv64a
 from stationd_plugins.lxc.following import unwatchable
 from stationd_plugins.lxc.inotify import Watcher

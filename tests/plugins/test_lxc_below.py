@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd_plugins.live.kernel import Kill
+from stationd_plugins.host.oom_log import Kill
 from stationd_plugins.lxc.below import Below
 from stationd_plugins.lxc.scan import Seen
 

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from stationd_plugins.live import cgroups
+from stationd_plugins.host import cgroups
 from stationd_plugins.lxc.command import GET_STATE, Answers, address, ask
 from stationd_plugins.lxc.scan import ASK_AGAIN, Silent, look
 

@@ -18,7 +18,7 @@ from zope.interface import implementer
 from stationd.errors import SourceLost
 from stationd.interfaces import IRecorder, Known
 from stationd.records import Container, Level, Observation, State
-from stationd_plugins.live import cgroups
+from stationd_plugins.host import cgroups
 from stationd_plugins.lxc.following import Following
 from stationd_plugins.lxc.monitors import LATE
 from stationd_plugins.lxc.pace import CREDIT, NET, SHARE, SOON, WAITING, Pace

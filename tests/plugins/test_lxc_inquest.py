@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd_plugins.live.kernel import Kill
+from stationd_plugins.host.oom_log import Kill
 from stationd_plugins.lxc.inquest import cause, inquire, is_named, is_open
 from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.lxc.telling import observation

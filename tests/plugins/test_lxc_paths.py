@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.interfaces import Known
 from stationd.records import Container, Observation, State
-from stationd_plugins.live import cgroups
+from stationd_plugins.host import cgroups
 from stationd_plugins.lxc import paths, scan
 from stationd_plugins.lxc.command import address
 from stationd_plugins.lxc.paths import Paths, is_absent

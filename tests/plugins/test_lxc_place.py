@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd_plugins.live import cgroups, process
+from stationd_plugins.host import cgroups, process
 from stationd_plugins.lxc import command, place
 from stationd_plugins.lxc.scan import is_frozen, look
 from tests.plugins.test_lxc_command import exhausted, once_answered

@@ -15,7 +15,7 @@ import attrs
 
 from stationd.records import LOOP_EXITS, Observation
 from stationd_plugins.docker.origins import SHORT, container_event
-from stationd_plugins.live.process import signal_name
+from stationd_plugins.host.process import signal_name
 
 ASKED_US = 300 * 1_000_000
 """How long after a signal an exit is what was asked for: some stop slowly."""

@@ -12,7 +12,7 @@ import attrs
 from stationd.messages.reason_messages import MALFORMED_FIELD
 from stationd.records import Container, JsonValue, Observation, State
 from stationd_plugins.docker.origins import TYPE, origin_of
-from stationd_plugins.live.process import signal_name
+from stationd_plugins.host.process import signal_name
 
 _CONTAINER_ACTIONS = frozenset(
     [

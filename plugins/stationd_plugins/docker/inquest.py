@@ -10,7 +10,7 @@ from typing import Any
 from stationd.records import JsonValue, Observation
 from stationd_plugins.docker import engine
 from stationd_plugins.docker.decode import Malformed, inspected
-from stationd_plugins.live.kernel import KILLED, Kill, kills_near
+from stationd_plugins.host.oom_log import KILLED, Kill, kills_near
 
 REMEMBERED = 1024
 """Kills that were the reason of an exit."""

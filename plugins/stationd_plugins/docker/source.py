@@ -26,9 +26,9 @@ from stationd_plugins.docker.inquest import inquire, is_open
 from stationd_plugins.docker.labels import Labels
 from stationd_plugins.docker.origins import TYPE
 from stationd_plugins.docker.reconcile import Listing
-from stationd_plugins.live import cgroups, process
-from stationd_plugins.live.kernel import Kill
-from stationd_plugins.live.sampler import Measured, Sampler
+from stationd_plugins.host import cgroups, process
+from stationd_plugins.host.oom_log import Kill
+from stationd_plugins.host.sampler import Measured, Sampler
 
 PREFIX_LENGTH = 12
 """Characters of an id that are enough to name a container."""

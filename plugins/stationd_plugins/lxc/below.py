@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 
-from stationd_plugins.live.kernel import Kill
+from stationd_plugins.host.oom_log import Kill
 from stationd_plugins.lxc.scan import Seen
 
 

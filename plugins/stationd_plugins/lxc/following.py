@@ -19,7 +19,7 @@ from stationd.interfaces import IRecorder
 from stationd.messages import reason_messages
 from stationd.messages.source_log_messages import INOTIFY_OVERFLOWED
 from stationd.records import Observation
-from stationd_plugins.live import cgroups
+from stationd_plugins.host import cgroups
 from stationd_plugins.lxc.inotify import Watcher
 from stationd_plugins.lxc.monitors import Connectable, Monitors, apart
 from stationd_plugins.lxc.netfilter import Monitor

@@ -9,7 +9,7 @@ import functools
 import os
 import struct
 
-from stationd_plugins.live import process
+from stationd_plugins.host import process
 
 AT_FDCWD = -100
 STATX_BTIME = 0x800

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import attrs
 
 from stationd.records import JsonValue, Observation
-from stationd_plugins.live.cgroups import UNIFIED
-from stationd_plugins.live.kernel import KILLED, Kill, kills_near
+from stationd_plugins.host.cgroups import UNIFIED
+from stationd_plugins.host.oom_log import KILLED, Kill, kills_near
 from stationd_plugins.lxc.scan import Seen
 
 

@@ -19,7 +19,7 @@ import attrs
 from twisted.internet.interfaces import IReactorFDSet
 
 from stationd.records import JsonValue
-from stationd_plugins.live.process import signal_name
+from stationd_plugins.host.process import signal_name
 from stationd_plugins.lxc.command import STATES, fnv64a
 from stationd_plugins.lxc.readable import Readable
 from stationd_plugins.lxc.words import Word

@@ -14,8 +14,8 @@ from stationd.errors import SourceLost
 from stationd.messages import reason_messages
 from stationd.messages import source_log_messages as log_messages
 from stationd.messages.log_message import LogMessage
-from stationd_plugins.live import cgroups
-from stationd_plugins.live.process import EXHAUSTED
+from stationd_plugins.host import cgroups
+from stationd_plugins.host.process import EXHAUSTED
 from stationd_plugins.lxc.scan import Seen, Silent, look
 
 MAX_NAME_LENGTH = 252

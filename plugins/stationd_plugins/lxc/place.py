@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
-from stationd_plugins.live import cgroups, process
+from stationd_plugins.host import cgroups, process
 from stationd_plugins.lxc import command
 
 USED = ("freezer", "memory", "cpuacct")

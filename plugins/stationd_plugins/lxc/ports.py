@@ -10,7 +10,7 @@ import attrs
 from twisted.logger import Logger
 
 from stationd.messages.source_log_messages import LXC_PORTS_NOT_FOLLOWED
-from stationd_plugins.live import network
+from stationd_plugins.host import network
 from stationd_plugins.lxc.forwards import Forward, forwards
 from stationd_plugins.lxc.netfilter import ABSENT, translating_rules
 from stationd_plugins.lxc.scan import Seen

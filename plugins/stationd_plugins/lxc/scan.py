@@ -12,8 +12,8 @@ from collections.abc import Mapping
 
 import attrs
 
-from stationd_plugins.live import cgroups, process
-from stationd_plugins.live.process import EXHAUSTED
+from stationd_plugins.host import cgroups, process
+from stationd_plugins.host.process import EXHAUSTED
 from stationd_plugins.lxc import command, identity, place
 
 MAX_CONFIG_BYTES = 1 << 20

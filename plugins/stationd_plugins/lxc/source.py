@@ -17,8 +17,8 @@ from stationd.errors import BadValue, SourceAbsent
 from stationd.interfaces import IHostReactor, IRecorder, ISource
 from stationd.messages import allowed_values
 from stationd.records import Container, Figures, Observation
-from stationd_plugins.live import cgroups, kernel, process
-from stationd_plugins.live.sampler import Measured, Sampler
+from stationd_plugins.host import cgroups, oom_log, process
+from stationd_plugins.host.sampler import Measured, Sampler
 from stationd_plugins.lxc import identity
 from stationd_plugins.lxc.below import Below
 from stationd_plugins.lxc.daemons import PROGRAMS, Daemons
@@ -71,7 +71,7 @@ class LxcSource:
         self.now_us = now_us
         self.tracker = Tracker(identity.lives)
         self.ports = Ports()
-        self._below = Below(kernel.killed, kernel.kills)
+        self._below = Below(oom_log.killed, oom_log.kills)
         self._cgroup = cgroup
         self._sampler = Sampler(reactor, cgroup)
         self._threads = ThreadPool(0, 2, "lxc")

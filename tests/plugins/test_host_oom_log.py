@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd_plugins.live.kernel import RECORD_BYTES, Kill, killed, kills, kills_near, read_kills
+from stationd_plugins.host.oom_log import RECORD_BYTES, Kill, killed, kills, kills_near, read_kills
 
 NEW = """\
 4,4943,740779442,-;sh invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0

@@ -13,8 +13,8 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from stationd_plugins.docker.source import measured as docker_measured
-from stationd_plugins.live import cgroups, network, process
-from stationd_plugins.live.sampler import Measured, Sampler
+from stationd_plugins.host import cgroups, network, process
+from stationd_plugins.host.sampler import Measured, Sampler
 from stationd_plugins.lxc import identity
 from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.lxc.source import measured as lxc_measured

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 
 from stationd.interfaces import IHostReactor
 from stationd.records import Figures
-from stationd_plugins.live import cgroups, network, process
+from stationd_plugins.host import cgroups, network, process
 
 FRESH = 1.0
 """Seconds for which figures are given again as they are."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
-from stationd_plugins.live.process import text
+from stationd_plugins.host.process import text
 
 LOG = "/dev/kmsg"
 """Documentation/ABI/testing/dev-kmsg: each read gives one record, from the oldest on."""

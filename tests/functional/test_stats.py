@@ -8,8 +8,8 @@ import threading
 
 from twisted.trial.unittest import TestCase
 
-from stationd_plugins.live import cgroups
-from stationd_plugins.live.sampler import Measured, Sampler
+from stationd_plugins.host import cgroups
+from stationd_plugins.host.sampler import Measured, Sampler
 from stationd_plugins.lxc.scan import look
 from stationd_plugins.lxc.source import measured
 from tests.functional import lab

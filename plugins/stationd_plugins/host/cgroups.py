@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from stationd_plugins.live import process
+from stationd_plugins.host import process
 
 UNIFIED = ""
 """The name under which the v2 hierarchy stands in C{/proc/PID/cgroup}."""

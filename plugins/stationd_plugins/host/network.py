@@ -9,7 +9,7 @@ import socket
 
 import attrs
 
-from stationd_plugins.live.process import text
+from stationd_plugins.host.process import text
 
 GLOBAL_SCOPE = "00"
 """ipv6_addr_scope of an address that means something outside its link, as
