@@ -177,9 +177,9 @@ def figures() -> tuple[float, float]:
         id, pid = lab.docker(url, "inspect", "-f", "{{.Id}} {{.State.Pid}}", name).split()
         sampler = Sampler(reactor)  # type: ignore[arg-type]
         one = measured(id, int(pid))
-        if sampler.read(one) is None:
+        if sampler.read_counters(one) is None:
             raise RuntimeError("it cannot be read")
-        ours = warm_ms(lambda: sampler.read(one))
+        ours = warm_ms(lambda: sampler.read_counters(one))
         process = warm_ms(lambda: lab.docker(url, "version"))
         stats = warm_ms(lambda: lab.docker(url, "stats", "--no-stream", name))
     finally:

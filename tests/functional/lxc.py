@@ -89,7 +89,7 @@ class Lxc:
         with contextlib.suppress(OSError):
             answers = command_socket.ask(self.path, name)
             if answers is not None:
-                status = process.text(f"/proc/{answers.init_pid}/status")
+                status = process.read_text(f"/proc/{answers.init_pid}/status")
                 (caught,) = re.findall(r"^SigCgt:\s*(\w+)$", status, re.M)
                 return int(caught, 16) & TRAPS == TRAPS
         return False

@@ -16,7 +16,7 @@ from twisted.trial.unittest import TestCase
 from stationd.records import Observation
 from stationd_plugins.docker import engine
 from stationd_plugins.docker.inquest import inquire
-from stationd_plugins.host.oom_log import Kill
+from stationd_plugins.host.oom_log import OomKill
 from tests.functional import lab
 from tests.functional.daemon import STOPS_WITHIN, Daemon, eventually
 from tests.functional.proxy import Proxy
@@ -198,7 +198,7 @@ class RecordTests(DockerCase):
         self.addCleanup(client.close)
         self.assertEqual(inquire(client, self.url, died), {"oom": True, "limit": 16 << 20})
         # A kill is the reason of one exit.
-        reasons: dict[Kill, str] = {}
+        reasons: dict[OomKill, str] = {}
         one = attrs.evolve(died, origin="docker:1:c:die:one")
         for _ in range(2):
             self.assertEqual(inquire(client, self.url, one, reasons)["oom"], True)

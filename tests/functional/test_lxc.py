@@ -328,7 +328,7 @@ class LxcTests(TestCase):
         self.daemon.start("lxc")
         answers = command.ask(self.lxc.path, "one")
         assert answers is not None
-        monitor = process.stat(answers.init_pid).parent
+        monitor = process.read_stat(answers.init_pid).parent
         os.kill(monitor, signal.SIGSTOP)
         try:
             for index in range(3):

@@ -73,7 +73,7 @@ class CgroupTests(TestCase):
         self.paths = [Lxc(), Lxc()]
         for lxc in self.paths:
             self.addCleanup(lxc.close)
-        self.layout = cgroups.mounted("/sys/fs/cgroup")
+        self.layout = cgroups.mounted_hierarchies("/sys/fs/cgroup")
         self.daemon = Daemon(lxc=[lxc.path for lxc in self.paths])
         self.addCleanup(self.daemon.close)
 
@@ -136,7 +136,7 @@ class CgroupTests(TestCase):
         self.daemon.start("lxc")
         seen = look(lxc.path, "below", self.layout)
         assert seen is not None
-        service = f"{cgroups.directory(self.layout, seen.cgroups, 'memory')}/service"
+        service = f"{cgroups.controller_directory(self.layout, seen.cgroups, 'memory')}/service"
         os.mkdir(service)
         with open(f"{service}/memory.limit_in_bytes", "w", encoding="ascii") as file:
             file.write(str(8 << 20))
@@ -156,9 +156,9 @@ class CgroupTests(TestCase):
         """What systemd does as the first process: it goes to a cgroup below."""
         answers = command.ask(lxc.path, name)
         assert answers is not None
-        member = cgroups.of_process(answers.init_pid)
+        member = cgroups.process_membership(answers.init_pid)
         for controller in (*place.USED, cgroups.UNIFIED):
-            scope = f"{cgroups.directory(self.layout, member, controller)}/init.scope"
+            scope = f"{cgroups.controller_directory(self.layout, member, controller)}/init.scope"
             os.makedirs(scope, exist_ok=True)
             with open(f"{scope}/cgroup.procs", "w", encoding="ascii") as file:
                 file.write(str(answers.init_pid))
@@ -232,7 +232,7 @@ class UnifiedTests(TestCase):
 
     def setUp(self) -> None:
         lab.need_lxc()
-        self.unified = cgroups.mounted("/sys/fs/cgroup").unified
+        self.unified = cgroups.mounted_hierarchies("/sys/fs/cgroup").unified
         if not self.unified:
             raise unittest.SkipTest("there is no cgroup v2")
 

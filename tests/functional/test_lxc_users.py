@@ -33,7 +33,7 @@ class UsersLxc(Lxc):
 
     def __init__(self) -> None:
         super().__init__()
-        layout = cgroups.layout(process.text("/proc/self/mounts"), "/sys/fs/cgroup")
+        layout = cgroups.parse_layout(process.read_text("/proc/self/mounts"), "/sys/fs/cgroup")
         mounts = {layout.unified, *layout.controllers.values()} - {""}
         self.delegated = sorted(f"{mount}/{CGROUP}" for mount in mounts)
         for directory in self.delegated:
@@ -52,7 +52,7 @@ class UsersLxc(Lxc):
             above = os.path.join(os.path.dirname(directory), name)
             if os.path.exists(above):
                 with open(os.path.join(directory, name), "w", encoding="ascii") as file:
-                    file.write(process.text(above))
+                    file.write(process.read_text(above))
         for name in ("", "tasks", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control"):
             with contextlib.suppress(FileNotFoundError):
                 os.chown(os.path.join(directory, name), USER.pw_uid, USER.pw_gid)

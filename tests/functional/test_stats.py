@@ -9,7 +9,7 @@ import threading
 from twisted.trial.unittest import TestCase
 
 from stationd_plugins.host import cgroups
-from stationd_plugins.host.sampler import Measured, Sampler
+from stationd_plugins.host.sampler import Sampler, SampleTarget
 from stationd_plugins.lxc.scan import look
 from stationd_plugins.lxc.source import measured
 from tests.functional import lab
@@ -29,11 +29,11 @@ class FiguresTests(TestCase):
         self.lxc = Lxc()
         self.addCleanup(self.lxc.close)
 
-    def start(self, name: str) -> Measured:
+    def start(self, name: str) -> SampleTarget:
         """A container that runs."""
         self.lxc.create(name, "lxc.net.0.type = veth\nlxc.net.0.flags = up")
         self.lxc.run("start", name)
-        seen = look(self.lxc.path, name, cgroups.mounted("/sys/fs/cgroup"))
+        seen = look(self.lxc.path, name, cgroups.mounted_hierarchies("/sys/fs/cgroup"))
         assert seen is not None
         return measured(seen)
 
@@ -42,11 +42,11 @@ class FiguresTests(TestCase):
 
         one = self.start("one")
         sampler = Sampler(reactor)  # type: ignore[arg-type]
-        self.assertIsNotNone(sampler.read(one))
+        self.assertIsNotNone(sampler.read_counters(one))
         descriptors, threads = len(os.listdir("/proc/self/fd")), threading.active_count()
         for _ in range(SAMPLES):
-            sampler.read(one)
-        self.assertIsNotNone(sampler.read(one))
+            sampler.read_counters(one)
+        self.assertIsNotNone(sampler.read_counters(one))
         self.assertEqual(len(os.listdir("/proc/self/fd")), descriptors)
         self.assertEqual(threading.active_count(), threads)
 
@@ -55,19 +55,19 @@ class FiguresTests(TestCase):
 
         self.lxc.create("one")
         self.lxc.run("start", "one")
-        layout = cgroups.mounted("/sys/fs/cgroup")
+        layout = cgroups.mounted_hierarchies("/sys/fs/cgroup")
         seen = look(self.lxc.path, "one", layout)
         assert seen is not None
         sampler = Sampler(reactor)  # type: ignore[arg-type]
-        before = sampler.read(measured(seen))
+        before = sampler.read_counters(measured(seen))
         for controller in ("memory", "cpuacct"):
-            scope = f"{cgroups.directory(layout, seen.cgroups, controller)}/init.scope"
+            scope = f"{cgroups.controller_directory(layout, seen.cgroups, controller)}/init.scope"
             os.makedirs(scope, exist_ok=True)
             with open(f"{scope}/cgroup.procs", "w", encoding="ascii") as file:
                 file.write(str(seen.init_pid))
         moved = look(self.lxc.path, "one", layout)
         assert before is not None and moved is not None
-        after = sampler.read(measured(moved))
+        after = sampler.read_counters(measured(moved))
         assert after is not None
         # What it has used before counts.
         self.assertGreaterEqual(after.used.cpu_ns, before.used.cpu_ns)
@@ -79,13 +79,13 @@ class FiguresTests(TestCase):
         root = os.path.abspath(self.mktemp())
         os.makedirs(root)
         sampler = Sampler(reactor, root)  # type: ignore[arg-type]
-        ours = Measured(os.getpid(), lambda stat: cgroups.of_process(stat.pid))
-        reading = sampler.read(ours)
+        ours = SampleTarget(os.getpid(), lambda stat: cgroups.process_membership(stat.pid))
+        reading = sampler.read_counters(ours)
         assert reading is not None
         self.assertEqual(reading.used.cpu_ns, 0)
         subprocess.run(["mount", "-t", "cgroup2", "cgroup2", root], check=True)
         self.addCleanup(subprocess.run, ["umount", root], check=True)
-        reading = sampler.read(ours)
+        reading = sampler.read_counters(ours)
         assert reading is not None
         self.assertGreater(reading.used.cpu_ns, 0)
 

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd_plugins.host.oom_log import RECORD_BYTES, Kill, killed, kills, kills_near, read_kills
+from stationd_plugins.host.oom_log import (
+    RECORD_BYTES,
+    OomKill,
+    oom_kills_near,
+    oom_kills_since_boot,
+    parse_oom_kills,
+    read_oom_kills,
+)
 
 NEW = """\
 4,4943,740779442,-;sh invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0
@@ -45,24 +52,26 @@ OLD = """\
 class ReadTests(SynchronousTestCase):
     """What is found in records."""
 
-    def found(self, text: str) -> list[Kill]:
-        return list(read_kills(text.splitlines()))
+    def found(self, text: str) -> list[OomKill]:
+        return list(parse_oom_kills(text.splitlines()))
 
     def test_the_limit_of_a_cgroup(self) -> None:
-        expected = Kill(740.779703, 24726, "/lxc.payload.one/svc", 8192 * 1024)
+        expected = OomKill(740.779703, 24726, "/lxc.payload.one/svc", 8192 * 1024)
         self.assertEqual(self.found(NEW), [expected])
 
     def test_an_old_kernel_says_it_twice(self) -> None:
-        self.assertEqual(self.found(OLD), [Kill(14808.06401, 415, "/docker/34186d", 204800 * 1024)])
+        self.assertEqual(
+            self.found(OLD), [OomKill(14808.06401, 415, "/docker/34186d", 204800 * 1024)]
+        )
         old_of_host = OLD.replace("Memory cgroup out", "Out").replace("Task in", "Nothing of")
-        self.assertEqual(self.found(old_of_host), [Kill(14808.06401, 415, of_host=True)])
+        self.assertEqual(self.found(old_of_host), [OomKill(14808.06401, 415, of_host=True)])
 
     def test_the_memory_of_the_host(self) -> None:
-        self.assertEqual(self.found(OF_HOST), [Kill(12.000003, 77, "/docker/abc", 0, True)])
+        self.assertEqual(self.found(OF_HOST), [OomKill(12.000003, 77, "/docker/abc", 0, True)])
 
     def test_what_is_said_in_short_is_not_mixed_up_with_what_was_said_at_length(self) -> None:
         short = "3,6000,750000000,-;Memory cgroup out of memory: Killed process 9 (sh) total-vm:1kB"
-        self.assertEqual(self.found(NEW + short)[1], Kill(750.0, 9))
+        self.assertEqual(self.found(NEW + short)[1], OomKill(750.0, 9))
 
     def test_each_begins_anew(self) -> None:
         self.assertEqual(
@@ -72,16 +81,16 @@ class ReadTests(SynchronousTestCase):
 
     @given(st.lists(st.sampled_from((NEW + OLD + OF_HOST).splitlines()) | st.text()))
     def test_anything_can_be_read(self, records: list[str]) -> None:
-        for kill in read_kills(records):
+        for kill in parse_oom_kills(records):
             self.assertGreater(kill.pid, 0)
 
     def test_whose_it_was(self) -> None:
-        kill = Kill(0.0, 1, "/lxc.payload.one/svc")
+        kill = OomKill(0.0, 1, "/lxc.payload.one/svc")
         self.assertTrue(kill.is_in("/lxc.payload.one"))
         self.assertTrue(kill.is_in("/lxc.payload.one/svc"))
         self.assertFalse(kill.is_in("/lxc.payload.on"))
         self.assertFalse(kill.is_in(""))
-        self.assertFalse(Kill(0.0, 1).is_in("/lxc.payload.one"))
+        self.assertFalse(OomKill(0.0, 1).is_in("/lxc.payload.one"))
 
 
 class CountTests(SynchronousTestCase):
@@ -92,15 +101,15 @@ class CountTests(SynchronousTestCase):
         for text, expected in (("pgfault 7\noom_kill 3\n", 3), ("pgfault 7\n", 0)):
             with open(path, "w", encoding="ascii") as file:
                 file.write(text)
-            self.assertEqual(killed(path), expected)
-        self.assertEqual(killed("/nowhere"), 0)
+            self.assertEqual(oom_kills_since_boot(path), expected)
+        self.assertEqual(oom_kills_since_boot("/nowhere"), 0)
 
 
 class LogTests(SynchronousTestCase):
     """The kernel's log as a file."""
 
     def test_there_is_none(self) -> None:
-        self.assertEqual(kills("/nowhere/kmsg"), [])
+        self.assertEqual(read_oom_kills("/nowhere/kmsg"), [])
 
     def test_those_of_a_time(self) -> None:
         now = time.clock_gettime(time.CLOCK_MONOTONIC_RAW)
@@ -114,4 +123,4 @@ class LogTests(SynchronousTestCase):
                 at_us = int((now - age) * 1e6)
                 line = f"3,1,{at_us},-;Out of memory: Killed process {age} (x) total-vm"
                 os.write(writer, line.ljust(RECORD_BYTES).encode())
-            self.assertEqual([kill.pid for kill in kills_near(0, path)], [2])
+            self.assertEqual([kill.pid for kill in oom_kills_near(0, path)], [2])

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from stationd_plugins.docker.source import measured as docker_measured
 from stationd_plugins.host import cgroups, network, process
-from stationd_plugins.host.sampler import Measured, Sampler
+from stationd_plugins.host.sampler import Sampler, SampleTarget
 from stationd_plugins.lxc import identity
 from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.lxc.source import measured as lxc_measured
@@ -57,21 +57,21 @@ class NetworkTests(SynchronousTestCase):
     """Files of /proc."""
 
     def test_addresses(self) -> None:
-        self.assertEqual(network.ipv4_addresses(FIB_TRIE), ["10.0.3.47", "192.0.2.9"])
-        self.assertEqual(network.ipv6_addresses(IF_INET6), ["2001:db8::1", "fd00::2"])
+        self.assertEqual(network.parse_fib_trie(FIB_TRIE), ["10.0.3.47", "192.0.2.9"])
+        self.assertEqual(network.parse_if_inet6(IF_INET6), ["2001:db8::1", "fd00::2"])
 
     def test_traffic(self) -> None:
-        self.assertEqual(network.traffic_of(DEV), network.Traffic(107, 23))
+        self.assertEqual(network.parse_net_dev(DEV), network.Traffic(107, 23))
 
     def test_of_the_host_nothing_is_said(self) -> None:
-        self.assertEqual(network.of_process(os.getpid()), (network.Traffic(), ()))
+        self.assertEqual(network.read_process_network(os.getpid()), (network.Traffic(), ()))
 
     def test_a_process_that_is_gone(self) -> None:
-        self.assertRaises(OSError, network.of_process, 2**22 + 1)
+        self.assertRaises(OSError, network.read_process_network, 2**22 + 1)
 
     @given(st.text(alphabet="|-+/. 0123456789abf:\n"))
     def test_anything_can_be_read(self, text: str) -> None:
-        network.ipv4_addresses(text)
+        network.parse_fib_trie(text)
 
 
 class Layout:
@@ -81,7 +81,7 @@ class Layout:
     """
 
     def __init__(self, root: str, files: dict[str, str], mounts: str) -> None:
-        self.layout = cgroups.layout(mounts.format(root=root), root)
+        self.layout = cgroups.parse_layout(mounts.format(root=root), root)
         for path, text in files.items():
             whole = os.path.join(root, path)
             os.makedirs(os.path.dirname(whole), exist_ok=True)
@@ -131,10 +131,12 @@ class LayoutTests(SynchronousTestCase):
             root = tempfile.mkdtemp(prefix="stationd-cgroups-")
             self.addCleanup(shutil.rmtree, root)
             layout = Layout(root, files, mounts).layout
-            member = cgroups.membership(membership)
-            self.assertEqual(cgroups.usage(layout, member), cgroups.Usage(5_000_000, 700), name)
+            member = cgroups.parse_membership(membership)
+            self.assertEqual(
+                cgroups.read_usage(layout, member), cgroups.CgroupUsage(5_000_000, 700), name
+            )
             gone = dict.fromkeys(member, "/gone")
-            self.assertEqual(cgroups.usage(layout, gone), cgroups.Usage(0, 0), name)
+            self.assertEqual(cgroups.read_usage(layout, gone), cgroups.CgroupUsage(0, 0), name)
 
     def test_what_the_kernel_does_not_count_hides_nothing_else(self) -> None:
         root = tempfile.mkdtemp(prefix="stationd-cgroups-")
@@ -142,9 +144,11 @@ class LayoutTests(SynchronousTestCase):
         without_memory = {path: text for path, text in V1_FILES.items() if "memory" not in path}
         mounts = "cgroup {root}/cpuacct cgroup rw,cpuacct 0 0\n"
         layout = Layout(root, without_memory, mounts).layout
-        member = cgroups.membership("2:cpuacct:/c\n")
-        self.assertEqual(cgroups.usage(layout, member), cgroups.Usage(5_000_000, 0))
-        self.assertEqual(cgroups.usage(cgroups.layout("", root), {}), cgroups.Usage(0, 0))
+        member = cgroups.parse_membership("2:cpuacct:/c\n")
+        self.assertEqual(cgroups.read_usage(layout, member), cgroups.CgroupUsage(5_000_000, 0))
+        self.assertEqual(
+            cgroups.read_usage(cgroups.parse_layout("", root), {}), cgroups.CgroupUsage(0, 0)
+        )
 
     def test_a_container_that_has_cgroups_of_its_own(self) -> None:
         for path, expected in (
@@ -154,7 +158,7 @@ class LayoutTests(SynchronousTestCase):
             ("/system.slice/docker-abc.scope/system.slice/sshd", "/system.slice/docker-abc.scope"),
         ):
             member = {"memory": path, "cpuacct": "/", "": "/user.slice"}
-            self.assertEqual(cgroups.of_container(member, "abc"), {"memory": expected})
+            self.assertEqual(cgroups.container_cgroups(member, "abc"), {"memory": expected})
 
 
 class OomTests(SynchronousTestCase):
@@ -171,9 +175,9 @@ class OomTests(SynchronousTestCase):
             path = os.path.join(root, file)
             with open(path, "w", encoding="ascii") as written:
                 written.write(text)
-            self.assertEqual(cgroups.oom_kills(root), expected)
+            self.assertEqual(cgroups.oom_kill_count(root), expected)
             os.unlink(path)
-        self.assertEqual(cgroups.oom_kills(root), 0)
+        self.assertEqual(cgroups.oom_kill_count(root), 0)
 
 
 class SamplerTests(TestCase):
@@ -187,8 +191,8 @@ class SamplerTests(TestCase):
         self.sampler = Sampler(reactor)  # type: ignore[arg-type]
         self.addCleanup(self.sampler.close)
 
-    def measured(self, pid: int) -> Measured:
-        return Measured(pid, lambda stat: cgroups.of_process(stat.pid))
+    def measured(self, pid: int) -> SampleTarget:
+        return SampleTarget(pid, lambda stat: cgroups.process_membership(stat.pid))
 
     async def test_figures_are_a_second_old_at_most(self) -> None:
         ours = {"one": self.measured(os.getpid())}
@@ -207,7 +211,7 @@ class SamplerTests(TestCase):
 
     async def test_a_stranger_that_has_got_the_number_is_not_measured(self) -> None:
         seen = Seen("one", "/lxc", "1", "", init_pid=os.getpid())
-        now = identity.of_process(process.stat(os.getpid()))
+        now = identity.of_process(process.read_stat(os.getpid()))
         found = await self.sampler.sample(
             {
                 "lxc": lxc_measured(attrs.evolve(seen, run="another")),

@@ -632,31 +632,40 @@ class CgroupTests(SynchronousTestCase):
     V2 = "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid 0 0\n"
 
     def test_layouts(self) -> None:
-        hybrid = cgroups.layout(self.HYBRID, "/sys/fs/cgroup")
-        member = cgroups.membership("4:memory:/a\n2:cpu,cpuacct:/b\n1:name=systemd:/c\n0::/d\n")
-        self.assertEqual(cgroups.directory(hybrid, member, "memory"), "/sys/fs/cgroup/memory/a")
-        self.assertEqual(
-            cgroups.directory(hybrid, member, "cpuacct"), "/sys/fs/cgroup/cpu,cpuacct/b"
+        hybrid = cgroups.parse_layout(self.HYBRID, "/sys/fs/cgroup")
+        member = cgroups.parse_membership(
+            "4:memory:/a\n2:cpu,cpuacct:/b\n1:name=systemd:/c\n0::/d\n"
         )
-        self.assertEqual(cgroups.directory(hybrid, member, "pids"), "/sys/fs/cgroup/unified/d")
-        unified = cgroups.layout(self.V2, "/sys/fs/cgroup")
-        member = cgroups.membership("0::/system.slice/docker-1.scope\n")
         self.assertEqual(
-            cgroups.directory(unified, member, "memory"),
+            cgroups.controller_directory(hybrid, member, "memory"), "/sys/fs/cgroup/memory/a"
+        )
+        self.assertEqual(
+            cgroups.controller_directory(hybrid, member, "cpuacct"), "/sys/fs/cgroup/cpu,cpuacct/b"
+        )
+        self.assertEqual(
+            cgroups.controller_directory(hybrid, member, "pids"), "/sys/fs/cgroup/unified/d"
+        )
+        unified = cgroups.parse_layout(self.V2, "/sys/fs/cgroup")
+        member = cgroups.parse_membership("0::/system.slice/docker-1.scope\n")
+        self.assertEqual(
+            cgroups.controller_directory(unified, member, "memory"),
             "/sys/fs/cgroup/system.slice/docker-1.scope",
         )
-        self.assertEqual(cgroups.directory(cgroups.layout("", "/sys/fs/cgroup"), member, "a"), "")
+        self.assertEqual(
+            cgroups.controller_directory(cgroups.parse_layout("", "/sys/fs/cgroup"), member, "a"),
+            "",
+        )
 
     def test_numbers(self) -> None:
-        self.assertEqual(cgroups.keyed("usage_usec 12\nuser x\n"), {"usage_usec": 12})
-        self.assertEqual(cgroups.number("12\n"), 12)
-        self.assertIsNone(cgroups.number("max\n"))
+        self.assertEqual(cgroups.parse_flat_keyed("usage_usec 12\nuser x\n"), {"usage_usec": 12})
+        self.assertEqual(cgroups.parse_number("12\n"), 12)
+        self.assertIsNone(cgroups.parse_number("max\n"))
         self.assertEqual(cgroups.working_set(10, {"total_inactive_file": 4, "inactive_file": 1}), 6)
         self.assertEqual(cgroups.working_set(10, {"inactive_file": 11}), 0)
 
     @given(st.text())
     def test_any_text_is_read(self, text: str) -> None:
-        cgroups.layout(text, "/sys/fs/cgroup")
-        cgroups.membership(text)
-        cgroups.keyed(text)
-        cgroups.number(text)
+        cgroups.parse_layout(text, "/sys/fs/cgroup")
+        cgroups.parse_membership(text)
+        cgroups.parse_flat_keyed(text)
+        cgroups.parse_number(text)

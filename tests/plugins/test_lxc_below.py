@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd_plugins.host.oom_log import Kill
+from stationd_plugins.host.oom_log import OomKill
 from stationd_plugins.lxc.below import Below
 from stationd_plugins.lxc.scan import Seen
 
@@ -17,17 +17,17 @@ class BelowTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.killed = 0
-        self.log: list[Kill] = []
+        self.log: list[OomKill] = []
         self.read = 0
         self.below = Below(lambda: self.killed, self.kills)
 
-    def kills(self) -> list[Kill]:
+    def kills(self) -> list[OomKill]:
         self.read += 1
         return self.log
 
     def kill(self, cgroup: str) -> None:
         self.killed += 1
-        self.log.append(Kill(float(self.killed), 99, cgroup))
+        self.log.append(OomKill(float(self.killed), 99, cgroup))
 
     def ooms(self, seen: Seen = RUN) -> int:
         return self.below.fill_in({"one": seen}, {})["one"].ooms
@@ -71,7 +71,7 @@ class BelowTests(SynchronousTestCase):
         self.ooms()
         self.killed += 1
         self.assertEqual(self.ooms(), 0)
-        self.log.append(Kill(1.0, 99, "/lxc.payload.one/svc"))
+        self.log.append(OomKill(1.0, 99, "/lxc.payload.one/svc"))
         self.assertEqual(self.ooms(), 1)
 
     def test_the_log_is_not_read_while_nobody_is_killed(self) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd_plugins.host.oom_log import Kill
+from stationd_plugins.host.oom_log import OomKill
 from stationd_plugins.lxc.inquest import cause, inquire, is_named, is_open
 from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.lxc.telling import observation
 
 RUN = Seen("one", "/lxc", "1", "", init_pid=11, cgroups={"memory": "/lxc.payload.one"})
-FIRST = Kill(5.0, 11, "/lxc.payload.one", 16 << 20)
-CHILD = Kill(5.0, 12, "/lxc.payload.one/svc", 16 << 20)
+FIRST = OomKill(5.0, 11, "/lxc.payload.one", 16 << 20)
+CHILD = OomKill(5.0, 12, "/lxc.payload.one/svc", 16 << 20)
 LIMIT = {"oom": True, "limit": 16 << 20}
 
 

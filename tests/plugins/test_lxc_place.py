@@ -100,7 +100,7 @@ class PlaceTests(SynchronousTestCase):
         for made in ("limits/inner/init.scope", "old/init.scope"):
             os.makedirs(f"{self.memory}/{made}")
         self.layout = cgroups.Layout("", {"memory": self.memory})
-        self.init = attrs.evolve(process.stat(os.getpid()), parent=os.getpid())
+        self.init = attrs.evolve(process.read_stat(os.getpid()), parent=os.getpid())
 
     def monitor(self, **answers: bytes) -> Monitor:
         numbers = {getattr(command, name): text for name, text in answers.items()}
@@ -213,7 +213,7 @@ class PlaceTests(SynchronousTestCase):
         with exhausted():
             self.assertRaises(OSError, self.found)
             self.assertRaises(OSError, is_frozen, directory)
-            self.assertRaises(OSError, cgroups.oom_kills, directory)
+            self.assertRaises(OSError, cgroups.oom_kill_count, directory)
         self.assertEqual(self.found(), {"memory": "/limits"})
 
     def test_a_monitor_that_does_not_say_where_is_silent(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from stationd.records import JsonValue, Observation
 from stationd_plugins.docker import engine
 from stationd_plugins.docker.decode import Malformed, inspected
-from stationd_plugins.host.oom_log import KILLED, Kill, kills_near
+from stationd_plugins.host.oom_log import SIGKILL_EXIT_CODE, OomKill, oom_kills_near
 
 REMEMBERED = 1024
 """Kills that were the reason of an exit."""
@@ -19,14 +19,14 @@ REMEMBERED = 1024
 def is_open(died: Observation) -> bool:
     """Whether there is anything to ask: of most exits there is not."""
     # The code of one that was removed or started again meanwhile may not be known any more.
-    code = died.details.get("exitCode", KILLED)
+    code = died.details.get("exitCode", SIGKILL_EXIT_CODE)
     if died.details.get("engineStarts"):
         return False
-    return bool(died.details.get("asked")) or code == KILLED
+    return bool(died.details.get("asked")) or code == SIGKILL_EXIT_CODE
 
 
 def inquire(
-    client: Any, url: str, died: Observation, reasons: MutableMapping[Kill, str] | None = None
+    client: Any, url: str, died: Observation, reasons: MutableMapping[OomKill, str] | None = None
 ) -> Mapping[str, JsonValue]:
     """Details of an exit that L{is_open}, besides those that are known: of one for want of
     memory C{oom}, and C{limit} or C{hostMemory}; C{engineStops} of what an engine ends because
@@ -50,11 +50,11 @@ def inquire(
     return {"oom": True} | ({"limit": limit_bytes} if limit_bytes else {})
 
 
-def _kill(died: Observation, reasons: MutableMapping[Kill, str]) -> Kill | None:
+def _kill(died: Observation, reasons: MutableMapping[OomKill, str]) -> OomKill | None:
     """The kernel's, if there was one at the time."""
     age = time.time() - died.time_us / 1e6
     # In /docker/ID, /system.slice/docker-ID.scope and the like.
-    found = [one for one in kills_near(age) if died.id in one.cgroup]
+    found = [one for one in oom_kills_near(age) if died.id in one.cgroup]
     found = [one for one in found if reasons.get(one, died.origin) == died.origin]
     for one in found:
         reasons[one] = died.origin

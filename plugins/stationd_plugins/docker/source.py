@@ -27,8 +27,8 @@ from stationd_plugins.docker.labels import Labels
 from stationd_plugins.docker.origins import TYPE
 from stationd_plugins.docker.reconcile import Listing
 from stationd_plugins.host import cgroups, process
-from stationd_plugins.host.oom_log import Kill
-from stationd_plugins.host.sampler import Measured, Sampler
+from stationd_plugins.host.oom_log import OomKill
+from stationd_plugins.host.sampler import Sampler, SampleTarget
 
 PREFIX_LENGTH = 12
 """Characters of an id that are enough to name a container."""
@@ -84,7 +84,7 @@ class DockerSource:
         self._attempts = Attempts()
         self._labels = Labels()
         # Those of the kernel that were the reason of an exit. Of the thread that asks.
-        self._kills: dict[Kill, str] = {}
+        self._kills: dict[OomKill, str] = {}
         self._pids: dict[str, int] = {}
         # Whether the engine that is followed is being stopped.
         self._stops = False
@@ -286,13 +286,13 @@ class DockerSource:
         return () if found is None else found.container.ports
 
 
-def measured(id: str, pid: int) -> Measured:
+def measured(id: str, pid: int) -> SampleTarget:
     """A container by its first process, if that is in a cgroup that is named after it."""
 
-    def places(stat: process.Stat) -> Mapping[str, str]:
-        found = cgroups.of_container(cgroups.of_process(stat.pid), id)
+    def places(stat: process.ProcessStat) -> Mapping[str, str]:
+        found = cgroups.container_cgroups(cgroups.process_membership(stat.pid), id)
         if not found:
             raise ProcessLookupError(stat.pid)
         return found
 
-    return Measured(pid, places)
+    return SampleTarget(pid, places)

@@ -32,14 +32,14 @@ class Layout:
         return not self.unified and not self.controllers
 
 
-def mounted(root: str) -> Layout:
+def mounted_hierarchies(root: str) -> Layout:
     """The hierarchies that are mounted below a directory now."""
-    found = layout(process.text("/proc/self/mounts"), root)
-    left = first(f"{found.unified}/cgroup.controllers").split() if found.unified else []
+    found = parse_layout(process.read_text("/proc/self/mounts"), root)
+    left = read_first(f"{found.unified}/cgroup.controllers").split() if found.unified else []
     return attrs.evolve(found, unified_controllers=tuple(left))
 
 
-def layout(mounts: str, root: str) -> Layout:
+def parse_layout(mounts: str, root: str) -> Layout:
     """The hierarchies below a directory, out of C{/proc/self/mounts}."""
     unified = ""
     controllers: dict[str, str] = {}
@@ -56,7 +56,7 @@ def layout(mounts: str, root: str) -> Layout:
     return Layout(unified, controllers)
 
 
-def membership(text: str) -> dict[str, str]:
+def parse_membership(text: str) -> dict[str, str]:
     """The path of a process in each hierarchy, by controller, out of
     C{/proc/PID/cgroup}; that of v2 is under L{UNIFIED}."""
     found: dict[str, str] = {}
@@ -69,15 +69,15 @@ def membership(text: str) -> dict[str, str]:
     return found
 
 
-def of_process(pid: int) -> dict[str, str]:
+def process_membership(pid: int) -> dict[str, str]:
     """The same of a process that is there.
 
     @raise OSError: it is gone.
     """
-    return membership(process.text(f"/proc/{pid}/cgroup"))
+    return parse_membership(process.read_text(f"/proc/{pid}/cgroup"))
 
 
-def of_container(membership: Mapping[str, str], id: str) -> dict[str, str]:
+def container_cgroups(membership: Mapping[str, str], id: str) -> dict[str, str]:
     """The cgroups of a container, out of those that its first process is in, which may have made
     its own below them: C{/docker/ID}, C{/system.slice/docker-ID.scope} and the like. Those
     that are not named after it are left out. Pure."""
@@ -90,7 +90,7 @@ def of_container(membership: Mapping[str, str], id: str) -> dict[str, str]:
     return found
 
 
-def directory(layout: Layout, membership: Mapping[str, str], controller: str) -> str:
+def controller_directory(layout: Layout, membership: Mapping[str, str], controller: str) -> str:
     """Where a process's files of a controller are, C{""} if nowhere: the v1
     hierarchy that has it, else v2."""
     if controller in layout.controllers and controller in membership:
@@ -100,7 +100,7 @@ def directory(layout: Layout, membership: Mapping[str, str], controller: str) ->
     return ""
 
 
-def keyed(text: str) -> dict[str, int]:
+def parse_flat_keyed(text: str) -> dict[str, int]:
     """The numbers of a flat keyed file (C{cpu.stat}, C{memory.stat}, C{cgroup.events})."""
     found: dict[str, int] = {}
     for line in text.splitlines():
@@ -110,14 +110,14 @@ def keyed(text: str) -> dict[str, int]:
     return found
 
 
-def number(text: str) -> int | None:
+def parse_number(text: str) -> int | None:
     """The one number of a file, C{None} if it is none (C{max})."""
     text = text.strip()
     return int(text) if text.isascii() and text.isdigit() else None
 
 
 @attrs.frozen
-class Usage:
+class CgroupUsage:
     """What the processes of a cgroup use.
 
     @ivar cpu_ns: CPU time so far, of all CPUs together.
@@ -129,42 +129,44 @@ class Usage:
     memory_bytes: int
 
 
-def oom_kills(directory: str) -> int:
+def oom_kill_count(directory: str) -> int:
     """How many processes of a cgroup the kernel has killed for want of memory, 0 if it does
     not count them (v1 before Linux 4.13) or the cgroup is gone.
 
     @param directory: that of the memory controller.
     @raise OSError: we have no more descriptors or memory.
     """
-    text = first(f"{directory}/memory.oom_control", f"{directory}/memory.events")
-    return keyed(text).get("oom_kill", 0)
+    text = read_first(f"{directory}/memory.oom_control", f"{directory}/memory.events")
+    return parse_flat_keyed(text).get("oom_kill", 0)
 
 
-def usage(layout: Layout, membership: Mapping[str, str]) -> Usage:
+def read_usage(layout: Layout, membership: Mapping[str, str]) -> CgroupUsage:
     """What the cgroup of a process uses, 0 of what the kernel does not count there: it may have
     been started with C{cgroup_disable=memory}. Blocking: three small files.
 
     @raise OSError: we have no more descriptors or memory.
     """
-    cpu = directory(layout, membership, "cpuacct")
-    cpu_ns = number(first(f"{cpu}/cpuacct.usage"))
+    cpu = controller_directory(layout, membership, "cpuacct")
+    cpu_ns = parse_number(read_first(f"{cpu}/cpuacct.usage"))
     if cpu_ns is None:
-        cpu_ns = 1000 * keyed(first(f"{cpu}/cpu.stat")).get("usage_usec", 0)
-    memory = directory(layout, membership, "memory")
-    used = number(first(f"{memory}/memory.usage_in_bytes", f"{memory}/memory.current"))
-    return Usage(cpu_ns, working_set(used or 0, keyed(first(f"{memory}/memory.stat"))))
+        cpu_ns = 1000 * parse_flat_keyed(read_first(f"{cpu}/cpu.stat")).get("usage_usec", 0)
+    memory = controller_directory(layout, membership, "memory")
+    used = parse_number(read_first(f"{memory}/memory.usage_in_bytes", f"{memory}/memory.current"))
+    return CgroupUsage(
+        cpu_ns, working_set(used or 0, parse_flat_keyed(read_first(f"{memory}/memory.stat")))
+    )
 
 
-def first(*paths: str) -> str:
+def read_first(*paths: str) -> str:
     """The first of some files that can be read, nothing if none can.
 
     @raise OSError: we have no more descriptors or memory.
     """
     for path in paths:
         try:
-            return process.text(path)
+            return process.read_text(path)
         except OSError as error:
-            if error.errno in process.EXHAUSTED:
+            if error.errno in process.RESOURCE_EXHAUSTED:
                 raise
     return ""
 

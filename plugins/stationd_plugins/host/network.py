@@ -9,7 +9,7 @@ import socket
 
 import attrs
 
-from stationd_plugins.host.process import text
+from stationd_plugins.host.process import read_text
 
 GLOBAL_SCOPE = "00"
 """ipv6_addr_scope of an address that means something outside its link, as
@@ -30,7 +30,7 @@ class Traffic:
     tx_bytes: int = 0
 
 
-def of_process(pid: int) -> tuple[Traffic, tuple[str, ...]]:
+def read_process_network(pid: int) -> tuple[Traffic, tuple[str, ...]]:
     """What has gone through the links of a process, and its global addresses: IPv4 first, each
     kind in ascending order. Nothing of either if they are the host's.
 
@@ -38,17 +38,17 @@ def of_process(pid: int) -> tuple[Traffic, tuple[str, ...]]:
     """
     if os.stat(f"/proc/{pid}/ns/net").st_ino == os.stat("/proc/self/ns/net").st_ino:
         return Traffic(), ()
-    traffic = traffic_of(text(f"/proc/{pid}/net/dev"))
-    found = ipv4_addresses(text(f"/proc/{pid}/net/fib_trie"))
+    traffic = parse_net_dev(read_text(f"/proc/{pid}/net/dev"))
+    found = parse_fib_trie(read_text(f"/proc/{pid}/net/fib_trie"))
     try:
-        found += ipv6_addresses(text(f"/proc/{pid}/net/if_inet6"))
+        found += parse_if_inet6(read_text(f"/proc/{pid}/net/if_inet6"))
     except FileNotFoundError:
         # The kernel has no IPv6, or the process has gone.
         os.stat(f"/proc/{pid}")
     return traffic, tuple(found)
 
 
-def traffic_of(dev: str) -> Traffic:
+def parse_net_dev(dev: str) -> Traffic:
     """The sums of C{/proc/net/dev} (proc(5)): a link and its name on each line, its
     first number the bytes received, its ninth those sent."""
     rx_bytes = tx_bytes = 0
@@ -61,7 +61,7 @@ def traffic_of(dev: str) -> Traffic:
     return Traffic(rx_bytes, tx_bytes)
 
 
-def ipv4_addresses(fib_trie: str) -> list[str]:
+def parse_fib_trie(fib_trie: str) -> list[str]:
     """The addresses in C{/proc/net/fib_trie}, the kernel's routing table: what is
     routed to this host itself."""
     address, told = "", dict[str, None]()
@@ -75,7 +75,7 @@ def ipv4_addresses(fib_trie: str) -> list[str]:
     return list(told)
 
 
-def ipv6_addresses(if_inet6: str) -> list[str]:
+def parse_if_inet6(if_inet6: str) -> list[str]:
     """The global addresses in C{/proc/net/if_inet6}: address, index, length of the
     prefix, scope, flags and name of the link on each line."""
     lines = [line.split() for line in if_inet6.splitlines()]

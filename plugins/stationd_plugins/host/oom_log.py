@@ -10,21 +10,21 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
-from stationd_plugins.host.process import text
+from stationd_plugins.host.process import read_text
 
-LOG = "/dev/kmsg"
+KERNEL_LOG = "/dev/kmsg"
 """Documentation/ABI/testing/dev-kmsg: each read gives one record, from the oldest on."""
 
-COUNTERS = "/proc/vmstat"
+VMSTAT = "/proc/vmstat"
 """proc(5)."""
 
 RECORD_BYTES = 8192
 """C{CONSOLE_EXT_LOG_MAX}: no record is longer."""
 
-NEAR = 10.0
+NEAR_SECONDS = 10.0
 """Seconds between a kill and the exit that it caused, and what two clocks may differ by."""
 
-KILLED = 137
+SIGKILL_EXIT_CODE = 137
 """The exit code of who was ended by SIGKILL, or whose child was and who says so."""
 
 _COUNTER = re.compile(r"^oom_kill (\d+)$", re.M)
@@ -32,13 +32,13 @@ _RECORD = re.compile(r"\d+,\d+,(\d+),[^;]*;(.*)")
 _LIMIT = re.compile(r"memory: usage \d+kB, limit (\d+)kB, failcnt \d+")
 _VICTIM = re.compile(r"oom-kill:constraint=.*,task_memcg=(/.*),task=.*,pid=(\d+),uid=\d+")
 _CGROUP = re.compile(r"Task in (/.*) killed as a result of limit of /.*")
-_KILLED = re.compile(
+_PROCESS = re.compile(
     r"(?:(Out of memory|Memory cgroup out of memory)[^:]*: )?(Kill|Killed) process (\d+)\b"
 )
 
 
 @attrs.frozen
-class Kill:
+class OomKill:
     """A process that was killed.
 
     @ivar at: when, in seconds on the kernel's clock (C{CLOCK_MONOTONIC_RAW}, nearly).
@@ -59,32 +59,32 @@ class Kill:
         return bool(cgroup) and f"{self.cgroup}/".startswith(f"{cgroup}/")
 
 
-def killed(counters: str = COUNTERS) -> int:
+def oom_kills_since_boot(counters: str = VMSTAT) -> int:
     """How many it has killed since the boot, 0 if it does not count them (before Linux 4.13).
     Blocking: 0.05 ms."""
     try:
-        found = _COUNTER.search(text(counters))
+        found = _COUNTER.search(read_text(counters))
     except OSError:
         return 0
     return 0 if found is None else int(found[1])
 
 
-def kills(log: str = LOG) -> list[Kill]:
+def read_oom_kills(log: str = KERNEL_LOG) -> list[OomKill]:
     """All that the kernel remembers, the oldest first; none if we may not look
     (C{CAP_SYSLOG}). Blocking: two milliseconds for a log of two thousand lines."""
     try:
-        return list(read_kills(_records(log)))
+        return list(parse_oom_kills(_read_records(log)))
     except OSError:
         return []
 
 
-def kills_near(age: float, log: str = LOG) -> list[Kill]:
+def oom_kills_near(age: float, log: str = KERNEL_LOG) -> list[OomKill]:
     """Those about so many seconds ago, the newest first."""
     then = time.clock_gettime(time.CLOCK_MONOTONIC_RAW) - age
-    return [kill for kill in reversed(kills(log)) if abs(kill.at - then) < NEAR]
+    return [kill for kill in reversed(read_oom_kills(log)) if abs(kill.at - then) < NEAR_SECONDS]
 
 
-def read_kills(records: Iterable[str]) -> Iterator[Kill]:
+def parse_oom_kills(records: Iterable[str]) -> Iterator[OomKill]:
     """Find them in the kernel's records. Pure.
 
     The lines are those of C{mm/oom_kill.c} and C{mm/memcontrol.c}: the limit of the cgroup,
@@ -105,14 +105,14 @@ def read_kills(records: Iterable[str]) -> Iterator[Kill]:
             cgroup, victim = match[1], int(match[2])
         elif match := _CGROUP.match(said):
             cgroup, victim = match[1], 0
-        elif match := _KILLED.match(said):
+        elif match := _PROCESS.match(said):
             pid = int(match[3])
             of_host = match[1] == "Out of memory" or (of_host and not match[1])
             if match[2] == "Kill":
                 # That it was killed is still to come.
                 continue
             known = victim in (0, pid)
-            yield Kill(
+            yield OomKill(
                 at=int(found[1]) / 1e6,
                 pid=pid,
                 cgroup=cgroup if known else "",
@@ -121,7 +121,7 @@ def read_kills(records: Iterable[str]) -> Iterator[Kill]:
             )
 
 
-def _records(log: str) -> Iterator[str]:
+def _read_records(log: str) -> Iterator[str]:
     descriptor = os.open(log, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         while True:

@@ -7,11 +7,11 @@ import signal
 
 import attrs
 
-EXHAUSTED = frozenset([errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+RESOURCE_EXHAUSTED = frozenset([errno.EMFILE, errno.ENFILE, errno.ENOMEM])
 """Errors that are about us, and not about what we look at."""
 
 
-def text(path: str) -> str:
+def read_text(path: str) -> str:
     """A file of the kernel's.
 
     @raise OSError: it is gone, or we may not look.
@@ -21,7 +21,7 @@ def text(path: str) -> str:
 
 
 @attrs.frozen
-class Stat:
+class ProcessStat:
     """What C{/proc/PID/stat} says (proc(5)).
 
     @ivar parent: its parent: of the first process of an LXC container, the monitor.
@@ -33,16 +33,16 @@ class Stat:
     start_ticks: int
 
 
-def stat(pid: int) -> Stat:
+def read_stat(pid: int) -> ProcessStat:
     """Read it.
 
     @raise OSError: it is gone.
     """
     # Before the third field is the name, which can contain anything.
-    fields = text(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    fields = read_text(f"/proc/{pid}/stat").rpartition(")")[2].split()
     if len(fields) < 20:
         raise ProcessLookupError(pid)
-    return Stat(pid, int(fields[1]), int(fields[19]))
+    return ProcessStat(pid, int(fields[1]), int(fields[19]))
 
 
 def signal_name(number: int) -> str:

@@ -15,18 +15,18 @@ from stationd.interfaces import IHostReactor
 from stationd.records import Figures
 from stationd_plugins.host import cgroups, network, process
 
-FRESH = 1.0
+FRESH_SECONDS = 1.0
 """Seconds for which figures are given again as they are."""
 
-SHORTEST = 0.2
+MIN_INTERVAL = 0.2
 """Seconds that a rate is measured over at least."""
 
-LONGEST = 5.0
+MAX_INTERVAL = 5.0
 """Seconds after which an earlier reading says nothing about now."""
 
 
 @attrs.frozen
-class Measured:
+class SampleTarget:
     """A container that is to be measured.
 
     @ivar pid: its first process.
@@ -36,11 +36,11 @@ class Measured:
     """
 
     pid: int
-    cgroups: Callable[[process.Stat], Mapping[str, str]]
+    cgroups: Callable[[process.ProcessStat], Mapping[str, str]]
 
 
 @attrs.frozen
-class Reading:
+class CounterReading:
     """The counters of one container at one moment.
 
     @ivar at: on the monotonic clock, in seconds.
@@ -49,7 +49,7 @@ class Reading:
 
     at: float
     started: int
-    used: cgroups.Usage
+    used: cgroups.CgroupUsage
     traffic: network.Traffic
     addresses: tuple[str, ...]
 
@@ -65,12 +65,12 @@ class Sampler:
         self._root = cgroup_root
         self._layout: cgroups.Layout | None = None
         self._cpus = os.cpu_count() or 1
-        self._readings: dict[str, Reading] = {}
-        self._figures: dict[str, tuple[Reading, Figures]] = {}
-        self._asked: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._readings: dict[str, CounterReading] = {}
+        self._stats: dict[str, tuple[CounterReading, Figures]] = {}
+        self._requests: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def sample(self, containers: Mapping[str, Measured]) -> Deferred[dict[str, Figures]]:
+    def sample(self, containers: Mapping[str, SampleTarget]) -> Deferred[dict[str, Figures]]:
         """Figures by id, for containers by id. One that is gone is left out."""
         done: Deferred[dict[str, Figures]] = Deferred()
         if self._thread is None:
@@ -81,17 +81,17 @@ class Sampler:
             try:
                 found = self._sample(dict(containers))
             except Exception as error:  # noqa: BLE001 - it goes to whoever asked
-                self._reactor.callFromThread(_errback, done, error)
+                self._reactor.callFromThread(_fail, done, error)
             else:
-                self._reactor.callFromThread(_callback, done, found)
+                self._reactor.callFromThread(_fire, done, found)
 
-        self._asked.put(run)
+        self._requests.put(run)
         return done
 
     def close(self) -> Deferred[None]:
         """End the thread."""
         if self._thread is not None:
-            self._asked.put(None)
+            self._requests.put(None)
             self._thread.join()
             self._thread = None
         done: Deferred[None] = Deferred()
@@ -99,42 +99,44 @@ class Sampler:
         return done
 
     def _run(self) -> None:
-        while (run := self._asked.get()) is not None:
+        while (run := self._requests.get()) is not None:
             run()
 
-    def _sample(self, containers: dict[str, Measured]) -> dict[str, Figures]:
+    def _sample(self, containers: dict[str, SampleTarget]) -> dict[str, Figures]:
         now = time.monotonic()
         # Nobody has asked for these for a while; they may not exist any more.
-        for id in [id for id, reading in self._readings.items() if now - reading.at > LONGEST]:
+        for id in [id for id, reading in self._readings.items() if now - reading.at > MAX_INTERVAL]:
             del self._readings[id]
-        for id in [id for id, (reading, _) in self._figures.items() if now - reading.at > LONGEST]:
-            del self._figures[id]
+        for id in [
+            id for id, (reading, _) in self._stats.items() if now - reading.at > MAX_INTERVAL
+        ]:
+            del self._stats[id]
         due = {
             id: container
             for id, container in containers.items()
-            if id not in self._figures or now - self._figures[id][0].at > FRESH
+            if id not in self._stats or now - self._stats[id][0].at > FRESH_SECONDS
         }
         first = [id for id in due if id not in self._readings]
         for id in first:
-            self._keep(id, self.read(due[id]))
+            self._store_reading(id, self.read_counters(due[id]))
         if first:
-            time.sleep(SHORTEST)
+            time.sleep(MIN_INTERVAL)
         for id, container in due.items():
-            before, after = self._readings.get(id), self.read(container)
+            before, after = self._readings.get(id), self.read_counters(container)
             if before and after and before.started == after.started:
-                self._figures[id] = (after, self._between(before, after))
+                self._stats[id] = (after, self._stats_between(before, after))
             else:
-                self._figures.pop(id, None)
-            self._keep(id, after)
-        return {id: self._figures[id][1] for id in containers if id in self._figures}
+                self._stats.pop(id, None)
+            self._store_reading(id, after)
+        return {id: self._stats[id][1] for id in containers if id in self._stats}
 
-    def _keep(self, id: str, reading: Reading | None) -> None:
+    def _store_reading(self, id: str, reading: CounterReading | None) -> None:
         if reading is None:
             self._readings.pop(id, None)
         else:
             self._readings[id] = reading
 
-    def _between(self, before: Reading, after: Reading) -> Figures:
+    def _stats_between(self, before: CounterReading, after: CounterReading) -> Figures:
         seconds = max(after.at - before.at, 1e-6)
         cpu = (after.used.cpu_ns - before.used.cpu_ns) / 1e9 / seconds / self._cpus
         return Figures(
@@ -145,27 +147,27 @@ class Sampler:
             addresses=after.addresses,
         )
 
-    def read(self, container: Measured) -> Reading | None:
+    def read_counters(self, container: SampleTarget) -> CounterReading | None:
         """Read the counters of a container now; C{None} if it is gone. Blocking."""
         pid = container.pid
         try:
             if self._layout is None or self._layout.is_empty:
-                self._layout = cgroups.mounted(self._root)
-            began = process.stat(pid)
+                self._layout = cgroups.mounted_hierarchies(self._root)
+            began = process.read_stat(pid)
             places = container.cgroups(began)
             # The counters that become rates are read at the time that is noted with them.
             at = time.monotonic()
-            used = cgroups.usage(self._layout, places)
-            traffic, addresses = self._network(pid)
-            if process.stat(pid).start_ticks != began.start_ticks:
+            used = cgroups.read_usage(self._layout, places)
+            traffic, addresses = self._read_network(pid)
+            if process.read_stat(pid).start_ticks != began.start_ticks:
                 return None
         except OSError:
             return None
-        return Reading(at, began.start_ticks, used, traffic, addresses)
+        return CounterReading(at, began.start_ticks, used, traffic, addresses)
 
-    def _network(self, pid: int) -> tuple[network.Traffic, tuple[str, ...]]:
+    def _read_network(self, pid: int) -> tuple[network.Traffic, tuple[str, ...]]:
         try:
-            return network.of_process(pid)
+            return network.read_process_network(pid)
         except OSError:
             # Of a process that is gone nothing is said; of others the rest.
             return network.Traffic(), ()
@@ -175,11 +177,11 @@ def _rate(before: int, after: int, seconds: float) -> int:
     return max(0, round((after - before) / seconds))
 
 
-def _callback(done: Deferred[dict[str, Figures]], found: dict[str, Figures]) -> None:
+def _fire(done: Deferred[dict[str, Figures]], found: dict[str, Figures]) -> None:
     if not done.called:
         done.callback(found)
 
 
-def _errback(done: Deferred[dict[str, Figures]], error: Exception) -> None:
+def _fail(done: Deferred[dict[str, Figures]], error: Exception) -> None:
     if not done.called:
         done.errback(error)

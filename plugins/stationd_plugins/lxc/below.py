@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 
-from stationd_plugins.host.oom_log import Kill
+from stationd_plugins.host.oom_log import OomKill
 from stationd_plugins.lxc.scan import Seen
 
 
@@ -18,7 +18,7 @@ class Below:
     @param kills: all that its log knows of, the oldest first.
     """
 
-    def __init__(self, killed: Callable[[], int], kills: Callable[[], Iterable[Kill]]) -> None:
+    def __init__(self, killed: Callable[[], int], kills: Callable[[], Iterable[OomKill]]) -> None:
         self._killed = killed
         self._kills = kills
         self._count: int | None = None

@@ -46,7 +46,7 @@ def birth_ns(path: str) -> int:
     return max(0, born)
 
 
-def of_process(stat: process.Stat) -> str:
+def of_process(stat: process.ProcessStat) -> str:
     """What tells a process from all others of this host, in the past too: the boot, the
     number, and the start in ticks since that boot (proc(5)).
     """
@@ -57,14 +57,14 @@ def lives(unique: str) -> bool:
     """Whether the process that L{of_process} named is still there."""
     pid = unique.split("-")[1] if unique.count("-") == 2 else "0"
     try:
-        return of_process(process.stat(int(pid))) == unique
+        return of_process(process.read_stat(int(pid))) == unique
     except (OSError, ValueError):
         return False
 
 
 @functools.cache
 def _boot() -> str:
-    return process.text("/proc/sys/kernel/random/boot_id")[:8]
+    return process.read_text("/proc/sys/kernel/random/boot_id")[:8]
 
 
 @functools.cache

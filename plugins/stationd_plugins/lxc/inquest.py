@@ -10,13 +10,13 @@ import attrs
 
 from stationd.records import JsonValue, Observation
 from stationd_plugins.host.cgroups import UNIFIED
-from stationd_plugins.host.oom_log import KILLED, Kill, kills_near
+from stationd_plugins.host.oom_log import SIGKILL_EXIT_CODE, OomKill, oom_kills_near
 from stationd_plugins.lxc.scan import Seen
 
 
 def is_open(stop: Observation) -> bool:
     """Whether there is anything to ask: of most stops there is not."""
-    return stop.action == "stop" and stop.details.get("exitCode") == KILLED
+    return stop.action == "stop" and stop.details.get("exitCode") == SIGKILL_EXIT_CODE
 
 
 def inquire(happened: Sequence[Observation], runs: Mapping[str, Seen]) -> list[Observation]:
@@ -28,7 +28,7 @@ def inquire(happened: Sequence[Observation], runs: Mapping[str, Seen]) -> list[O
 
 
 def _looked_into(stop: Observation, run: Seen | None) -> Observation:
-    kills = kills_near(time.time() - stop.time_us / 1e6)
+    kills = oom_kills_near(time.time() - stop.time_us / 1e6)
     if run is None:
         found = _told(kill for kill in kills if is_named(kill, stop.name))
     else:
@@ -36,7 +36,7 @@ def _looked_into(stop: Observation, run: Seen | None) -> Observation:
     return attrs.evolve(stop, details={**stop.details, **found})
 
 
-def cause(kills: Iterable[Kill], run: Seen, *, by_signal: bool) -> Mapping[str, JsonValue]:
+def cause(kills: Iterable[OomKill], run: Seen, *, by_signal: bool) -> Mapping[str, JsonValue]:
     """What a kill tells of the end of a run, nothing if none is to blame. Pure.
 
     @param by_signal: whether its first process was killed. Otherwise it said that another was,
@@ -48,7 +48,7 @@ def cause(kills: Iterable[Kill], run: Seen, *, by_signal: bool) -> Mapping[str, 
     )
 
 
-def is_named(kill: Kill, name: str) -> bool:
+def is_named(kill: OomKill, name: str) -> bool:
     """Whether the cgroup is one that LXC makes for a container of a name. That is all that is known
     of a run that no scan has seen. Pure."""
     # While that of the run before is there, LXC appends a number.
@@ -56,7 +56,7 @@ def is_named(kill: Kill, name: str) -> bool:
     return re.search(made, kill.cgroup) is not None
 
 
-def _told(to_blame: Iterable[Kill]) -> Mapping[str, JsonValue]:
+def _told(to_blame: Iterable[OomKill]) -> Mapping[str, JsonValue]:
     """What the first of some kills tells. Pure."""
     kill = next(iter(to_blame), None)
     if kill is None:

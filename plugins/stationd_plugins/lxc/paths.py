@@ -15,7 +15,7 @@ from stationd.messages import reason_messages
 from stationd.messages import source_log_messages as log_messages
 from stationd.messages.log_message import LogMessage
 from stationd_plugins.host import cgroups
-from stationd_plugins.host.process import EXHAUSTED
+from stationd_plugins.host.process import RESOURCE_EXHAUSTED
 from stationd_plugins.lxc.scan import Seen, Silent, look
 
 MAX_NAME_LENGTH = 252
@@ -72,7 +72,7 @@ class Paths:
             try:
                 names, there = self._look(path)
             except OSError as error:
-                if error.errno in EXHAUSTED:
+                if error.errno in RESOURCE_EXHAUSTED:
                     raise
                 away[path] = error
                 continue

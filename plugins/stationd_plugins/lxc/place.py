@@ -36,7 +36,7 @@ class _Hierarchy:
 
 
 def of_run(
-    layout: cgroups.Layout, path: str, name: str, run: str, init: process.Stat
+    layout: cgroups.Layout, path: str, name: str, run: str, init: process.ProcessStat
 ) -> dict[str, str]:
     """The cgroup of a run in each hierarchy that we read, by controller, that of v2 under
     L{cgroups.UNIFIED}; without those in which it has none of its own.
@@ -56,7 +56,9 @@ def of_run(
         else:
             missing.append(hierarchy.controller)
     if missing:
-        member = apart(cgroups.of_process(init.pid), cgroups.of_process(init.parent))
+        member = apart(
+            cgroups.process_membership(init.pid), cgroups.process_membership(init.parent)
+        )
         found |= {one: member[one] for one in missing if one in member}
     return found
 
@@ -92,7 +94,7 @@ def _said(path: str, name: str, run: str, pid: int, controller: str, hierarchy: 
     said = command.cgroup(path, name, controller)
     if said in ("", "/"):
         return ""
-    member = cgroups.of_process(pid).get(hierarchy.controller, "")
+    member = cgroups.process_membership(pid).get(hierarchy.controller, "")
     found = seen_from_here(said, member)
     return found if os.path.isdir(f"{hierarchy.mount}{found}") else ""
 

@@ -85,7 +85,7 @@ class Ports:
         if known is not None and known.run == seen.run and now - known.at < FRESH:
             return known.addresses
         try:
-            _, texts = network.of_process(seen.init_pid)
+            _, texts = network.read_process_network(seen.init_pid)
         except OSError:
             # It has just ended, and the next scan will tell.
             return ()

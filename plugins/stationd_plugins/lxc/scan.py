@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import attrs
 
 from stationd_plugins.host import cgroups, process
-from stationd_plugins.host.process import EXHAUSTED
+from stationd_plugins.host.process import RESOURCE_EXHAUSTED
 from stationd_plugins.lxc import command, identity, place
 
 MAX_CONFIG_BYTES = 1 << 20
@@ -82,7 +82,7 @@ def look(path: str, name: str, layout: cgroups.Layout, silent: Silent | None = N
     try:
         return _look(path, name, layout, {} if silent is None else silent)
     except OSError as error:
-        if error.errno in EXHAUSTED:
+        if error.errno in RESOURCE_EXHAUSTED:
             raise
         # A disk that fails, a mount whose server is gone.
         is_there = error.errno not in GONE
@@ -99,7 +99,7 @@ def _look(path: str, name: str, layout: cgroups.Layout, silent: Silent) -> Seen 
     try:
         config, written_ns = _read(f"{directory}/config")
     except OSError as error:
-        if error.errno in EXHAUSTED:
+        if error.errno in RESOURCE_EXHAUSTED:
             raise
         is_bare, is_unreadable = True, error.errno not in GONE
     born_ns = identity.birth_ns(directory)
@@ -133,17 +133,17 @@ def _answered(seen: Seen, answers: command.Answers, layout: cgroups.Layout) -> S
     if not running or not answers.init_pid:
         return seen
     try:
-        init = process.stat(answers.init_pid)
-        monitor = identity.of_process(process.stat(init.parent))
+        init = process.read_stat(answers.init_pid)
+        monitor = identity.of_process(process.read_stat(init.parent))
         run = identity.of_process(init)
         places = place.of_run(layout, seen.path, seen.name, run, init)
     except OSError as error:
-        if error.errno in EXHAUSTED or isinstance(error, TimeoutError):
+        if error.errno in RESOURCE_EXHAUSTED or isinstance(error, TimeoutError):
             raise
         return attrs.evolve(seen, unsettled=True)
-    freezer = cgroups.directory(layout, places, "freezer")
+    freezer = cgroups.controller_directory(layout, places, "freezer")
     frozen, freezing = is_frozen(freezer)
-    memory = cgroups.directory(layout, places, "memory")
+    memory = cgroups.controller_directory(layout, places, "memory")
     watch = [f"{freezer}/freezer.state", f"{memory}/memory.events"]
     if cgroups.UNIFIED in places:
         watch.append(f"{layout.unified}{places[cgroups.UNIFIED]}/cgroup.events")
@@ -155,7 +155,7 @@ def _answered(seen: Seen, answers: command.Answers, layout: cgroups.Layout) -> S
         monitor=monitor,
         frozen=frozen,
         unsettled=freezing,
-        ooms=cgroups.oom_kills(memory),
+        ooms=cgroups.oom_kill_count(memory),
         cgroups=places,
         watch=tuple(file for file in watch if os.path.exists(file)),
     )
@@ -190,7 +190,7 @@ def image_of(config: str) -> str:
     return os.path.basename(template[1]).removeprefix("lxc-") if template else ""
 
 
-def started_us(of: process.Stat) -> int:
+def started_us(of: process.ProcessStat) -> int:
     """When a process began, by the clock of now."""
     began = of.start_ticks / os.sysconf("SC_CLK_TCK")
     age = time.clock_gettime(time.CLOCK_BOOTTIME) - began
@@ -203,7 +203,7 @@ def is_frozen(directory: str) -> tuple[bool, bool]:
 
     @raise OSError: we have no more descriptors or memory.
     """
-    if state := cgroups.first(f"{directory}/freezer.state").strip():
+    if state := cgroups.read_first(f"{directory}/freezer.state").strip():
         return state == "FROZEN", state == "FREEZING"
-    events = cgroups.keyed(cgroups.first(f"{directory}/cgroup.events"))
+    events = cgroups.parse_flat_keyed(cgroups.read_first(f"{directory}/cgroup.events"))
     return events.get("frozen") == 1, False

@@ -18,7 +18,7 @@ from stationd.interfaces import IHostReactor, IRecorder, ISource
 from stationd.messages import allowed_values
 from stationd.records import Container, Figures, Observation
 from stationd_plugins.host import cgroups, oom_log, process
-from stationd_plugins.host.sampler import Measured, Sampler
+from stationd_plugins.host.sampler import Sampler, SampleTarget
 from stationd_plugins.lxc import identity
 from stationd_plugins.lxc.below import Below
 from stationd_plugins.lxc.daemons import PROGRAMS, Daemons
@@ -71,13 +71,13 @@ class LxcSource:
         self.now_us = now_us
         self.tracker = Tracker(identity.lives)
         self.ports = Ports()
-        self._below = Below(oom_log.killed, oom_log.kills)
+        self._below = Below(oom_log.oom_kills_since_boot, oom_log.read_oom_kills)
         self._cgroup = cgroup
         self._sampler = Sampler(reactor, cgroup)
         self._threads = ThreadPool(0, 2, "lxc")
         self._threads.start()
         self._daemons = Daemons(PROGRAMS, reactor.seconds)
-        self._paths = Paths(paths, cgroups.mounted(cgroup))
+        self._paths = Paths(paths, cgroups.mounted_hierarchies(cgroup))
 
     @property
     def layout(self) -> cgroups.Layout:
@@ -89,7 +89,7 @@ class LxcSource:
             # Not worth a watch: the kernel takes milliseconds to take one back.
             return fail(SourceAbsent(nowhere(self.paths)))
         try:
-            self._paths.layout = cgroups.mounted(self._cgroup)
+            self._paths.layout = cgroups.mounted_hierarchies(self._cgroup)
             return Following(self, recorder).done()
         except OSError as error:
             return fail(unwatchable(error))
@@ -115,7 +115,7 @@ class LxcSource:
         """See L{Paths.scan}; with the ports of the containers."""
         if self.layout.is_empty:
             # Whoever starts the first container mounts them.
-            self._paths.layout = cgroups.mounted(self._cgroup)
+            self._paths.layout = cgroups.mounted_hierarchies(self._cgroup)
         homes, running = self.tracker.homes, self.tracker.running
 
         def look_at_all() -> Scan:
@@ -148,12 +148,12 @@ class LxcSource:
         return self._sampler.close()
 
 
-def measured(seen: Seen) -> Measured:
+def measured(seen: Seen) -> SampleTarget:
     """A run, and no other process that has got the number of its first."""
 
-    def places(stat: process.Stat) -> Mapping[str, str]:
+    def places(stat: process.ProcessStat) -> Mapping[str, str]:
         if identity.of_process(stat) != seen.run:
             raise ProcessLookupError(stat.pid)
         return seen.cgroups
 
-    return Measured(seen.init_pid, places)
+    return SampleTarget(seen.init_pid, places)
