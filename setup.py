@@ -62,6 +62,7 @@ setup(
         "stationd_plugins.docker",
         "stationd_plugins.host",
         "stationd_plugins.lxc",
+        "stationd_plugins.nftables",
         "twisted.plugins",
     ],
     package_data={"stationd": ["py.typed"], "stationd_plugins": ["py.typed"]},

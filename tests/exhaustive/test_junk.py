@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.plugins import test_docker_recorded, test_lxc_forwards
+from tests.plugins import test_docker_recorded, test_nftables_dnat
 
 
 class MutilatedTests(test_docker_recorded.MutilatedTests):
@@ -11,7 +11,7 @@ class MutilatedTests(test_docker_recorded.MutilatedTests):
     examples = 400
 
 
-class RulesTests(test_lxc_forwards.AnyTests):
+class RulesTests(test_nftables_dnat.AnyTests):
     """Rules of nftables."""
 
     examples = 500

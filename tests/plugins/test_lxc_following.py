@@ -23,9 +23,9 @@ from stationd_plugins.lxc.following import Following
 from stationd_plugins.lxc.monitors import LATE
 from stationd_plugins.lxc.pace import CREDIT, NET, SHARE, SOON, WAITING, Pace
 from stationd_plugins.lxc.paths import Scan
-from stationd_plugins.lxc.ports import Ports
 from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.lxc.tracker import Tracker
+from stationd_plugins.nftables.port_map import Ports
 
 ONE = Seen("one", "/lxc", "1", "")
 STARTING = attrs.evolve(ONE, unsettled=True)

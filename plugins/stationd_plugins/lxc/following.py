@@ -22,12 +22,12 @@ from stationd.records import Observation
 from stationd_plugins.host import cgroups
 from stationd_plugins.lxc.inotify import Watcher
 from stationd_plugins.lxc.monitors import Connectable, Monitors, apart
-from stationd_plugins.lxc.netfilter import Monitor
 from stationd_plugins.lxc.pace import Pace
 from stationd_plugins.lxc.paths import Scan
-from stationd_plugins.lxc.ports import Ports
 from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.lxc.telling import TYPE
+from stationd_plugins.nftables.port_map import Ports
+from stationd_plugins.nftables.rules import Monitor
 
 MAX_DISTURBED = 5
 """First scans that are made again because something happened meanwhile."""

@@ -25,10 +25,10 @@ from stationd_plugins.lxc.daemons import PROGRAMS, Daemons
 from stationd_plugins.lxc.following import Following, nowhere, unwatchable
 from stationd_plugins.lxc.inquest import inquire, is_open
 from stationd_plugins.lxc.paths import Paths, Scan, is_absent
-from stationd_plugins.lxc.ports import Ports
 from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.lxc.telling import TYPE, container
 from stationd_plugins.lxc.tracker import Tracker
+from stationd_plugins.nftables.port_map import Ports
 
 
 def make_source(settings: Mapping[str, object], reactor: IHostReactor) -> ISource:

@@ -9,8 +9,8 @@ import sys
 
 from twisted.trial.unittest import TestCase
 
-from stationd_plugins.lxc.forwards import forwards
-from stationd_plugins.lxc.netfilter import translating_rules
+from stationd_plugins.nftables.dnat import forwards
+from stationd_plugins.nftables.rules import translating_rules
 from tests.functional import lab
 
 TABLES = """
@@ -125,7 +125,7 @@ class ForwardsTests(TestCase):
 
     def test_each_rule(self) -> None:
         lab.need_root()
-        command = ["unshare", "-n", sys.executable, "-m", "tests.functional.test_forwards"]
+        command = ["unshare", "-n", sys.executable, "-m", "tests.functional.test_nftables"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
         told = dict(map(json.loads, done.stdout.splitlines()))

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
-from stationd_plugins.lxc import xtables
-from stationd_plugins.lxc.netfilter import Element, Expression, Rule
-from stationd_plugins.lxc.xtables import Address, Destination, Ports
+from stationd_plugins.nftables import xtables
+from stationd_plugins.nftables.rules import Element, Expression, Rule
+from stationd_plugins.nftables.xtables import Address, Destination, Ports
 
 MAX_CASES = 4096
 """Cases of a rule that are told apart; the rest of a larger map is left out."""

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd_plugins.lxc.forwards import MAX_CASES, forwards
-from stationd_plugins.lxc.netfilter import Element, Expression, Rule
+from stationd_plugins.nftables.dnat import MAX_CASES, forwards
+from stationd_plugins.nftables.rules import Element, Expression, Rule
 
 TCP = (
     Expression("meta", {"KEY": "NFT_META_L4PROTO", "DREG": "NFT_REG_1"}),

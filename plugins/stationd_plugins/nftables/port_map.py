@@ -11,10 +11,10 @@ from twisted.logger import Logger
 
 from stationd.messages.source_log_messages import LXC_PORTS_NOT_FOLLOWED
 from stationd_plugins.host import network
-from stationd_plugins.lxc.forwards import Forward, forwards
-from stationd_plugins.lxc.netfilter import ABSENT, translating_rules
 from stationd_plugins.lxc.scan import Seen
-from stationd_plugins.lxc.xtables import Address
+from stationd_plugins.nftables.dnat import Forward, forwards
+from stationd_plugins.nftables.rules import ABSENT, translating_rules
+from stationd_plugins.nftables.xtables import Address
 
 LEAST_PAUSE = 0.1
 """Seconds from one dump of the rules to the next, whatever changes meanwhile."""

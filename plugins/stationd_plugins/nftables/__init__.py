@@ -1,0 +1,1 @@
+"""nftables: which ports of the host lead to which containers."""
