@@ -9,8 +9,8 @@ import sys
 
 from twisted.trial.unittest import TestCase
 
-from stationd_plugins.nftables.dnat import forwards
-from stationd_plugins.nftables.rules import translating_rules
+from stationd_plugins.nftables.dnat import port_forwards
+from stationd_plugins.nftables.rules import read_nat_rules
 from tests.functional import lab
 
 TABLES = """
@@ -111,8 +111,8 @@ def main() -> None:
         subprocess.run(command, check=True)
         found = collections.Counter(
             f"{one} to {one.first}" + ("" if one.first == one.last else f"-{one.last}")
-            for read in translating_rules()
-            for one in forwards(read)
+            for read in read_nat_rules()
+            for one in port_forwards(read)
         )
         print(json.dumps([rule, sorted(found - known)]))
         known = found

@@ -25,7 +25,7 @@ from stationd_plugins.lxc.pace import CREDIT, NET, SHARE, SOON, WAITING, Pace
 from stationd_plugins.lxc.paths import Scan
 from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.lxc.tracker import Tracker
-from stationd_plugins.nftables.port_map import Ports
+from stationd_plugins.nftables.port_map import PortMap
 
 ONE = Seen("one", "/lxc", "1", "")
 STARTING = attrs.evolve(ONE, unsettled=True)
@@ -81,7 +81,7 @@ class Source:
         self.reactor = Reactor()
         self.paths = (path,)
         self.layout = cgroups.Layout("", {})
-        self.ports = Ports()
+        self.ports = PortMap()
         self.tracker = Tracker(lambda _: True)
         self.seen = ONE
         self.others: dict[str, Seen] = {}

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd_plugins.nftables.dnat import MAX_CASES, forwards
-from stationd_plugins.nftables.rules import Element, Expression, Rule
+from stationd_plugins.nftables.dnat import MAX_MATCHES, port_forwards
+from stationd_plugins.nftables.rules import Expression, Rule, SetElement
 
 TCP = (
     Expression("meta", {"KEY": "NFT_META_L4PROTO", "DREG": "NFT_REG_1"}),
@@ -42,8 +42,8 @@ def hexadecimal(data: bytes) -> str:
     return data.hex(":")
 
 
-def told(*expressions: Expression, **sets: tuple[Element, ...]) -> list[str]:
-    return [str(one) for one in forwards(Rule(expressions, sets))]
+def told(*expressions: Expression, **sets: tuple[SetElement, ...]) -> list[str]:
+    return [str(one) for one in port_forwards(Rule(expressions, sets))]
 
 
 class OlderTests(SynchronousTestCase):
@@ -83,13 +83,13 @@ class CasesTests(SynchronousTestCase):
     def test_a_set_of_what_is_not_meant(self) -> None:
         flags = frozenset(["NFT_LOOKUP_F_INV"])
         lookup = Expression("lookup", {"SET": "s", "SREG": "NFT_REG_1", "FLAGS": flags})
-        found = told(*TCP, PORT, lookup, *NAT, s=(Element(b"\0\x50"),))
+        found = told(*TCP, PORT, lookup, *NAT, s=(SetElement(b"\0\x50"),))
         self.assertEqual(found, ["0.0.0.0:*->*/tcp"])
 
     def test_a_set_that_is_too_large(self) -> None:
         lookup = Expression("lookup", {"SET": "s", "SREG": "NFT_REG_1", "FLAGS": frozenset()})
-        elements = tuple(Element(port.to_bytes(2)) for port in range(MAX_CASES + 10))
-        self.assertEqual(len(told(*TCP, PORT, lookup, *NAT, s=elements)), MAX_CASES)
+        elements = tuple(SetElement(port.to_bytes(2)) for port in range(MAX_MATCHES + 10))
+        self.assertEqual(len(told(*TCP, PORT, lookup, *NAT, s=elements)), MAX_MATCHES)
 
     def test_an_address_that_was_made_otherwise(self) -> None:
         made = Expression("hash", {"DREG": "NFT_REG_1"})
@@ -128,7 +128,11 @@ EXPRESSIONS = st.builds(
 )
 
 ELEMENTS = st.builds(
-    Element, st.binary(max_size=20), st.binary(max_size=20), st.binary(max_size=20), st.booleans()
+    SetElement,
+    st.binary(max_size=20),
+    st.binary(max_size=20),
+    st.binary(max_size=20),
+    st.booleans(),
 )
 
 
@@ -146,8 +150,8 @@ class AnyTests(SynchronousTestCase):
             st.lists(EXPRESSIONS | st.sampled_from([*TCP, PORT, *NAT]), max_size=8),
             st.lists(ELEMENTS, max_size=4),
         )
-        def check(expressions: list[Expression], elements: list[Element]) -> None:
-            for one in forwards(Rule(tuple(expressions), {"s": tuple(elements)})):
+        def check(expressions: list[Expression], elements: list[SetElement]) -> None:
+            for one in port_forwards(Rule(tuple(expressions), {"s": tuple(elements)})):
                 self.assertIn("->", str(one))
 
         check()

@@ -26,8 +26,8 @@ from stationd_plugins.lxc.pace import Pace
 from stationd_plugins.lxc.paths import Scan
 from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.lxc.telling import TYPE
-from stationd_plugins.nftables.port_map import Ports
-from stationd_plugins.nftables.rules import Monitor
+from stationd_plugins.nftables.port_map import PortMap
+from stationd_plugins.nftables.rules import RulesetMonitor
 
 MAX_DISTURBED = 5
 """First scans that are made again because something happened meanwhile."""
@@ -43,7 +43,7 @@ class Containers(Connectable, Protocol):
     @ivar layout: the cgroups.
     """
 
-    ports: Ports
+    ports: PortMap
 
     @property
     def layout(self) -> cgroups.Layout: ...
@@ -58,7 +58,7 @@ class Containers(Connectable, Protocol):
         over, by name."""
 
     def dump_ports(self) -> Deferred[None]:
-        """See L{Ports.dump}."""
+        """See L{PortMap.dump}."""
 
 
 class Following:
@@ -82,19 +82,19 @@ class Following:
         self._timer: IDelayedCall | None = None
         self._watched: set[int] = set()
         self._monitors = Monitors(source, self._scan)
-        self._rules: Monitor | None = None
+        self._rules: RulesetMonitor | None = None
         self._watcher = Watcher(source.reactor, self._happened, self._broken)
         # Watches first, then the scan: what happens in between is seen twice.
-        source.ports.changed()
+        source.ports.mark_stale()
         try:
             self._watch(Scan({}, []))
         except OSError:
             self._watcher.close()
             raise
         try:
-            self._rules = Monitor(source.reactor, self._rules_changed, self._broken)
+            self._rules = RulesetMonitor(source.reactor, self._rules_changed, self._broken)
         except OSError as error:
-            source.ports.say(error)
+            source.ports.report_failure(error)
         self._scan()
 
     def done(self) -> Deferred[None]:
@@ -127,7 +127,7 @@ class Following:
         self._scan()
 
     def _rules_changed(self) -> None:
-        if self._source.ports.changed() and self._source.tracker.running:
+        if self._source.ports.mark_stale() and self._source.tracker.running:
             self._scan()
 
     def _scan(self) -> None:

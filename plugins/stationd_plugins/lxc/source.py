@@ -28,7 +28,7 @@ from stationd_plugins.lxc.paths import Paths, Scan, is_absent
 from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.lxc.telling import TYPE, container
 from stationd_plugins.lxc.tracker import Tracker
-from stationd_plugins.nftables.port_map import Ports
+from stationd_plugins.nftables.port_map import PortMap
 
 
 def make_source(settings: Mapping[str, object], reactor: IHostReactor) -> ISource:
@@ -70,7 +70,7 @@ class LxcSource:
         self.reactor = reactor
         self.now_us = now_us
         self.tracker = Tracker(identity.lives)
-        self.ports = Ports()
+        self.ports = PortMap()
         self._below = Below(oom_log.oom_kills_since_boot, oom_log.read_oom_kills)
         self._cgroup = cgroup
         self._sampler = Sampler(reactor, cgroup)
@@ -121,7 +121,7 @@ class LxcSource:
         def look_at_all() -> Scan:
             began = time.thread_time()
             found = self._paths.scan(homes)
-            filled = self.ports.fill_in(self._below.fill_in(found.containers, running))
+            filled = self.ports.with_ports(self._below.fill_in(found.containers, running))
             return attrs.evolve(found, containers=filled, seconds=time.thread_time() - began)
 
         return deferToThreadPool(self.reactor, self._threads, look_at_all)
@@ -135,7 +135,7 @@ class LxcSource:
         return await deferToThreadPool(self.reactor, self._threads, inquire, happened, runs)
 
     def dump_ports(self) -> Deferred[None]:
-        """See L{Ports.dump}."""
+        """See L{PortMap.dump}."""
         self.ports.dumping = True
         return deferToThreadPool(self.reactor, self._threads, self.ports.dump)
 

@@ -15,22 +15,22 @@ from collections.abc import Iterator, Mapping, Sequence
 import attrs
 
 from stationd_plugins.nftables import xtables
-from stationd_plugins.nftables.rules import Element, Expression, Rule
-from stationd_plugins.nftables.xtables import Address, Destination, Ports
+from stationd_plugins.nftables.rules import Expression, Rule, SetElement
+from stationd_plugins.nftables.xtables import Address, DnatTarget, PortRange
 
-MAX_CASES = 4096
+MAX_MATCHES = 4096
 """Cases of a rule that are told apart; the rest of a larger map is left out."""
 
 PROTOCOLS = {6: "tcp", 17: "udp", 33: "dccp", 132: "sctp", 136: "udplite"}
 """By their numbers (U{https://www.iana.org/assignments/protocol-numbers}): those that
 have ports."""
 
-IPV6 = 10
+AF_INET6 = 10
 """C{NFPROTO_IPV6}."""
 
 
 @attrs.frozen
-class Forward:
+class PortForward:
     """Packets to one destination get another.
 
     @ivar first: the new destination, or the first of a range; C{last}: its end.
@@ -42,12 +42,12 @@ class Forward:
 
     first: Address
     last: Address
-    inside: Ports | None = None
-    outside: Ports | None = None
+    inside: PortRange | None = None
+    outside: PortRange | None = None
     host: str = ""
     protocol: str = ""
 
-    def leads_to(self, address: Address) -> bool:
+    def is_to(self, address: Address) -> bool:
         """Whether an address is the destination."""
         return address.version == self.first.version and int(self.first) <= int(address) <= int(
             self.last
@@ -57,33 +57,35 @@ class Forward:
         """As Docker writes it: C{0.0.0.0:8080->80/tcp}; C{*} for all ports or protocols."""
         host = self.host or ("::" if self.first.version == 6 else "0.0.0.0")
         host = f"[{host}]" if ":" in host else host
-        outside = _ports(self.outside)
-        inside = _ports(self.inside) if self.inside else outside
+        outside = _port_range(self.outside)
+        inside = _port_range(self.inside) if self.inside else outside
         return f"{host}:{outside}->{inside}/{self.protocol or '*'}"
 
 
-def forwards(rule: Rule) -> list[Forward]:
+def port_forwards(rule: Rule) -> list[PortForward]:
     """What a rule forwards; none if it has another purpose, or is not understood."""
-    cases = [_Case()]
-    found: list[Forward] = []
+    cases = [_PacketMatch()]
+    found: list[PortForward] = []
     for expression in rule.expressions:
         values = expression.values
         if expression.name == "lookup":
-            elements = _intervals(rule.sets.get(str(values.get("SET")), ()))
-            cases = [one for case in cases for one in case.looked_up(values, elements)]
+            elements = _set_intervals(rule.sets.get(str(values.get("SET")), ()))
+            cases = [one for case in cases for one in case.in_set(values, elements)]
         elif expression.name == "match" and values.get("NAME") == "multiport":
-            cases = [one for case in cases for one in case.of_ports(xtables.multiport(values))]
+            cases = [
+                one for case in cases for one in case.for_ports(xtables.parse_multiport(values))
+            ]
         elif expression.name in ("nat", "target"):
-            found += [one for case in cases if (one := case.translated(expression)) is not None]
+            found += [one for case in cases if (one := case.to_forwards(expression)) is not None]
         else:
             for case in cases:
-                case.step(expression)
-        cases = cases[:MAX_CASES]
+                case.evaluate(expression)
+        cases = cases[:MAX_MATCHES]
     return found
 
 
 @attrs.define
-class _Case:
+class _PacketMatch:
     """What is known of the packets that have come so far.
 
     @ivar registers: by number of four bytes: bytes, or the name of a part of the packet.
@@ -91,39 +93,39 @@ class _Case:
 
     host: str = ""
     protocol: str = ""
-    outside: Ports | None = None
+    outside: PortRange | None = None
     registers: dict[int, bytes | str] = attrs.field(factory=dict)
 
-    def copy(self) -> _Case:
+    def copy(self) -> _PacketMatch:
         return attrs.evolve(self, registers=dict(self.registers))
 
-    def step(self, expression: Expression) -> None:
+    def evaluate(self, expression: Expression) -> None:
         """Do what it says, if it is about what we want to know."""
         values = expression.values
-        slot = _slot(values.get("DREG", values.get("SREG")))
+        slot = _register_index(values.get("DREG", values.get("SREG")))
         match expression.name:
             case "meta" | "payload":
-                self.registers[slot] = _part(expression)
+                self.registers[slot] = _loaded_field(expression)
             case "immediate":
-                self._load(slot, _bytes(values.get("DATA")))
+                self._load(slot, _to_bytes(values.get("DATA")))
             case "cmp" if values.get("OP") == "NFT_CMP_EQ":
-                data = _bytes(values.get("DATA"))
-                self.narrow(self.registers.get(slot), data, data)
+                data = _to_bytes(values.get("DATA"))
+                self.with_bounds(self.registers.get(slot), data, data)
             case "cmp" if values.get("OP") == "NFT_CMP_GTE":
-                self.narrow(self.registers.get(slot), _bytes(values.get("DATA")), b"")
+                self.with_bounds(self.registers.get(slot), _to_bytes(values.get("DATA")), b"")
             case "cmp" if values.get("OP") == "NFT_CMP_LTE":
-                self.narrow(self.registers.get(slot), b"", _bytes(values.get("DATA")))
+                self.with_bounds(self.registers.get(slot), b"", _to_bytes(values.get("DATA")))
             case "range" if values.get("OP") == "NFT_RANGE_EQ":
-                first, last = _bytes(values.get("FROM_DATA")), _bytes(values.get("TO_DATA"))
-                self.narrow(self.registers.get(slot), first, last)
+                first, last = _to_bytes(values.get("FROM_DATA")), _to_bytes(values.get("TO_DATA"))
+                self.with_bounds(self.registers.get(slot), first, last)
             case "match" if values.get("NAME") in ("tcp", "udp"):
                 self.protocol = str(values.get("NAME"))
-                self.outside = xtables.destination_ports(values) or self.outside
+                self.outside = xtables.parse_destination_ports(values) or self.outside
             case _ if "DREG" in values:
                 # Made of something by a way that we do not follow.
                 self.registers[slot] = ""
 
-    def narrow(self, part: bytes | str | None, first: bytes, last: bytes) -> None:
+    def with_bounds(self, part: bytes | str | None, first: bytes, last: bytes) -> None:
         """A part of the packet is between two values; C{b""} is no bound."""
         if part == "port":
             low = int.from_bytes(first[:2]) if first else (self.outside or (0, 0))[0]
@@ -134,46 +136,46 @@ class _Case:
         elif part == "address" and first == last and len(first) in (4, 16):
             self.host = str(ipaddress.ip_address(first))
 
-    def looked_up(
-        self, values: Mapping[str, object], elements: Sequence[tuple[Element, bytes]]
-    ) -> Iterator[_Case]:
+    def in_set(
+        self, values: Mapping[str, object], elements: Sequence[tuple[SetElement, bytes]]
+    ) -> Iterator[_PacketMatch]:
         """A case for each element; this one if the set tells those that are not meant."""
         if values.get("FLAGS"):
             yield self
             return
-        slot = _slot(values.get("SREG"))
+        slot = _register_index(values.get("SREG"))
         for element, last in elements:
             case = self.copy()
             at = 0
             while at < len(element.key):
                 part = self.registers.get(slot + at // 4)
                 size = 16 if part == "address" and len(element.key) - at >= 16 else 4
-                case.narrow(part, element.key[at : at + size], last[at : at + size])
+                case.with_bounds(part, element.key[at : at + size], last[at : at + size])
                 at += size
             if "DREG" in values:
-                case._load(_slot(values["DREG"]), element.data)
+                case._load(_register_index(values["DREG"]), element.data)
             yield case
 
-    def of_ports(self, ports: Sequence[Ports]) -> Iterator[_Case]:
+    def for_ports(self, ports: Sequence[PortRange]) -> Iterator[_PacketMatch]:
         """A case for each of some ports; this one if there are none."""
         for one in ports:
             yield attrs.evolve(self.copy(), outside=one)
         if not ports:
             yield self
 
-    def translated(self, expression: Expression) -> Forward | None:
+    def to_forwards(self, expression: Expression) -> PortForward | None:
         """What becomes of the packets."""
-        found = self._nat if expression.name == "nat" else xtables.destination
+        found = self._nat if expression.name == "nat" else xtables.parse_dnat
         destination = found(expression.values)
         if destination is None:
             return None
         first, last, inside = destination
-        return Forward(first, last, inside, self.outside, self.host, self.protocol)
+        return PortForward(first, last, inside, self.outside, self.host, self.protocol)
 
-    def _nat(self, values: Mapping[str, object]) -> Destination | None:
+    def _nat(self, values: Mapping[str, object]) -> DnatTarget | None:
         if values.get("TYPE") != "NFT_NAT_DNAT":
             return None
-        size = 16 if values.get("FAMILY") == IPV6 else 4
+        size = 16 if values.get("FAMILY") == AF_INET6 else 4
         first = self._read(values.get("REG_ADDR_MIN"), size)
         last = self._read(values.get("REG_ADDR_MAX"), size) or first
         low = self._read(values.get("REG_PROTO_MIN"), 2)
@@ -191,13 +193,13 @@ class _Case:
         """What a register holds, C{b""} if that is not known."""
         if register is None:
             return b""
-        slot = _slot(register)
+        slot = _register_index(register)
         parts = [self.registers.get(slot + at // 4) for at in range(0, size, 4)]
         whole = b"".join(part for part in parts if isinstance(part, bytes))
         return whole[:size] if len(whole) >= size else b""
 
 
-def _slot(register: object) -> int:
+def _register_index(register: object) -> int:
     """The first four bytes of a register: C{NFT_REG_1} to C{4} have sixteen each and
     are the same as C{NFT_REG32_00} to C{15}; -1 for the verdict's."""
     prefix, _, number = str(register).rpartition("_")
@@ -206,7 +208,7 @@ def _slot(register: object) -> int:
     return int(number) if prefix == "NFT_REG32" else 4 * (int(number) - 1)
 
 
-def _part(expression: Expression) -> str:
+def _loaded_field(expression: Expression) -> str:
     """Which part of a packet is loaded, C{""} if it does not matter."""
     values = expression.values
     if expression.name == "meta":
@@ -223,10 +225,10 @@ def _part(expression: Expression) -> str:
     return parts.get(what, "")
 
 
-def _intervals(elements: Sequence[Element]) -> list[tuple[Element, bytes]]:
+def _set_intervals(elements: Sequence[SetElement]) -> list[tuple[SetElement, bytes]]:
     """The elements of a set with the last key that each stands for. In a set of
     intervals one that says C{is_end} is the first key behind that before it."""
-    found: list[tuple[Element, bytes]] = []
+    found: list[tuple[SetElement, bytes]] = []
     has_ends = any(element.is_end for element in elements)
     for element in sorted(elements, key=lambda one: one.key) if has_ends else elements:
         if not element.is_end:
@@ -239,11 +241,11 @@ def _intervals(elements: Sequence[Element]) -> list[tuple[Element, bytes]]:
     return found
 
 
-def _bytes(value: object) -> bytes:
+def _to_bytes(value: object) -> bytes:
     return value if isinstance(value, bytes) else b""
 
 
-def _ports(ports: Ports | None) -> str:
+def _port_range(ports: PortRange | None) -> str:
     if ports is None:
         return "*"
     return str(ports[0]) if ports[0] == ports[1] else f"{ports[0]}-{ports[1]}"

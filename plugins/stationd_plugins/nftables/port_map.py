@@ -12,22 +12,22 @@ from twisted.logger import Logger
 from stationd.messages.source_log_messages import LXC_PORTS_NOT_FOLLOWED
 from stationd_plugins.host import network
 from stationd_plugins.lxc.scan import Seen
-from stationd_plugins.nftables.dnat import Forward, forwards
-from stationd_plugins.nftables.rules import ABSENT, translating_rules
+from stationd_plugins.nftables.dnat import PortForward, port_forwards
+from stationd_plugins.nftables.rules import UNSUPPORTED, read_nat_rules
 from stationd_plugins.nftables.xtables import Address
 
-LEAST_PAUSE = 0.1
+MIN_DUMP_INTERVAL = 0.1
 """Seconds from one dump of the rules to the next, whatever changes meanwhile."""
 
-FRESH = 0.4
+FRESH_SECONDS = 0.4
 """Seconds for which addresses are as they were read."""
 
-LARGEST_SHARE = 0.1
+MAX_TIME_SHARE = 0.1
 """Of the time that dumps may take."""
 
 
 @attrs.frozen
-class _Addresses:
+class _RunAddresses:
     """Of a run of a container, and when they were read."""
 
     run: str
@@ -35,7 +35,7 @@ class _Addresses:
     addresses: tuple[Address, ...]
 
 
-class Ports:
+class PortMap:
     """The rules as they were last dumped.
 
     @ivar dumping: whether L{dump} is under way, or about to be.
@@ -46,15 +46,15 @@ class Ports:
     _log = Logger()
 
     def __init__(self) -> None:
-        self._forwards: list[Forward] = []
+        self._forwards: list[PortForward] = []
         self._stale = True
         self.dumping = False
         self._reason = ""
         self._next_dump = 0.0
-        self._addresses: dict[str, _Addresses] = {}
+        self._addresses: dict[str, _RunAddresses] = {}
         self.waiting: set[str] = set()
 
-    def changed(self) -> bool:
+    def mark_stale(self) -> bool:
         """The rules may be other ones. From any thread.
 
         @return: whether that is new since they were dumped.
@@ -62,7 +62,7 @@ class Ports:
         is_new, self._stale = not self._stale, True
         return is_new
 
-    def fill_in(self, scanned: Mapping[str, Seen]) -> dict[str, Seen]:
+    def with_ports(self, scanned: Mapping[str, Seen]) -> dict[str, Seen]:
         """The same containers with their ports."""
         found = dict(scanned)
         self._addresses = {n: one for n, one in self._addresses.items() if n in scanned}
@@ -75,14 +75,14 @@ class Ports:
             addresses = self._addresses_of(seen)
             if not addresses:
                 waiting.add(name)
-            ports = {str(f) for f in self._forwards if any(map(f.leads_to, addresses))}
+            ports = {str(f) for f in self._forwards if any(map(f.is_to, addresses))}
             found[name] = attrs.evolve(seen, ports=tuple(sorted(ports)))
         return found
 
     def _addresses_of(self, seen: Seen) -> Sequence[Address]:
         now = time.monotonic()
         known = self._addresses.get(seen.name)
-        if known is not None and known.run == seen.run and now - known.at < FRESH:
+        if known is not None and known.run == seen.run and now - known.at < FRESH_SECONDS:
             return known.addresses
         try:
             _, texts = network.read_process_network(seen.init_pid)
@@ -90,7 +90,7 @@ class Ports:
             # It has just ended, and the next scan will tell.
             return ()
         addresses = tuple(map(ipaddress.ip_address, texts))
-        self._addresses[seen.name] = _Addresses(seen.run, now, addresses)
+        self._addresses[seen.name] = _RunAddresses(seen.run, now, addresses)
         return addresses
 
     def is_due(self, scanned: Mapping[str, Seen]) -> bool:
@@ -105,24 +105,24 @@ class Ports:
         began = time.monotonic()
         self._stale = False
         try:
-            self._forwards = [one for rule in translating_rules() for one in forwards(rule)]
+            self._forwards = [one for rule in read_nat_rules() for one in port_forwards(rule)]
             self._reason = ""
         except OSError as error:
-            if error.errno in ABSENT:
+            if error.errno in UNSUPPORTED:
                 self._forwards = []
             else:
                 # We may look again; what was known is as good as ever.
                 self._stale = True
-            self.say(error)
+            self.report_failure(error)
         except Exception as error:  # noqa: BLE001 - pyroute2 raises what it likes
             # Ports are the least of it: what pyroute2 does not understand ends nothing.
-            self.say(OSError(0, f"{type(error).__name__}: {error}"))
+            self.report_failure(OSError(0, f"{type(error).__name__}: {error}"))
         finally:
             self.dumping = False
         now = time.monotonic()
-        self._next_dump = now + max(LEAST_PAUSE, (now - began) / LARGEST_SHARE)
+        self._next_dump = now + max(MIN_DUMP_INTERVAL, (now - began) / MAX_TIME_SHARE)
 
-    def say(self, error: OSError) -> None:
+    def report_failure(self, error: OSError) -> None:
         """Why there are no ports, once."""
         reason = error.strerror or str(error)
         if reason != self._reason:

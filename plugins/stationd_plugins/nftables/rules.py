@@ -28,7 +28,7 @@ NFNLGRP_NFTABLES = 7
 ALL_FAMILIES = 0
 """C{NFPROTO_UNSPEC}."""
 
-ABSENT = frozenset(
+UNSUPPORTED = frozenset(
     [errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM]
 )
 """What a kernel without nftables answers, or one that does not let us look."""
@@ -39,7 +39,7 @@ _log = Logger()
 
 
 @attrs.frozen
-class Element:
+class SetElement:
     """One of a set's or map's.
 
     @ivar key: what is looked up, C{data} what a map says of it. Where several values
@@ -76,10 +76,10 @@ class Rule:
     """
 
     expressions: tuple[Expression, ...]
-    sets: Mapping[str, tuple[Element, ...]] = attrs.field(factory=dict)
+    sets: Mapping[str, tuple[SetElement, ...]] = attrs.field(factory=dict)
 
 
-class Monitor(Readable):
+class RulesetMonitor(Readable):
     """Hears of every change of the rules.
 
     @param changed: called after one or more of them, C{broken}: see L{Readable}.
@@ -117,7 +117,7 @@ class Monitor(Readable):
         self._changed()
 
 
-def translating_rules() -> list[Rule]:
+def read_nat_rules() -> list[Rule]:
     """All rules that change where packets go, or may: those of tables in which a chain is
     of type C{nat}. One that makes no sense is passed over.
 
@@ -147,7 +147,7 @@ def translating_rules() -> list[Rule]:
                 messages: list[Any] = nft.request_get(asked, NFT_MSG_GETRULE)
             for message in messages:
                 try:
-                    rule = _rule(message, family, table)
+                    rule = _decode_rule(message, family, table)
                 except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
                     # pyroute2 does not know every expression.
                     _log.debug("a rule makes no sense: {error}", error=error)
@@ -159,16 +159,16 @@ def translating_rules() -> list[Rule]:
     return found
 
 
-def _rule(message: Any, family: int, table: str) -> Rule | None:
+def _decode_rule(message: Any, family: int, table: str) -> Rule | None:
     """A rule that translates, C{None} if it does something else."""
-    expressions = tuple(map(_expression, message.get_attr("NFTA_RULE_EXPRESSIONS") or ()))
+    expressions = tuple(map(_decode_expression, message.get_attr("NFTA_RULE_EXPRESSIONS") or ()))
     if not any(one.name in ("nat", "target") for one in expressions):
         return None
     names = {str(one.values.get("SET")) for one in expressions if one.name == "lookup"}
-    return Rule(expressions, {name: _elements(family, table, name) for name in names})
+    return Rule(expressions, {name: _read_elements(family, table, name) for name in names})
 
 
-def _elements(family: int, table: str, name: str) -> tuple[Element, ...]:
+def _read_elements(family: int, table: str, name: str) -> tuple[SetElement, ...]:
     from pyroute2.netlink.nfnetlink.nftsocket import (
         NFT_MSG_GETSETELEM,
         NFTSocket,
@@ -183,10 +183,10 @@ def _elements(family: int, table: str, name: str) -> tuple[Element, ...]:
     with NFTSocket(nfgen_family=family) as nft:
         answers: list[Any] = nft.request_get(asked, NFT_MSG_GETSETELEM)
     return tuple(
-        Element(
-            key=_data(raw.get_attr("NFTA_SET_ELEM_KEY")),
-            data=_data(raw.get_attr("NFTA_SET_ELEM_DATA")),
-            key_end=_data(raw.get_attr("NFTA_SET_ELEM_KEY_END")),
+        SetElement(
+            key=_decode_data(raw.get_attr("NFTA_SET_ELEM_KEY")),
+            data=_decode_data(raw.get_attr("NFTA_SET_ELEM_DATA")),
+            key_end=_decode_data(raw.get_attr("NFTA_SET_ELEM_KEY_END")),
             is_end=bool(raw.get_attr("NFTA_SET_ELEM_FLAGS")),
         )
         for answer in answers
@@ -194,16 +194,16 @@ def _elements(family: int, table: str, name: str) -> tuple[Element, ...]:
     )
 
 
-def _expression(raw: Any) -> Expression:
+def _decode_expression(raw: Any) -> Expression:
     values: dict[str, object] = {}
     data = raw.get_attr("NFTA_EXPR_DATA")
     # Of an expression that it does not know pyroute2 gives hexadecimal digits.
     for name, value in [] if data is None or isinstance(data, str) else data["attrs"]:
-        values[name.split("_", 2)[2]] = _data(value) if hasattr(value, "get_attr") else value
+        values[name.split("_", 2)[2]] = _decode_data(value) if hasattr(value, "get_attr") else value
     return Expression(str(raw.get_attr("NFTA_EXPR_NAME")), values)
 
 
-def _data(raw: Any) -> bytes:
+def _decode_data(raw: Any) -> bytes:
     """The bytes of a value, none for a verdict."""
     found = None if raw is None else raw.get_attr("NFTA_DATA_VALUE")
     return found if isinstance(found, bytes) else b""
