@@ -10,15 +10,15 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from stationd.containers import Change, Containers
 from stationd.errors import JournalUnwritable
 from stationd.feed import Feed
 from stationd.interfaces import Appended, IRecorder, Known, Query
 from stationd.recorder import Recorder
 from stationd.records import Container, Draft, Level, Record, State
+from stationd.registry import Change, Containers
 from stationd.testing import MemoryJournal
 from tests.contracts.journal import draft
-from tests.test_narration import ID, happened
+from tests.test_record_builder import ID, happened
 
 
 class SlowJournal(MemoryJournal):

@@ -10,13 +10,13 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from stationd import waits as module
-from stationd.containers import Containers
 from stationd.errors import ContainerUnknown, SourceAbsent, SourceLost, TooManyWaits
+from stationd.pending_wait import TARGETS, Waited
 from stationd.records import Container, State
-from stationd.source_questions import FIRST_RETRY, SourceQuestions
-from stationd.wait_states import TARGETS, Waited
+from stationd.registry import Containers
+from stationd.source_queries import FIRST_RETRY, SourceQuestions
 from stationd.waits import CONFIRM, GRACE, Waits
-from tests.test_narration import ID, happened
+from tests.test_record_builder import ID, happened
 
 RUNNING = Container(type="docker", id=ID, name="DockerTestAPI", state=State.RUNNING)
 STOPPED = attrs.evolve(RUNNING, state=State.STOPPED)

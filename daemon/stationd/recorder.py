@@ -11,17 +11,17 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from stationd.containers import Change, Containers, with_exit
+from stationd.deduplicator import Once
 from stationd.errors import BadValue
+from stationd.event_codec import recall
 from stationd.feed import Feed
 from stationd.interfaces import Appended, IJournal, IRecorder, Known
-from stationd.memory import remembered_events, remembered_sentences
 from stationd.messages import log_messages
 from stationd.messages import system_record_messages as said
-from stationd.narration import found, narrate, system
-from stationd.once import Once
-from stationd.recall import recall
+from stationd.record_builder import found, narrate, system
 from stationd.records import Container, Draft, Level, Observation, State
+from stationd.registry import Change, Containers, with_exit
+from stationd.restore import remembered_events, remembered_sentences
 
 T = TypeVar("T")
 

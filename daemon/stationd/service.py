@@ -15,23 +15,23 @@ from twisted.logger import Logger
 
 from stationd import __version__
 from stationd.config import Settings, changes, load
-from stationd.containers import Containers
-from stationd.doors import Doors
 from stationd.endpoints import check, listen
 from stationd.errors import StationdError
 from stationd.feed import Feed
 from stationd.interfaces import IHostReactor, JournalStatus
-from stationd.inventory import Inventory
 from stationd.journal.commit_clock import boot_time_us
-from stationd.journals import Journals
+from stationd.journal_service import Journals
+from stationd.listeners import Doors
+from stationd.lookup import Inventory
 from stationd.messages import log_messages
 from stationd.messages import system_record_messages as said
 from stationd.recorder import Recorder
 from stationd.records import Level
+from stationd.registry import Containers
 from stationd.signals import Signals
 from stationd.source_plugins import make_sources
-from stationd.source_questions import SourceQuestions
-from stationd.supervision import Sources, Supervisor
+from stationd.source_queries import SourceQuestions
+from stationd.supervisor import Sources, Supervisor
 from stationd.waits import Waits
 from stationd.web.accounts import Accounts
 from stationd.web.api import Api

@@ -18,12 +18,12 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from stationd.containers import Change, Containers, names, with_exit
 from stationd.errors import ContainerUnknown, SourceAbsent, SourceError, SourceLost, TooManyWaits
 from stationd.messages import log_messages, reason_messages
+from stationd.pending_wait import ASKING, TARGETS, UNCONFIRMED, Wait, Waited, WaitState
 from stationd.records import Container, State
-from stationd.source_questions import SourceQuestions
-from stationd.wait_states import ASKING, TARGETS, UNCONFIRMED, Wait, Waited, WaitState
+from stationd.registry import Change, Containers, names, with_exit
+from stationd.source_queries import SourceQuestions
 
 LIMIT = 10_000
 """Waits that are open at once. Each takes some 6 KB with its connection."""

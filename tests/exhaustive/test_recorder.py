@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from stationd.memory import REMEMBERED
+from stationd.restore import REMEMBERED
 from tests import test_recorder
-from tests.test_narration import happened
+from tests.test_record_builder import happened
 
 
 class RememberedTests(test_recorder.RecorderCase):

@@ -15,10 +15,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.containers import Containers
 from stationd.errors import SourceError, SourceLost
 from stationd.interfaces import Query
 from stationd.records import Observation
+from stationd.registry import Containers
 from stationd_plugins.docker import following
 from stationd_plugins.docker.deaths import Deaths
 from stationd_plugins.docker.decode import Inspected

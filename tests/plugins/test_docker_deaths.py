@@ -5,11 +5,11 @@ from __future__ import annotations
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.narration import narrate
+from stationd.record_builder import narrate
 from stationd.records import Level, Observation
 from stationd_plugins.docker.deaths import ASKED_US, BACKOFF_US, LOOP_US, OOM_US, SOON_US, Deaths
 from stationd_plugins.docker.origins import origin_of
-from tests.test_narration import ID
+from tests.test_record_builder import ID
 
 S = 1_000_000
 

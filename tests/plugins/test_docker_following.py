@@ -14,11 +14,11 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.containers import Containers
 from stationd.errors import JournalUnwritable, SourceAbsent, SourceLost
 from stationd.interfaces import Query
 from stationd.recorder import Recorder
 from stationd.records import LOOP_EXITS, Container, Observation, State
+from stationd.registry import Containers
 from stationd_plugins.docker.deaths import Deaths
 from stationd_plugins.docker.decode import Inspected
 from stationd_plugins.docker.engine import STOP_TIMEOUT, TIMEOUT

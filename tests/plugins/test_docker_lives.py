@@ -14,7 +14,7 @@ from stationd_plugins.docker.lives import REMEMBERED, Lives
 from stationd_plugins.docker.origins import origin_of, time_ns_of
 from tests.plugins.test_docker_deaths import S, happened
 from tests.plugins.test_docker_reconcile import container
-from tests.test_narration import ID
+from tests.test_record_builder import ID
 
 Life = list[tuple[str, int]]
 

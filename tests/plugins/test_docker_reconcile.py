@@ -8,14 +8,14 @@ import random
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.containers import Containers
 from stationd.records import Container, Observation, State
+from stationd.registry import Containers
 from stationd_plugins.docker.decode import Inspected
 from stationd_plugins.docker.gap import since_ns
 from stationd_plugins.docker.origins import origin_of, time_ns_of
 from stationd_plugins.docker.reconcile import Listing, reconcile
 from tests.plugins.test_docker_deaths import happened
-from tests.test_narration import ID
+from tests.test_record_builder import ID
 
 S = 10**9
 """A second."""

@@ -13,10 +13,10 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.containers import Containers
 from stationd.errors import BadValue
-from stationd.narration import narrate
+from stationd.record_builder import narrate
 from stationd.records import Container, Observation, State
+from stationd.registry import Containers
 from stationd_plugins.docker.decode import Malformed, inspected
 from stationd_plugins.docker.source import DockerSource
 from tests.functional.record_events import CONTAINERS, EVENTS

@@ -18,7 +18,7 @@ from zope.interface import implementer
 
 from stationd.errors import BadValue, SourceAbsent
 from stationd.interfaces import Known
-from stationd.narration import found as found_observation
+from stationd.record_builder import found as found_observation
 from stationd.records import Container, Observation, State
 from stationd_plugins.host import cgroups
 from stationd_plugins.lxc.command import address, fnv64a

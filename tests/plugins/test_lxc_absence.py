@@ -5,10 +5,10 @@ from __future__ import annotations
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.containers import Containers
 from stationd.interfaces import Known
-from stationd.narration import found
+from stationd.record_builder import found
 from stationd.records import Container, Observation
+from stationd.registry import Containers
 from stationd_plugins.lxc.absence import missed
 from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.lxc.telling import Recorded, container, observation, state

@@ -9,10 +9,10 @@ import random
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.containers import Containers
+from stationd.event_codec import recall
 from stationd.interfaces import Query
-from stationd.recall import recall
 from stationd.records import Observation
+from stationd.registry import Containers
 from stationd.testing import MemoryJournal
 from stationd_plugins.lxc.following import MAX_DISTURBED
 from stationd_plugins.lxc.monitord import Heard, Message

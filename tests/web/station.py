@@ -19,14 +19,14 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer, IResponse
 from zope.interface import implementer
 
-from stationd.containers import Containers
 from stationd.errors import SourceLost
 from stationd.feed import Feed
-from stationd.inventory import Inventory
+from stationd.lookup import Inventory
 from stationd.recorder import Recorder
 from stationd.records import Container, Figures, Record
-from stationd.source_questions import SourceQuestions
-from stationd.supervision import Sources
+from stationd.registry import Containers
+from stationd.source_queries import SourceQuestions
+from stationd.supervisor import Sources
 from stationd.testing import MemoryJournal
 from stationd.waits import Waits
 from stationd.web.accounts import Accounts
@@ -36,7 +36,7 @@ from stationd.web.hashing import Hashing, IThreads
 from stationd.web.passwords import Account, write
 from stationd.web.sessions import COOKIE, Sessions
 from stationd.web.site import ApiSite, make_site
-from tests.test_narration import happened
+from tests.test_record_builder import happened
 
 BASE = "http://stationd"
 

@@ -9,7 +9,7 @@ from stationd.records import State
 from stationd.waits import GRACE
 from stationd.web.passwords import Account, hashed, write
 from stationd.web.sessions import COOKIE, IDLE, LONGEST
-from tests.test_narration import ID
+from tests.test_record_builder import ID
 from tests.web.station import StationCase
 
 

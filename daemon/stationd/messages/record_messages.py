@@ -1,6 +1,7 @@
 """What stationd writes into the journal's log about containers and images.
 
-Such a sentence ends with L{ABOUT}. L{stationd.memory} finds those of a type by how that begins."""
+Such a sentence ends with L{ABOUT}. L{stationd.restore} finds those of a type by how that
+begins."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from twisted.internet.interfaces import IReactorTime
 
 from stationd.errors import NotLoggedIn
 from stationd.interfaces import Appended, IJournal, Query
+from stationd.pending_wait import Waited
 from stationd.records import Container, Draft, Figures, Record
-from stationd.wait_states import Waited
 from stationd.web.accounts import Accounts
 from stationd.web.sessions import Session, Sessions
 
@@ -30,7 +30,7 @@ class Postbox(Protocol):
 
 
 class Inventory(Protocol):
-    """Which containers there are: L{stationd.inventory.Inventory}."""
+    """Which containers there are: L{stationd.lookup.Inventory}."""
 
     def all(self) -> list[Container]: ...
     def is_live(self, type: str) -> bool: ...

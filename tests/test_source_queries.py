@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.errors import SourceAbsent, SourceLost
 from stationd.records import Container
-from stationd.source_questions import LONGEST_RETRY, SourceQuestions
+from stationd.source_queries import LONGEST_RETRY, SourceQuestions
 
 ONE = Container(type="docker", id="1" * 64, name="one")
 OTHER = Container(type="docker", id="2" * 64, name="one")

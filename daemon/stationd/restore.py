@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
-from stationd.containers import Containers
+from stationd.event_codec import recall
 from stationd.interfaces import IJournal, Query
-from stationd.narration import DAEMON, WITNESS
-from stationd.recall import recall
+from stationd.record_builder import DAEMON, WITNESS
 from stationd.records import Record
+from stationd.registry import Containers
 
 REMEMBERED = 16_384
 """Happenings of a type that are known to be recorded: 64 times what a Docker engine can

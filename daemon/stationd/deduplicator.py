@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from stationd.interfaces import Appended, IJournal
-from stationd.memory import REMEMBERED
 from stationd.records import Draft, Record
+from stationd.restore import REMEMBERED
 
 
 class Once:

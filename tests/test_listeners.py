@@ -14,8 +14,8 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from stationd.doors import RETRY, Doors
 from stationd.errors import CannotListen
+from stationd.listeners import RETRY, Doors
 
 TAKEN = CannotListenError("127.0.0.1", 1, OSError(errno.EADDRINUSE, "Address already in use"))
 MISSING = CannotListenError("127.0.0.1", 1, OSError(errno.EADDRNOTAVAIL, "Cannot assign"))

@@ -14,7 +14,7 @@ from zope.interface.verify import verifyObject
 from stationd.errors import SourceAbsent, SourceLost
 from stationd.interfaces import IRecorder, ISource
 from stationd.records import Container, Figures, Level, State
-from stationd.supervision import LONGEST_DELAY, Sources, Supervisor
+from stationd.supervisor import LONGEST_DELAY, Sources, Supervisor
 
 
 @implementer(ISource)

@@ -6,10 +6,10 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd import containers as module
-from stationd.containers import Containers
+from stationd import registry as module
 from stationd.records import Container, State
-from tests.test_narration import ID, happened
+from stationd.registry import Containers
+from tests.test_record_builder import ID, happened
 
 OTHER = "11abb7a227d7c6001e8bb5f6418f284845123e6dc56ef95309e6d3881d51f3a4"
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from twisted.internet.defer import Deferred
 
-from stationd.containers import Containers
 from stationd.errors import ContainerUnknown, SourceAbsent
 from stationd.records import Container, Figures
-from stationd.supervision import Sources
+from stationd.registry import Containers
+from stationd.supervisor import Sources
 
 
 class Inventory:

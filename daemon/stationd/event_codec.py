@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from stationd.narration import WITNESS
+from stationd.record_builder import WITNESS
 from stationd.records import JsonValue, Observation, Record, State
 
 

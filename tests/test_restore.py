@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.interfaces import Retention
-from stationd.memory import LAST, Memory, remembered_events, remembered_sentences
-from stationd.narration import narrate
+from stationd.record_builder import narrate
 from stationd.records import Draft, Observation
+from stationd.restore import LAST, Memory, remembered_events, remembered_sentences
 from stationd.testing import MemoryJournal
 from tests.contracts.journal import draft
-from tests.test_narration import happened
+from tests.test_record_builder import happened
 
 
 class MemoryTests(SynchronousTestCase):
