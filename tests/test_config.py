@@ -5,8 +5,8 @@ from __future__ import annotations
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.config import Settings, SourceSettings, changes, load
-from stationd.errors import BadConfiguration
+from stationd.config import Settings, SourceSettings, changed_settings, load_settings
+from stationd.errors import InvalidConfiguration
 
 
 class ConfigTests(SynchronousTestCase):
@@ -16,7 +16,7 @@ class ConfigTests(SynchronousTestCase):
         self.path = self.mktemp()
         with open(self.path, "wb") as file:
             file.write(text if isinstance(text, bytes) else text.encode())
-        return load(self.path)
+        return load_settings(self.path)
 
     def test_an_empty_file_is_all_defaults(self) -> None:
         settings = self.load("")
@@ -94,19 +94,19 @@ class ConfigTests(SynchronousTestCase):
             ("[journal", "not TOML: "),
             (b"\xff\xfe", "not TOML"),
         ):
-            error = self.assertRaises(BadConfiguration, self.load, text)
+            error = self.assertRaises(InvalidConfiguration, self.load, text)
             self.assertTrue(str(error).startswith(f"{self.path}: "), error)
             self.assertRegex(str(error), expected)
 
     def test_a_file_that_is_not_there(self) -> None:
-        error = self.assertRaises(BadConfiguration, load, "/nowhere/stationd.toml")
+        error = self.assertRaises(InvalidConfiguration, load_settings, "/nowhere/stationd.toml")
         self.assertEqual(str(error), "/nowhere/stationd.toml: No such file or directory")
 
     def test_changes(self) -> None:
         before = self.load("[journal]\nretain_days = 3\n[sources.own]\nplugin='a'\npassword='x'")
-        self.assertEqual(changes(before, before), [])
+        self.assertEqual(changed_settings(before, before), [])
         after = self.load("[journal]\nretain_days = 4\n[sources.lxc]\npath = '/x'")
         self.assertEqual(
-            changes(before, after),
+            changed_settings(before, after),
             ["journal.retain_days from 3 to 4", "sources.lxc", "sources.own"],
         )

@@ -14,8 +14,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from stationd.config import Settings
-from stationd.endpoints import check, listen, reason
-from stationd.errors import BadConfiguration
+from stationd.endpoints import failure_reason, listen, validate_endpoints
+from stationd.errors import InvalidConfiguration
 
 OTHERS = (
     "tcp:0",
@@ -55,7 +55,7 @@ class CheckTests(SynchronousTestCase):
             ("systemd:domain=UNIX", "Specify exactly one of descriptor index or name"),
         ):
             settings = Settings(file="f.toml", endpoints=("tcp:0", description))
-            error = self.assertRaises(BadConfiguration, check, settings)
+            error = self.assertRaises(InvalidConfiguration, validate_endpoints, settings)
             self.assertRegex(
                 str(error), f"^f.toml: http.endpoints: .* is not allowed; .*{expected}"
             )
@@ -69,14 +69,14 @@ class CheckTests(SynchronousTestCase):
             ("systemd:domain=INET:index=0", "systemd:domain=UNIX:index=0"),
         ):
             settings = Settings(file="f.toml", endpoints=(first, "tcp:0", second))
-            error = self.assertRaises(BadConfiguration, check, settings)
+            error = self.assertRaises(InvalidConfiguration, validate_endpoints, settings)
             self.assertRegex(str(error), f"'{second}' is not allowed; it stands there twice")
         settings = Settings(file="f.toml", endpoints=("tcp:1", "tcp:2", "tcp6:1"))
-        self.assertIs(check(settings), settings)
+        self.assertIs(validate_endpoints(settings), settings)
 
     def test_what_may_become_right_is_not_refused(self) -> None:
         settings = Settings(file="f.toml", endpoints=OTHERS)
-        self.assertIs(check(settings), settings)
+        self.assertIs(validate_endpoints(settings), settings)
 
 
 class ListenTests(SynchronousTestCase):
@@ -87,7 +87,7 @@ class ListenTests(SynchronousTestCase):
         self.site = Site(Resource())
 
     def refusal(self, description: str) -> str:
-        return reason(
+        return failure_reason(
             self.failureResultOf(maybeDeferred(listen, self.reactor, description, self.site))
         )
 
@@ -117,10 +117,11 @@ class ListenTests(SynchronousTestCase):
         program = (
             "import sys; sys.modules['OpenSSL'] = None\n"
             "from twisted.internet.defer import maybeDeferred\n"
-            "from stationd.endpoints import check, listen, reason\n"
+            "from stationd.endpoints import validate_endpoints, listen, failure_reason\n"
             "from stationd.config import Settings\n"
-            "check(Settings(file='f', endpoints=('ssl:443',)))\n"
-            "maybeDeferred(listen, None, 'ssl:443', None).addErrback(lambda f: print(reason(f)))\n"
+            "validate_endpoints(Settings(file='f', endpoints=('ssl:443',)))\n"
+            "d = maybeDeferred(listen, None, 'ssl:443', None)\n"
+            "d.addErrback(lambda f: print(failure_reason(f)))\n"
         )
         done = subprocess.run(
             [sys.executable, "-c", program], capture_output=True, text=True, check=True
@@ -139,11 +140,11 @@ class AdoptionTests(SynchronousTestCase):
             "from twisted.internet import reactor\n"
             "from twisted.internet.defer import maybeDeferred\n"
             "from twisted.internet.protocol import Factory\n"
-            "from stationd.endpoints import listen, reason\n"
+            "from stationd.endpoints import listen, failure_reason\n"
             "endpoint = f'systemd:domain={sys.argv[1]}:name=ours'\n"
             "d = maybeDeferred(listen, reactor, endpoint, Factory())\n"
             "d.addCallbacks(lambda port: print('listening', repr(port), port.getHost()) or "
-            "port.stopListening(), lambda f: print(reason(f)))\n"
+            "port.stopListening(), lambda f: print(failure_reason(f)))\n"
             "reactor.callWhenRunning(d.addBoth, lambda _: reactor.stop())\n"
             "reactor.run()\n"
         )

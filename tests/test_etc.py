@@ -12,7 +12,7 @@ import attrs
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.config import Settings, load
+from stationd.config import Settings, load_settings
 from stationd_plugins.docker import source as docker
 from stationd_plugins.lxc import source as lxc
 from tests.test_layers import ROOT
@@ -25,7 +25,7 @@ class SampleTests(SynchronousTestCase):
 
     def test_it_says_the_defaults(self) -> None:
         path = os.path.join(ETC, "stationd.toml")
-        settings = load(path)
+        settings = load_settings(path)
         self.assertEqual(
             attrs.evolve(settings, sources=()), Settings(file=path, sources=()), "not the defaults"
         )

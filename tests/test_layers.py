@@ -127,10 +127,10 @@ class CheckerTests(SynchronousTestCase):
 
     def test_it_finds_each_kind_of_wrong_import(self) -> None:
         for module, source in (
-            ("stationd.messages.message", "from stationd.errors import BadValue"),
+            ("stationd.messages.message", "from stationd.errors import InvalidValue"),
             ("stationd.records", "from stationd.interfaces import IJournal"),
             ("stationd.recorder", "def f():\n    import stationd.web.api"),
-            ("stationd.journal.store", "from stationd.config import load"),
+            ("stationd.journal.store", "from stationd.config import load_settings"),
             ("stationd.service", "import stationd_plugins.docker.source"),
             ("stationd_plugins.lxc.source", "from stationd.recorder import Recorder"),
             ("stationd.waits", "from twisted.internet import reactor"),

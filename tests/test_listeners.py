@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from stationd.errors import CannotListen
-from stationd.listeners import RETRY, Doors
+from stationd.listeners import RETRY_SECONDS, Listeners
 
 TAKEN = CannotListenError("127.0.0.1", 1, OSError(errno.EADDRINUSE, "Address already in use"))
 MISSING = CannotListenError("127.0.0.1", 1, OSError(errno.EADDRNOTAVAIL, "Cannot assign"))
@@ -48,12 +48,12 @@ class DoorsTests(SynchronousTestCase):
         self.late: list[CannotListen] = []
         self.port = Port()
 
-    def doors(self, *names: str) -> Doors:
+    def doors(self, *names: str) -> Listeners:
         def listen(name: str) -> Deferred[IListeningPort]:
             self.attempts.append(name)
             return self.answers[name]()
 
-        return Doors(self.clock, names, listen)
+        return Listeners(self.clock, names, listen)
 
     def opens(self) -> Deferred[IListeningPort]:
         return succeed(self.port)
@@ -61,7 +61,7 @@ class DoorsTests(SynchronousTestCase):
     def refuses(self, error: Exception) -> Callable[[], Deferred[IListeningPort]]:
         return lambda: fail(error)
 
-    def open(self, *names: str) -> Doors:
+    def open(self, *names: str) -> Listeners:
         doors = self.doors(*names)
         doors.open(self.late.append)
         doors.startService()
@@ -79,7 +79,7 @@ class DoorsTests(SynchronousTestCase):
         self.answers = {"a": self.opens, "b": self.refuses(TAKEN)}
         with capturedLogs() as logs:
             doors = self.open("a", "b")
-            self.clock.pump([RETRY] * 3)
+            self.clock.pump([RETRY_SECONDS] * 3)
         self.assertEqual(doors.states(), {"a": "open", "b": "Address already in use"})
         self.assertEqual(self.attempts, ["a", *"bbbb"])
         errors = [e for e in logs if e["log_level"] is LogLevel.error]
@@ -88,13 +88,13 @@ class DoorsTests(SynchronousTestCase):
         )
         with capturedLogs() as logs:
             self.answers["b"] = self.refuses(MISSING)
-            self.clock.pump([RETRY] * 2)
+            self.clock.pump([RETRY_SECONDS] * 2)
         self.assertEqual(
             [str(e["error"]) for e in logs], ["cannot listen on b: Cannot assign"], "new reason"
         )
         with capturedLogs() as logs:
             self.answers["b"] = self.opens
-            self.clock.advance(RETRY)
+            self.clock.advance(RETRY_SECONDS)
         self.assertEqual([e["description"] for e in logs], ["b"])
         self.assertEqual(doors.states(), {"a": "open", "b": "open"})
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -104,7 +104,7 @@ class DoorsTests(SynchronousTestCase):
         self.answers = {"a": self.opens, "b": self.refuses(TAKEN)}
         doors = self.open("a", "b")
         self.answers["b"] = Deferred
-        self.clock.advance(RETRY)
+        self.clock.advance(RETRY_SECONDS)
         self.assertEqual(doors.states()["b"], "Address already in use")
         self.successResultOf(doors.stopService())
         self.assertEqual(doors.states(), {"a": "closed", "b": "closed"})

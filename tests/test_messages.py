@@ -208,8 +208,8 @@ class StrayTests(SynchronousTestCase):
             "recorder.note(Level.INFO, f'Started {version}')",
             "self._note(Level.WARN, 'Lost ' + type)",
             "raise SourceLost('it does not answer')",
-            "raise BadValue(name, value, allowed=f'at most {limit} bytes')",
-            "raise BadConfiguration(path, '' if good else 'not TOML: no')",
+            "raise InvalidValue(name, value, allowed=f'at most {limit} bytes')",
+            "raise InvalidConfiguration(path, '' if good else 'not TOML: no')",
             "self.damage.append(f'{path}: damaged')",
             "self.spoiled(part, 'gone bad')",
         ):
@@ -220,7 +220,7 @@ class StrayTests(SynchronousTestCase):
             "log_messages.SOURCE_LOST.emit(self._log, type=type, reason=reason)",
             "self._log.debug('closing the stream: {error}', error=error)",
             "recorder.note(Level.INFO, said.FOUND.render(type='docker'))",
-            "raise BadValue('journal.directory', value, allowed_values.PATH)",
+            "raise InvalidValue('journal.directory', value, allowed_values.PATH)",
             "raise SourceLost(reason_messages.ENGINE_SILENT.render(error=error))",
             "names.append('a name of something')",
         ):
@@ -246,7 +246,7 @@ class ErrorsTests(SynchronousTestCase):
     def test_it_says_what_the_error_carries(self) -> None:
         for error, said in (
             (
-                errors.BadValue("limit", "x" * 99, "1 to 9"),
+                errors.InvalidValue("limit", "x" * 99, "1 to 9"),
                 f"limit: '{'x' * 76}... is not allowed; 1 to 9",
             ),
             (errors.JournalLocked("/j", "12"), "/j is open for writing in process 12"),
@@ -255,7 +255,7 @@ class ErrorsTests(SynchronousTestCase):
                 errors.MethodNotAllowed("PUT", ("GET", "HEAD")),
                 "PUT is not possible here; GET, HEAD is",
             ),
-            (errors.ContainerUnknown("lxc", "a{b}"), "there is no lxc container 'a{b}'"),
+            (errors.ContainerNotFound("lxc", "a{b}"), "there is no lxc container 'a{b}'"),
             (errors.SourceLost("it ended"), "it ended"),
             (errors.StationdError("another's"), "another's"),
         ):

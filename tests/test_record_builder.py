@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.record_builder import narrate, reference
+from stationd.record_builder import build_records, parse_image_reference
 from stationd.records import Level, Observation
 
 ID = "1753ab55c36e99195042ddc875e59d4f877f1c140d25196ad34a5bece9f1cf3a"
@@ -31,7 +31,7 @@ class NarrationTests(SynchronousTestCase):
 
     def said(self, observation: Observation) -> tuple[list[str], list[tuple[Level, str, str]]]:
         """The events' JSON, and level, category and text of the log records."""
-        events, log = narrate(observation)
+        events, log = build_records(observation)
         for draft in (*events, *log):
             self.assertEqual(draft.time_us, observation.time_us)
             self.assertEqual(draft.origin, observation.origin)
@@ -163,9 +163,9 @@ class NarrationTests(SynchronousTestCase):
         self.assertIs(json.loads(events[0])["inferred"], True)
 
     def test_records_carry_the_container(self) -> None:
-        events, log = narrate(happened("start"))
+        events, log = build_records(happened("start"))
         self.assertEqual({d.container for d in (*events, *log)}, {f"docker/{ID}"})
-        events, log = narrate(happened("pull", subject="image", name="a"))
+        events, log = build_records(happened("pull", subject="image", name="a"))
         self.assertEqual({d.container for d in (*events, *log)}, {""})
 
 
@@ -182,10 +182,10 @@ class ReferenceTests(SynchronousTestCase):
             "a@sha256:0123": ("dockerhub", "a", "sha256:0123"),
             "127.0.0.1:5000/bb": ("127.0.0.1:5000", "bb", "latest"),
         }.items():
-            self.assertEqual(tuple(reference(text)), expected)
+            self.assertEqual(tuple(parse_image_reference(text)), expected)
 
     @given(st.text())
     def test_any_text_has_parts(self, text: str) -> None:
-        parts = reference(text)
+        parts = parse_image_reference(text)
         self.assertTrue(parts.repository)
         self.assertTrue(parts.tag or text.endswith("@"))

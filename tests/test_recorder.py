@@ -12,10 +12,10 @@ from zope.interface.verify import verifyObject
 
 from stationd.errors import JournalUnwritable
 from stationd.feed import Feed
-from stationd.interfaces import Appended, IRecorder, Known, Query
+from stationd.interfaces import Appended, IRecorder, KnownContainers, Query
 from stationd.recorder import Recorder
 from stationd.records import Container, Draft, Level, Record, State
-from stationd.registry import Change, Containers
+from stationd.registry import ContainerChange, Registry
 from stationd.testing import MemoryJournal
 from tests.contracts.journal import draft
 from tests.test_record_builder import ID, happened
@@ -49,7 +49,7 @@ class SlowJournal(MemoryJournal):
 def recorder_over(
     log: MemoryJournal,
     event: MemoryJournal,
-    containers: Containers,
+    containers: Registry,
     now_us: Callable[[], int],
     live: Callable[[str], None] = lambda type: None,
 ) -> Recorder:
@@ -66,8 +66,8 @@ class RecorderCase(SynchronousTestCase):
         self.restart()
 
     def restart(self) -> None:
-        self.containers = Containers()
-        self.changes: list[Change] = []
+        self.containers = Registry()
+        self.changes: list[ContainerChange] = []
         self.lives: list[str] = []
         self.feed = Feed(self.event.status().last)
         self.recorder = Recorder(
@@ -96,7 +96,7 @@ class RecorderTests(RecorderCase):
         verifyObject(IRecorder, self.recorder)
 
     def test_an_observation_reaches_both_journals_the_registry_and_the_waiting(self) -> None:
-        told = self.feed.after(0)
+        told = self.feed.wait_after(0)
         self.successResultOf(self.recorder.observe([happened("create"), happened("start")]))
         self.assertEqual(len(self.records(self.event)), 2)
         self.assertEqual(
@@ -170,7 +170,7 @@ class RecorderTests(RecorderCase):
             self.assertEqual(shown.finished_us, died.finished_us + expected_us)
 
     def test_what_is_on_its_way_is_recorded_and_told_whoever_goes_away(self) -> None:
-        told = self.feed.after(0)
+        told = self.feed.wait_after(0)
         self.log.slow, self.event.slow = [], []
         done = self.recorder.observe([happened("start", origin="docker:1")])
         done.cancel()
@@ -185,7 +185,7 @@ class RecorderTests(RecorderCase):
         self.assertEqual(len(self.records(self.event)), 1)
 
     def test_a_posted_event_is_told_though_its_producer_has_gone(self) -> None:
-        told = self.feed.after(0)
+        told = self.feed.wait_after(0)
         self.event.slow = []
         done = self.recorder.post_events([draft("{}")])
         done.cancel()
@@ -278,7 +278,7 @@ class RecorderTests(RecorderCase):
         self.assertEqual(len(self.records(self.event)), 1)
 
     def test_posted_events_wake_those_who_wait(self) -> None:
-        told = self.feed.after(0)
+        told = self.feed.wait_after(0)
         appended = self.successResultOf(self.recorder.post_events([draft(), draft()]))
         self.assertEqual(appended, Appended(first=1, last=2))
         self.successResultOf(told)
@@ -304,7 +304,7 @@ class RecorderTests(RecorderCase):
         self.assertEqual(self.lives, ["docker catches up", "docker"])
 
     def test_what_is_known_comes_from_the_journal(self) -> None:
-        nothing = Known(containers=(), newest_us=0, complete=False)
+        nothing = KnownContainers(containers=(), newest_us=0, complete=False)
         self.assertEqual(self.recorder.known("docker"), nothing)
         one = happened("start", time_us=5)
         gone = [happened(action, id="f" * 64, time_us=7) for action in ("create", "destroy")]

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stationd import registry as module
 from stationd.records import Container, State
-from stationd.registry import Containers
+from stationd.registry import Registry
 from tests.test_record_builder import ID, happened
 
 OTHER = "11abb7a227d7c6001e8bb5f6418f284845123e6dc56ef95309e6d3881d51f3a4"
@@ -18,7 +18,7 @@ class ContainersTests(SynchronousTestCase):
     """The registry."""
 
     def setUp(self) -> None:
-        self.containers = Containers()
+        self.containers = Registry()
 
     def after(self, *actions: str, **fields: Any) -> Container:
         changes = [self.containers.apply(happened(action, **fields)) for action in actions]
@@ -106,7 +106,7 @@ class ContainersTests(SynchronousTestCase):
         self.assertEqual(self.containers.find("docker", ID), removed)
 
     def test_the_memory_of_removed_containers_is_bounded(self) -> None:
-        self.patch(module, "REMEMBERED", 2)
+        self.patch(module, "MAX_REMOVED", 2)
         for name in ("a", "b", "c"):
             self.after("create", "destroy", type="lxc", id=name, name=name)
         self.assertIsNone(self.containers.find("lxc", "a"))
@@ -127,13 +127,13 @@ class ContainersTests(SynchronousTestCase):
         self.after("create", type="lxc")
         gone = self.after("create", "start")
         new = Container(type="docker", id=OTHER, name="new", state=State.RUNNING)
-        changes = self.containers.list_all("docker", [new])
+        changes = self.containers.apply_listing("docker", [new])
         self.assertEqual(
             {change.reference: change.container.removed for change in changes},
             {gone.reference: True, new.reference: False},
         )
         self.assertEqual([c.name for c in self.containers.all()], ["new", "utest"])
-        self.assertEqual(self.containers.list_all("docker", [new]), [])
+        self.assertEqual(self.containers.apply_listing("docker", [new]), [])
 
     def test_a_bare_name_may_mean_several(self) -> None:
         self.after("create")

@@ -7,9 +7,14 @@ from collections.abc import Iterable
 from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.interfaces import Retention
-from stationd.record_builder import narrate
+from stationd.record_builder import build_records
 from stationd.records import Draft, Observation
-from stationd.restore import LAST, Memory, remembered_events, remembered_sentences
+from stationd.restore import (
+    EVENTS_PER_CONTAINER,
+    RestoredEvents,
+    restore_events,
+    restore_log_records,
+)
 from stationd.testing import MemoryJournal
 from tests.contracts.journal import draft
 from tests.test_record_builder import happened
@@ -38,7 +43,7 @@ class MemoryTests(SynchronousTestCase):
             self.append(seen)
 
     def append(self, seen: Observation) -> None:
-        told = narrate(seen)
+        told = build_records(seen)
         for journal, drafts in ((self.event, told.events), (self.log, told.log)):
             if drafts:
                 self.successResultOf(journal.append(drafts))
@@ -46,8 +51,8 @@ class MemoryTests(SynchronousTestCase):
     def post(self, drafts: Iterable[Draft]) -> None:
         self.successResultOf(self.event.append(list(drafts)))
 
-    def remembered(self, type: str = "docker") -> Memory:
-        return remembered_events(self.event, type, limit=4)
+    def remembered(self, type: str = "docker") -> RestoredEvents:
+        return restore_events(self.event, type, limit=4)
 
     def origins(self, type: str = "docker") -> list[str]:
         return [record.origin for record in self.remembered(type).events]
@@ -80,7 +85,7 @@ class MemoryTests(SynchronousTestCase):
 
     def test_one_with_many_old_events_pushes_no_other_out(self) -> None:
         self.happen("create", "start", id="quiet")
-        self.happen("create", *["start", "die"] * LAST, id="once-loud")
+        self.happen("create", *["start", "die"] * EVENTS_PER_CONTAINER, id="once-loud")
         self.happen(*["start", "die"] * 2, id="loud")
         found = {record.container for record in self.remembered().events}
         self.assertEqual(found, {"docker/quiet", "docker/once-loud", "docker/loud"})
@@ -112,5 +117,5 @@ class MemoryTests(SynchronousTestCase):
         self.happen("create", "start", id="one")
         self.happen("create", id="two", type="lxc")
         self.append(happened("prune", subject="image", name="", origin="docker:9"))
-        found = remembered_sentences(self.log, "docker", limit=2)
+        found = restore_log_records(self.log, "docker", limit=2)
         self.assertEqual([record.origin for record in found], ["docker:2", "docker:9"])

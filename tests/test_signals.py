@@ -12,7 +12,13 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.signals import ENDS, HANDLED, IGNORED, Signals, hold
+from stationd.signals import (
+    HANDLED_SIGNALS,
+    IGNORED_SIGNALS,
+    TERMINATION_SIGNALS,
+    Signals,
+    defer_signals,
+)
 
 
 class Queue:
@@ -40,8 +46,8 @@ class SignalsTests(SynchronousTestCase):
             self.queue,  # type: ignore[arg-type]
             lambda: self.done.append("reread"),
         )
-        self.before = [signal.getsignal(number) for number in HANDLED]
-        self.addCleanup(signal.pthread_sigmask, signal.SIG_UNBLOCK, HANDLED)
+        self.before = [signal.getsignal(number) for number in HANDLED_SIGNALS]
+        self.addCleanup(signal.pthread_sigmask, signal.SIG_UNBLOCK, HANDLED_SIGNALS)
 
     def start(self) -> None:
         self.signals.startService()
@@ -49,7 +55,7 @@ class SignalsTests(SynchronousTestCase):
 
     def test_many_at_once_are_one(self) -> None:
         self.start()
-        for number in (signal.SIGHUP, *IGNORED) * 5:
+        for number in (signal.SIGHUP, *IGNORED_SIGNALS) * 5:
             os.kill(os.getpid(), number)
         self.assertEqual(self.done, [])
         self.queue.run()
@@ -62,7 +68,7 @@ class SignalsTests(SynchronousTestCase):
         def twisted(number: int, frame: object) -> None:
             self.done.append(signal.Signals(number).name)
 
-        for number in ENDS:
+        for number in TERMINATION_SIGNALS:
             self.addCleanup(signal.signal, number, signal.signal(number, twisted))
         self.start()
         self.queue.run()
@@ -71,7 +77,9 @@ class SignalsTests(SynchronousTestCase):
         self.queue.run()
         self.assertEqual(self.done, ["SIGTERM"])
         self.signals.stopService()
-        self.assertEqual([signal.getsignal(number) for number in ENDS], [twisted] * 2)
+        self.assertEqual(
+            [signal.getsignal(number) for number in TERMINATION_SIGNALS], [twisted] * 2
+        )
 
     def test_an_end_within_an_end_is_the_same(self) -> None:
         def twisted(number: int, frame: object) -> None:
@@ -88,7 +96,7 @@ class SignalsTests(SynchronousTestCase):
 
             def trace(frame: FrameType, event: str, argument: object) -> Any:
                 nonlocal left
-                if frame.f_code is not Signals._end.__code__:
+                if frame.f_code is not Signals._terminate.__code__:
                     return None
                 frame.f_trace_opcodes = True
                 left -= event == "opcode"
@@ -107,7 +115,7 @@ class SignalsTests(SynchronousTestCase):
         self.assertGreater(at, 10)
 
     def test_what_came_before_the_start_is_done_then(self) -> None:
-        hold()
+        defer_signals()
         # To this thread: the process of the tests may have others, begun before.
         for number in (signal.SIGHUP, signal.SIGUSR2):
             signal.pthread_kill(threading.get_ident(), number)
@@ -118,11 +126,11 @@ class SignalsTests(SynchronousTestCase):
     def test_handlers_are_restored(self) -> None:
         self.signals.startService()
         self.signals.stopService()
-        self.assertEqual([signal.getsignal(number) for number in HANDLED], self.before)
+        self.assertEqual([signal.getsignal(number) for number in HANDLED_SIGNALS], self.before)
 
     def test_a_handler_that_is_not_of_python_is_no_hindrance(self) -> None:
         self.signals.startService()
-        self.signals._before[signal.SIGUSR1] = None
+        self.signals._previous[signal.SIGUSR1] = None
         self.signals.stopService()
         self.addCleanup(signal.signal, signal.SIGUSR1, signal.SIG_DFL)
         self.assertEqual(signal.getsignal(signal.SIGUSR2), signal.SIG_DFL)
@@ -144,5 +152,5 @@ class SignalsTests(SynchronousTestCase):
         thread = threading.Thread(target=self.signals.startService)
         thread.start()
         thread.join()
-        self.assertEqual([signal.getsignal(number) for number in HANDLED], self.before)
+        self.assertEqual([signal.getsignal(number) for number in HANDLED_SIGNALS], self.before)
         self.signals.stopService()

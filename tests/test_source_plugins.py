@@ -10,7 +10,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.config import Settings, SourceSettings
-from stationd.errors import BadConfiguration
+from stationd.errors import InvalidConfiguration
 from stationd.interfaces import IHostReactor
 from stationd.source_plugins import make_sources
 
@@ -76,7 +76,7 @@ class SourcePluginsTests(SynchronousTestCase):
         return [source.type for source in made]
 
     def refusal(self, **plugins: str) -> str:
-        error = str(self.assertRaises(BadConfiguration, self.make, **plugins))
+        error = str(self.assertRaises(InvalidConfiguration, self.make, **plugins))
         self.assertEqual(len(error.splitlines()), 1)
         return error
 
@@ -116,6 +116,6 @@ class SourcePluginsTests(SynchronousTestCase):
         wanted = SourceSettings(name="docker", plugin=DOCKER, settings={"url": 5})
         settings = Settings(file="f.toml", sources=(wanted,))
         error = self.assertRaises(
-            BadConfiguration, make_sources, settings, cast(IHostReactor, MemoryReactorClock())
+            InvalidConfiguration, make_sources, settings, cast(IHostReactor, MemoryReactorClock())
         )
         self.assertRegex(str(error), "^f.toml: sources.docker.url: 5 is not allowed; a string")

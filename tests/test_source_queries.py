@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.errors import SourceAbsent, SourceLost
 from stationd.records import Container
-from stationd.source_queries import LONGEST_RETRY, SourceQuestions
+from stationd.source_queries import MAX_RETRY_SECONDS, SourceQueries
 
 ONE = Container(type="docker", id="1" * 64, name="one")
 OTHER = Container(type="docker", id="2" * 64, name="one")
@@ -22,7 +22,7 @@ class SourceQuestionsTests(SynchronousTestCase):
         self.is_live = True
         self.asked: list[Deferred[Container | None]] = []
         self.cancelled: list[object] = []
-        self.questions = SourceQuestions(self.clock, self.outside, lambda type: self.is_live)
+        self.questions = SourceQueries(self.clock, self.outside, lambda type: self.is_live)
 
     def tearDown(self) -> None:
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -33,7 +33,7 @@ class SourceQuestionsTests(SynchronousTestCase):
         return self.asked[-1]
 
     def ask(self, key: str = "one") -> Deferred[Container | None]:
-        return self.questions.ask("docker", key)
+        return self.questions.find("docker", key)
 
     def test_those_who_come_later_share_the_next_question(self) -> None:
         first, later = self.ask(), [self.ask() for _ in range(1000)]
@@ -62,7 +62,7 @@ class SourceQuestionsTests(SynchronousTestCase):
             (call,) = self.clock.getDelayedCalls()
             pauses.append(call.getTime() - self.clock.seconds())
             self.clock.advance(pauses[-1])
-        self.assertEqual(pauses, [1, 2, 4, LONGEST_RETRY, LONGEST_RETRY, LONGEST_RETRY])
+        self.assertEqual(pauses, [1, 2, 4, MAX_RETRY_SECONDS, MAX_RETRY_SECONDS, MAX_RETRY_SECONDS])
         self.assertEqual(len(self.asked), 7)
         self.asked[-1].callback(ONE)
         for done in waiting:
@@ -101,7 +101,7 @@ class SourceQuestionsTests(SynchronousTestCase):
         self.asked[0].errback(SourceLost("it hangs"))
         done.cancel()
         self.failureResultOf(done, CancelledError)
-        self.clock.advance(LONGEST_RETRY)
+        self.clock.advance(MAX_RETRY_SECONDS)
         self.assertEqual(len(self.asked), 1)
 
     def test_one_who_leaves_when_another_is_answered(self) -> None:

@@ -13,8 +13,8 @@ from zope.interface.verify import verifyObject
 
 from stationd.errors import SourceAbsent, SourceLost
 from stationd.interfaces import IRecorder, ISource
-from stationd.records import Container, Figures, Level, State
-from stationd.supervisor import LONGEST_DELAY, Sources, Supervisor
+from stationd.records import Container, ContainerStats, Level, State
+from stationd.supervisor import MAX_RETRY_DELAY, Sources, Supervisor
 
 
 @implementer(ISource)
@@ -34,8 +34,8 @@ class ScriptedSource:
     def find(self, key: str) -> Deferred[Container | None]:
         return succeed(Container(type=self.type, id=key, name=key))
 
-    def sample(self, containers: Sequence[Container]) -> Deferred[dict[str, Figures]]:
-        figures = Figures(cpu=0.5, memory_bytes=1, rx_rate=2, tx_rate=3, addresses=())
+    def sample(self, containers: Sequence[Container]) -> Deferred[dict[str, ContainerStats]]:
+        figures = ContainerStats(cpu=0.5, memory_bytes=1, rx_rate=2, tx_rate=3, addresses=())
         return succeed({container.id: figures for container in containers})
 
     def close(self) -> Deferred[None]:
@@ -81,10 +81,10 @@ class SupervisorTests(SynchronousTestCase):
         self.assertEqual(self.state(), ("live", ""))
         self.fail_with(SourceLost("the stream ended"))
         self.assertEqual(self.state(), ("failed", "the stream ended"))
-        self.clock.advance(LONGEST_DELAY)
+        self.clock.advance(MAX_RETRY_DELAY)
         self.fail_with(SourceAbsent("no socket"))
         self.assertEqual(self.state(), ("absent", "no socket"))
-        self.clock.advance(LONGEST_DELAY)
+        self.clock.advance(MAX_RETRY_DELAY)
         self.supervisor.connected()
         self.assertEqual(self.state(), ("catching up", ""))
         self.supervisor.live()
@@ -96,7 +96,7 @@ class SupervisorTests(SynchronousTestCase):
         self.supervisor.live()
         for _ in range(5):
             self.fail_with(SourceLost("gone"))
-            self.clock.advance(LONGEST_DELAY)
+            self.clock.advance(MAX_RETRY_DELAY)
         self.supervisor.live()
         self.supervisor.live()
         self.assertEqual(
@@ -106,7 +106,7 @@ class SupervisorTests(SynchronousTestCase):
 
     def test_the_first_success_is_nothing_to_note(self) -> None:
         self.fail_with(SourceAbsent("not yet"))
-        self.clock.advance(LONGEST_DELAY)
+        self.clock.advance(MAX_RETRY_DELAY)
         self.supervisor.live()
         self.assertEqual(self.notes, [])
         self.stop()
@@ -130,7 +130,7 @@ class SupervisorTests(SynchronousTestCase):
         self.fail_with(ZeroDivisionError("oops"))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(self.state(), ("failed", "oops"))
-        self.clock.advance(LONGEST_DELAY)
+        self.clock.advance(MAX_RETRY_DELAY)
         self.assertEqual(len(self.source.follows), 2)
         self.stop()
 
@@ -140,7 +140,7 @@ class SupervisorTests(SynchronousTestCase):
 
         self.patch(self.source, "follow", broken)
         self.fail_with(SourceLost("gone"))
-        self.clock.advance(LONGEST_DELAY)
+        self.clock.advance(MAX_RETRY_DELAY)
         self.assertEqual(self.state(), ("failed", "at once"))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.stop()

@@ -10,12 +10,12 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from stationd import waits as module
-from stationd.errors import ContainerUnknown, SourceAbsent, SourceLost, TooManyWaits
-from stationd.pending_wait import TARGETS, Waited
+from stationd.errors import ContainerNotFound, SourceAbsent, SourceLost, TooManyWaits
+from stationd.pending_wait import TARGETS, WaitResult
 from stationd.records import Container, State
-from stationd.registry import Containers
-from stationd.source_queries import FIRST_RETRY, SourceQuestions
-from stationd.waits import CONFIRM, GRACE, Waits
+from stationd.registry import Registry
+from stationd.source_queries import MIN_RETRY_SECONDS, SourceQueries
+from stationd.waits import CONFIRM_SECONDS, GRACE_SECONDS, Waits
 from tests.test_record_builder import ID, happened
 
 RUNNING = Container(type="docker", id=ID, name="DockerTestAPI", state=State.RUNNING)
@@ -30,12 +30,12 @@ class WaitsCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.containers = Containers()
+        self.containers = Registry()
         self.asked: list[Deferred[Container | None]] = []
         self.is_live = True
         # All that happens is younger than a wait, unless a test says otherwise.
         self.now_us = 0
-        self.questions = SourceQuestions(self.clock, self.outside, lambda type: self.is_live)
+        self.questions = SourceQueries(self.clock, self.outside, lambda type: self.is_live)
         self.waits = Waits(
             self.clock,
             self.containers,
@@ -62,7 +62,7 @@ class WaitsCase(SynchronousTestCase):
         else:
             asked.callback(found)
 
-    def ended(self, done: Deferred[Waited]) -> Container:
+    def ended(self, done: Deferred[WaitResult]) -> Container:
         """The container that a wait has ended with, certainly so."""
         waited = self.successResultOf(done)
         self.assertTrue(waited.is_certain)
@@ -78,7 +78,7 @@ class WaitsCase(SynchronousTestCase):
             if change:
                 self.waits.changed(change)
 
-    def wait(self, target: str, duration: float = 60, key: str = ID) -> Deferred[Waited]:
+    def wait(self, target: str, duration: float = 60, key: str = ID) -> Deferred[WaitResult]:
         return self.waits.wait("docker", key, target, duration)
 
 
@@ -126,7 +126,7 @@ class WaitsTests(WaitsCase):
             done = self.wait("running")
             self.answer(answer)
             self.flushLoggedErrors(ValueError)
-            self.clock.advance(FIRST_RETRY / 2)
+            self.clock.advance(MIN_RETRY_SECONDS / 2)
             self.assertNoResult(done)
             self.happen("pause", "unpause")
             self.assertIs(self.ended(done).state, State.RUNNING)
@@ -137,7 +137,7 @@ class WaitsTests(WaitsCase):
         # engine takes its time to say that it runs.
         self.happen("create")
         done = self.wait("stopped")
-        self.clock.advance(CONFIRM - 0.1)
+        self.clock.advance(CONFIRM_SECONDS - 0.1)
         self.assertNoResult(done)
         self.happen("start")
         self.answer(RUNNING)
@@ -201,7 +201,7 @@ class WaitsTests(WaitsCase):
         self.happen("die", "destroy")
         self.answer(None)
         self.assertNoResult(done)
-        self.clock.advance(GRACE)
+        self.clock.advance(GRACE_SECONDS)
         self.assertTrue(self.ended(done).removed)
 
     def test_a_live_source_that_does_not_answer_is_asked_again(self) -> None:
@@ -217,7 +217,7 @@ class WaitsTests(WaitsCase):
 
     def test_what_nothing_confirms_is_not_certain_when_the_time_is_up(self) -> None:
         self.happen("create", "start")
-        for duration, end in ((0, CONFIRM), (2, CONFIRM), (20, 20)):
+        for duration, end in ((0, CONFIRM_SECONDS), (2, CONFIRM_SECONDS), (20, 20)):
             done = self.wait("running", duration)
             self.clock.advance(end - 0.1)
             self.assertNoResult(done)
@@ -262,7 +262,7 @@ class WaitsTests(WaitsCase):
             self.assertEqual(self.ended(done).exit_code, 4)
             done = self.wait(target, key="DockerTestAPI")
             self.answer(None)
-            self.clock.advance(GRACE)
+            self.clock.advance(GRACE_SECONDS)
             self.assertEqual(self.ended(done).exit_code, 4)
 
     def test_each_state_can_be_waited_for(self) -> None:
@@ -293,7 +293,7 @@ class WaitsTests(WaitsCase):
         self.assertNoResult(done)
         self.happen("start")
         self.answer(None)
-        self.clock.advance(GRACE)
+        self.clock.advance(GRACE_SECONDS)
         self.assertNoResult(done)
         self.happen("die", details={"exitCode": 2})
         self.assertEqual(self.ended(done).exit_code, 2)
@@ -315,7 +315,7 @@ class WaitsTests(WaitsCase):
     def test_a_container_that_only_the_world_knows_and_a_listing_tells_of(self) -> None:
         done = self.wait("stopped")
         self.answer(RUNNING)
-        for change in self.containers.list_all("docker", [STOPPED]):
+        for change in self.containers.apply_listing("docker", [STOPPED]):
             self.waits.changed(change)
         self.assertNoResult(done)
         self.answer(attrs.evolve(STOPPED, exit_code=6))
@@ -332,7 +332,7 @@ class WaitsTests(WaitsCase):
         self.answer(None)
         # It lived between the question and its answer.
         self.happen("create", "start", id=other.id)
-        self.clock.advance(GRACE)
+        self.clock.advance(GRACE_SECONDS)
         self.assertNoResult(done)
         self.happen("die", id=other.id, details={"exitCode": 8})
         self.assertEqual(self.ended(done).exit_code, 8)
@@ -349,7 +349,7 @@ class WaitsTests(WaitsCase):
     def test_a_container_that_lived_between_the_look_and_now(self) -> None:
         done = self.wait("stopped")
         self.answer(None)
-        self.clock.advance(GRACE / 2)
+        self.clock.advance(GRACE_SECONDS / 2)
         self.happen("create")
         self.answer(Container(type="docker", id=ID, name="x", exit_code=5))
         self.assertEqual(self.ended(done).exit_code, 5)
@@ -357,8 +357,8 @@ class WaitsTests(WaitsCase):
     def test_an_unknown_container_is_an_error(self) -> None:
         done = self.wait("running")
         self.answer(None)
-        self.clock.advance(GRACE)
-        self.failureResultOf(done, ContainerUnknown)
+        self.clock.advance(GRACE_SECONDS)
+        self.failureResultOf(done, ContainerNotFound)
 
     def test_cancelling_leaves_nothing(self) -> None:
         unknown = self.wait("running")
@@ -383,7 +383,7 @@ class WaitsTests(WaitsCase):
         self.assertEqual(self.ended(done).name, "new")
 
     def test_too_many(self) -> None:
-        self.patch(module, "LIMIT", 1)
+        self.patch(module, "MAX_WAITS", 1)
         self.happen("create", "start")
         done = self.wait("stopped")
         self.failureResultOf(self.wait("stopped"), TooManyWaits)
@@ -456,7 +456,7 @@ class ReplayTests(WaitsCase):
         self.answer(RUNNING)
         self.go_live()
         self.answer(None)
-        self.clock.advance(GRACE)
+        self.clock.advance(GRACE_SECONDS)
         self.assertTrue(self.ended(done).removed)
 
     def test_one_that_the_source_does_not_know_yet(self) -> None:
@@ -491,8 +491,8 @@ class ReplayTests(WaitsCase):
     def test_a_host_without_such_containers(self) -> None:
         done = self.wait("running")
         self.answer(SourceAbsent("no engine"))
-        self.clock.advance(GRACE)
-        self.failureResultOf(done, ContainerUnknown)
+        self.clock.advance(GRACE_SECONDS)
+        self.failureResultOf(done, ContainerNotFound)
 
     def test_one_that_is_not_known_when_the_time_is_up(self) -> None:
         done = self.wait("running", 3)

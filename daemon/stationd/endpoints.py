@@ -17,7 +17,7 @@ from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
 from stationd.config import Settings
-from stationd.errors import BadConfiguration, BadValue
+from stationd.errors import InvalidConfiguration, InvalidValue
 from stationd.messages import allowed_values, file_reason_messages
 from stationd.unix_listener import adopt_unix, listen_unix
 
@@ -25,23 +25,23 @@ MAX_PATH_BYTES = 107
 """Of a Unix socket's path (C{sockaddr_un}, with its NUL)."""
 
 
-def check(settings: Settings) -> Settings:
+def validate_endpoints(settings: Settings) -> Settings:
     """The same settings, if each of their endpoints can be understood. What may change by
     itself (an address, a certificate's file, a socket of systemd's) is not looked at.
 
-    @raise BadConfiguration: one cannot.
+    @raise InvalidConfiguration: one cannot.
     """
     known: set[tuple[str, ...]] = set()
     for description in settings.endpoints:
-        reason = _mistake(description)
+        reason = _find_mistake(description)
         # A socket of systemd's has a number, which is another file's once it is adopted.
         what = tuple(sorted(p for p in description.split(":") if not p.startswith("domain=")))
         if what in known:
             reason = allowed_values.ENDPOINT_ONCE
         known.add(what)
         if reason:
-            error = BadValue("http.endpoints", description, reason)
-            raise BadConfiguration(settings.file, str(error))
+            error = InvalidValue("http.endpoints", description, reason)
+            raise InvalidConfiguration(settings.file, str(error))
     return settings
 
 
@@ -49,11 +49,11 @@ def listen(
     reactor: object, description: str, factory: IProtocolFactory
 ) -> Deferred[IListeningPort]:
     """Listen on what a description names. Errors may be raised or come in the Deferred;
-    L{reason} has words for each."""
-    return _endpoint(_Listeners(reactor), description).listen(factory)
+    L{failure_reason} has words for each."""
+    return _parse_endpoint(_ListeningReactor(reactor), description).listen(factory)
 
 
-def reason(failure: Failure) -> str:
+def failure_reason(failure: Failure) -> str:
     """Why an endpoint cannot be opened, in one line."""
     error = failure.value
     if isinstance(error, CannotListenError):
@@ -69,7 +69,7 @@ def reason(failure: Failure) -> str:
     return " ".join(said.split()).replace("\0", "@")
 
 
-class _Listeners:
+class _ListeningReactor:
     """A reactor that listens on Unix sockets in our way, and on others in Twisted's."""
 
     def __init__(self, reactor: object) -> None:
@@ -110,7 +110,7 @@ class _Listeners:
         return adopted
 
 
-class _DryReactor:
+class _ValidatingReactor:
     """What an endpoint asks of a reactor is looked at, and not done."""
 
     def listenTCP(self, port: int, factory: object, backlog: int = 50, interface: str = "") -> None:
@@ -141,7 +141,7 @@ class _DryReactor:
             raise ValueError(allowed_values.ENDPOINT_LOCK)
 
 
-def _endpoint(reactor: object, description: str) -> IStreamServerEndpoint:
+def _parse_endpoint(reactor: object, description: str) -> IStreamServerEndpoint:
     """@raise ValueError: it cannot be understood, or systemd has not passed it."""
     try:
         endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
@@ -155,13 +155,13 @@ def _endpoint(reactor: object, description: str) -> IStreamServerEndpoint:
         raise ValueError(str(error)) from error
 
 
-def _mistake(description: str) -> str:
+def _find_mistake(description: str) -> str:
     """What of a description cannot be right, C{""} if nothing."""
     if not description.isprintable():
         return allowed_values.ENDPOINT_CHARACTERS
     found: list[Failure] = []
     try:
-        endpoint = _endpoint(_DryReactor(), description)
+        endpoint = _parse_endpoint(_ValidatingReactor(), description)
         if isinstance(endpoint, StandardIOEndpoint):
             return allowed_values.ENDPOINT_FOR_CLIENTS
         # One of systemd's would be closed, and what others do that are no part of Twisted is
@@ -170,7 +170,7 @@ def _mistake(description: str) -> str:
         if twisted and not isinstance(endpoint, AdoptedStreamServerEndpoint):
             endpoint.listen(Factory()).addErrback(found.append)
     except ValueError:
-        return reason(Failure())
+        return failure_reason(Failure())
     except Exception:  # noqa: BLE001 (OpenSSL's, of a certificate: it can be opened later, or not)
         return ""
-    return reason(found[0]) if found else ""
+    return failure_reason(found[0]) if found else ""

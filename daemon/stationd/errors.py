@@ -16,8 +16,8 @@ from stationd.messages import error_messages as said
 from stationd.messages.message import Message
 from stationd.messages.reason_messages import LOGIN_FIRST
 
-_short = reprlib.Repr()
-_short.maxstring = _short.maxother = _short.maxlong = 200
+_repr = reprlib.Repr()
+_repr.maxstring = _repr.maxother = _repr.maxlong = 200
 """Shows a value without making all of its text: it may be a nested array of 16 MiB."""
 
 
@@ -38,7 +38,7 @@ class StationdError(Exception):
 
 
 @attrs.frozen(slots=False)
-class BadValue(StationdError):
+class InvalidValue(StationdError):
     """Somebody gave a value that is not allowed.
 
     @ivar name: what the value is called where it was given: a query parameter,
@@ -53,12 +53,12 @@ class BadValue(StationdError):
     allowed: str
 
     def _fields(self) -> Mapping[str, object]:
-        return {**vars(self), "value": _shown(self.value)}
+        return {**vars(self), "value": _abbreviated(self.value)}
 
 
-def _shown(value: object) -> str:
+def _abbreviated(value: object) -> str:
     try:
-        shown = _short.repr(value)
+        shown = _repr.repr(value)
     except ValueError:
         # Python writes no integer of more than 4,300 digits, but can multiply its way to one.
         return said.HUGE_NUMBER.text
@@ -66,7 +66,7 @@ def _shown(value: object) -> str:
 
 
 @attrs.frozen(slots=False)
-class BadConfiguration(StationdError):
+class InvalidConfiguration(StationdError):
     """The configuration cannot be used.
 
     @ivar file: the file it was read from.
@@ -112,7 +112,7 @@ class JournalUnwritable(JournalError):
     full: bool
 
 
-class JournalBusy(JournalError):
+class JournalOverloaded(JournalError):
     """So much is waiting for the disk that no more is taken; try again later."""
 
     message = said.JOURNAL_BUSY
@@ -138,7 +138,7 @@ class JournalTooNew(JournalError):
 
 
 @attrs.frozen(slots=False)
-class ContainerUnknown(StationdError):
+class ContainerNotFound(StationdError):
     """No container answers to a name.
 
     @ivar type: C{"docker"} or C{"lxc"}.
@@ -201,7 +201,7 @@ class CannotListen(StationdError):
 
 
 @attrs.frozen(slots=False)
-class NotLoggedIn(StationdError):
+class AuthenticationRequired(StationdError):
     """Nobody knows who is asking.
 
     @ivar reason: what to do about it, or what was wrong.
@@ -212,7 +212,7 @@ class NotLoggedIn(StationdError):
 
 
 @attrs.frozen(slots=False)
-class NotAllowed(StationdError):
+class PermissionDenied(StationdError):
     """Who is asking may not do this.
 
     @ivar reason: what it takes.
@@ -222,14 +222,14 @@ class NotAllowed(StationdError):
     reason: str
 
 
-class LoginsBusy(StationdError):
+class TooManyLogins(StationdError):
     """So many passwords are being checked that no more are taken."""
 
     message = said.LOGINS_BUSY
 
 
 @attrs.frozen(slots=False)
-class NotFound(StationdError):
+class ResourceNotFound(StationdError):
     """There is no such resource.
 
     @ivar path: what was asked for.
@@ -266,7 +266,7 @@ class BodyTooLarge(StationdError):
     limit: int
 
 
-class BodiesBusy(StationdError):
+class TooManyBodies(StationdError):
     """The bodies of all requests together take as much memory as they may."""
 
     message = said.BODIES_BUSY

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 
-from stationd.record_builder import WITNESS
+from stationd.record_builder import EVENT_USER
 from stationd.records import JsonValue, Observation, Record, State
 
 
-def recall(record: Record) -> Observation | None:
+def decode_event(record: Record) -> Observation | None:
     """What a recorded event of a container was made of, as far as the registry needs
     it; C{None} if it is another record."""
     type, slash, id = record.container.partition("/")
-    if record.category != "container" or record.user != WITNESS or not slash:
+    if record.category != "container" or record.user != EVENT_USER or not slash:
         return None
     try:
         data = json.loads(record.text)

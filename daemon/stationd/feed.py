@@ -22,10 +22,10 @@ class Feed:
         """How many wait."""
         return len(self._waiting)
 
-    def after(self, number: int) -> Deferred[None]:
+    def wait_after(self, number: int) -> Deferred[None]:
         """Fires when an event with a greater number is committed; at once if one is.
         Cancelling it leaves nothing behind; L{close} cancels it, too."""
-        done: Deferred[None] = Deferred(self._forget)
+        done: Deferred[None] = Deferred(self._discard)
         if self._last > number:
             done.callback(None)
         else:
@@ -43,7 +43,7 @@ class Feed:
             if self._waiting.pop(done, None) is not None:
                 done.callback(None)
 
-    def _forget(self, done: Deferred[None]) -> None:
+    def _discard(self, done: Deferred[None]) -> None:
         self._waiting.pop(done, None)
 
     def close(self) -> None:

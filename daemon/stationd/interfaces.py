@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFDSet, IReactorThreads, IReactorTime
 from zope.interface import Attribute, Interface
 
-from stationd.records import Container, Draft, Figures, Level, Observation, Record
+from stationd.records import Container, ContainerStats, Draft, Level, Observation, Record
 
 
 @attrs.frozen(kw_only=True)
@@ -121,7 +121,7 @@ class IJournal(Interface):
         nothing about other journals. Cancelling it takes nothing back.
 
         @raise JournalUnwritable: (Deferred) the disk refused; nothing is stored.
-        @raise JournalBusy: (Deferred) too much is waiting already.
+        @raise JournalOverloaded: (Deferred) too much is waiting already.
         @raise JournalClosed: (Deferred) L{close} has been called.
         """
 
@@ -161,7 +161,7 @@ class IJournal(Interface):
 
 
 @attrs.frozen(kw_only=True)
-class Known:
+class KnownContainers:
     """What is known of the containers of a type.
 
     @ivar containers: those that exist, as they were last told of.
@@ -201,7 +201,7 @@ class IRecorder(Interface):
         source finds its own position in them. That order is right even if the clock was set
         back; the times are then not."""
 
-    def known(type: str) -> Known:
+    def known(type: str) -> KnownContainers:
         """What is known of the containers of a type, from the same records as L{origins}. What
         has changed while nobody looked is the difference to how they are."""
 
@@ -242,7 +242,7 @@ class ISource(Interface):
             whether there is one, and how it is, is not known.
         """
 
-    def sample(containers: Sequence[Container]) -> Deferred[dict[str, Figures]]:
+    def sample(containers: Sequence[Container]) -> Deferred[dict[str, ContainerStats]]:
         """Measure what running containers use, by their ids. One that has gone in
         the meantime is left out; that is no error."""
 

@@ -24,7 +24,7 @@ VACUUM_INTERVAL = 300.0
 DAY_US = 24 * 3600 * 1_000_000
 
 
-class Journals(Service):
+class JournalService(Service):
     """The log and the events, as two journals beside one another.
 
     @param now_us: the system's clock.
@@ -45,7 +45,7 @@ class Journals(Service):
         elapsed_us: Callable[[], int],
     ) -> None:
         allow_many_files()
-        self.retain(settings.retain_days, settings.retain_bytes)
+        self.set_retention(settings.retain_days, settings.retain_bytes)
         self.removed: Callable[[str], object] = lambda sentence: None
 
         def opened(name: str) -> Journal:
@@ -63,7 +63,7 @@ class Journals(Service):
         self._vacuuming = LoopingCall(self._vacuum)
         self._vacuuming.clock = reactor
 
-    def retain(self, days: int, size_bytes: int) -> None:
+    def set_retention(self, days: int, size_bytes: int) -> None:
         """Keep this much from the next look on.
 
         @param days: 0 for ever.

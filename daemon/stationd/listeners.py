@@ -13,11 +13,11 @@ from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorTi
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from stationd.endpoints import reason
+from stationd.endpoints import failure_reason
 from stationd.errors import CannotListen
 from stationd.messages import log_messages
 
-RETRY = 10.0
+RETRY_SECONDS = 10.0
 """Seconds after which an endpoint that could not be opened is tried again."""
 
 
@@ -52,10 +52,10 @@ class Failed:
     retry: IDelayedCall
 
 
-State = Closed | Opening | Open | Failed
+ListenerState = Closed | Opening | Open | Failed
 
 
-def _word(state: State) -> str:
+def _describe(state: ListenerState) -> str:
     match state:
         case Open():
             return "open"
@@ -65,7 +65,7 @@ def _word(state: State) -> str:
             return "closed"
 
 
-class Door:
+class Listener:
     """One endpoint.
 
     @param description: as the configuration has it.
@@ -80,14 +80,14 @@ class Door:
         self._clock = clock
         self.description = description
         self._listen = listen
-        self.state: State = Closed()
+        self.state: ListenerState = Closed()
 
     def open(self) -> Deferred[None]:
         """Keep trying to listen; fires when the first attempt has ended.
 
         @raise CannotListen: (Deferred) it has failed. There will be others.
         """
-        return self._attempt("").addCallback(lambda _: self._outcome())
+        return self._attempt("").addCallback(lambda _: self._raise_if_failed())
 
     def close(self) -> Deferred[None]:
         """Stop listening, or trying to."""
@@ -97,47 +97,47 @@ class Door:
         elif isinstance(state, Failed):
             state.retry.cancel()
         elif isinstance(state, Open):
-            return _stopped(state.port)
+            return _stop_port(state.port)
         return succeed(None)
 
     def _attempt(self, before: str) -> Deferred[None]:
         ended: Deferred[None] = Deferred()
         attempt = maybeDeferred(self._listen)
         self.state = Opening(attempt, before)
-        attempt.addCallbacks(self._opened, self._refused).addBoth(ended.callback)
+        attempt.addCallbacks(self._opened, self._attempt_failed).addBoth(ended.callback)
         return ended
 
     def _opened(self, port: IListeningPort) -> None:
         if not isinstance(self.state, Opening):
             # It has come after we stopped.
-            _stopped(port)
+            _stop_port(port)
             return
         self.state = Open(port)
         log_messages.ENDPOINT_OPENED.emit(self._log, description=self.description)
 
-    def _refused(self, failure: Failure) -> None:
+    def _attempt_failed(self, failure: Failure) -> None:
         if not isinstance(self.state, Opening):
             return
-        before, why = self.state.before, reason(failure)
-        self.state = Failed(why, self._clock.callLater(RETRY, self._attempt, why))
+        before, why = self.state.before, failure_reason(failure)
+        self.state = Failed(why, self._clock.callLater(RETRY_SECONDS, self._attempt, why))
         if why != before:
             log_messages.ENDPOINT_REFUSED.emit(self._log, error=CannotListen(self.description, why))
 
-    def _outcome(self) -> None:
+    def _raise_if_failed(self) -> None:
         if isinstance(self.state, Failed):
             raise CannotListen(self.description, self.state.reason)
 
 
-def _stopped(port: IListeningPort) -> Deferred[None]:
+def _stop_port(port: IListeningPort) -> Deferred[None]:
     """Stop listening; fires when that is done. That it cannot be is logged."""
     stopping: Deferred[None] = maybeDeferred(port.stopListening)  # type: ignore[call-overload]
     return stopping.addErrback(
-        lambda failure: log_messages.PORT_NOT_CLOSED.emit(Door._log, failure)
+        lambda failure: log_messages.PORT_NOT_CLOSED.emit(Listener._log, failure)
     )
 
 
-class Doors(Service):
-    """All endpoints. One that cannot be opened is tried again every L{RETRY} seconds.
+class Listeners(Service):
+    """All endpoints. One that cannot be opened is tried again every L{RETRY_SECONDS} seconds.
 
     @param listen: starts to listen on a description.
     """
@@ -148,8 +148,8 @@ class Doors(Service):
         descriptions: Sequence[str],
         listen: Callable[[str], Deferred[IListeningPort]],
     ) -> None:
-        self._doors = [
-            Door(clock, description, functools.partial(listen, description))
+        self._listeners = [
+            Listener(clock, description, functools.partial(listen, description))
             for description in descriptions
         ]
 
@@ -164,7 +164,7 @@ class Doors(Service):
             reached would only seem to run.
         """
         first = DeferredList(
-            [door.open() for door in self._doors], fireOnOneCallback=True, consumeErrors=True
+            [door.open() for door in self._listeners], fireOnOneCallback=True, consumeErrors=True
         )
         refused: list[CannotListen] = []
 
@@ -175,16 +175,16 @@ class Doors(Service):
 
         first.addCallback(judge)
         if refused:
-            for door in self._doors:
+            for door in self._listeners:
                 door.close()
             raise refused[0]
         first.addCallback(lambda _: [unreachable(error) for error in refused[:1]])
 
     def states(self) -> Mapping[str, str]:
         """C{"open"} or why it is not, of each endpoint by its description."""
-        return {door.description: _word(door.state) for door in self._doors}
+        return {door.description: _describe(door.state) for door in self._listeners}
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
-        closing = [door.close() for door in self._doors]
+        closing = [door.close() for door in self._listeners]
         return DeferredList(closing, consumeErrors=True).addCallback(lambda _: None)

@@ -7,36 +7,36 @@ from collections.abc import Mapping, Sequence
 
 from twisted.internet.defer import Deferred
 
-from stationd.errors import ContainerUnknown, SourceAbsent
-from stationd.records import Container, Figures
-from stationd.registry import Containers
+from stationd.errors import ContainerNotFound, SourceAbsent
+from stationd.records import Container, ContainerStats
+from stationd.registry import Registry
 from stationd.supervisor import Sources
 
 
-class Inventory:
+class ContainerLookup:
     """Answers questions about containers that exist."""
 
-    def __init__(self, containers: Containers, sources: Sources) -> None:
+    def __init__(self, containers: Registry, sources: Sources) -> None:
         self._containers = containers
         self._sources = sources
 
     def all(self) -> list[Container]:
-        """See L{Containers.all}."""
+        """See L{Registry.all}."""
         return self._containers.all()
 
     def references(self, key: str) -> frozenset[str]:
-        """See L{Containers.references}."""
+        """See L{Registry.references}."""
         return self._containers.references(key)
 
-    def locate(self, type: str, key: str) -> Deferred[Container]:
+    def find(self, type: str, key: str) -> Deferred[Container]:
         """The one that exists under an id, prefix or name.
 
-        @raise ContainerUnknown: (Deferred) there is none.
+        @raise ContainerNotFound: (Deferred) there is none.
         @raise SourceLost: (Deferred) that is not known: the source does not answer.
         """
-        return Deferred.fromCoroutine(self._locate(type, key))
+        return Deferred.fromCoroutine(self._find(type, key))
 
-    async def _locate(self, type: str, key: str) -> Container:
+    async def _find(self, type: str, key: str) -> Container:
         known = self._containers.find(type, key)
         if known is None or known.removed:
             try:
@@ -48,13 +48,13 @@ class Inventory:
             if known is None or known.removed:
                 known = found
         if known is None:
-            raise ContainerUnknown(type, key)
+            raise ContainerNotFound(type, key)
         return known
 
     def is_live(self, type: str) -> bool:
         """See L{Sources.is_live}."""
         return self._sources.is_live(type)
 
-    def sample(self, containers: Sequence[Container]) -> Deferred[Mapping[str, Figures]]:
+    def sample(self, containers: Sequence[Container]) -> Deferred[Mapping[str, ContainerStats]]:
         """See L{Sources.sample}."""
         return self._sources.sample(containers)

@@ -23,7 +23,7 @@ TARGETS: dict[str, Callable[[Container], bool]] = {
 
 
 @attrs.frozen
-class Waited:
+class WaitResult:
     """How a wait ended.
 
     @ivar container: as it was when the state was reached; at the end of the time as it
@@ -56,15 +56,15 @@ class WaitState(enum.Enum):
     FOLLOWING = "following"
 
 
-ASKING = (WaitState.ASKING, WaitState.ASKING_AGAIN)
+QUERYING = (WaitState.ASKING, WaitState.ASKING_AGAIN)
 """In these the source is being asked about the container of a wait."""
 
-UNCONFIRMED = (WaitState.SEEKING, WaitState.LINGERING, *ASKING)
-"""In these a wait goes on until L{stationd.waits.CONFIRM}, also when its time is up."""
+UNCONFIRMED = (WaitState.SEEKING, WaitState.LINGERING, *QUERYING)
+"""In these a wait goes on until L{stationd.waits.CONFIRM_SECONDS}, also when its time is up."""
 
 
 @attrs.define(eq=False)
-class Wait:
+class PendingWait:
     """One caller.
 
     @ivar began: when, on the clock; C{until}: when the time is up.
@@ -73,7 +73,7 @@ class Wait:
     @ivar container: whom it waits for; C{None} while that is not known.
     @ivar removed: the container that the key named last, if there is none now.
     @ivar failure: why the source did not say what the key names.
-    @ivar question: what its source is being asked.
+    @ivar query: what its source is being asked.
     @ivar timer: fires at the end of the time; C{grace}: when one lingers no longer.
     """
 
@@ -83,33 +83,33 @@ class Wait:
     began: float
     until: float
     since_us: int
-    done: Deferred[Waited]
+    done: Deferred[WaitResult]
     state: WaitState = WaitState.SEEKING
     container: Container | None = None
     removed: Container | None = None
     failure: SourceError | None = None
-    question: Deferred[Container | None] | None = None
+    query: Deferred[Container | None] | None = None
     timer: IDelayedCall | None = None
     grace: IDelayedCall | None = None
 
     @property
-    def asked_for(self) -> str:
+    def lookup_key(self) -> str:
         """What its source is asked for: a name if it waits for who has that."""
         if self.container is None or self.key == self.container.name:
             return self.key
         return self.container.id
 
-    def container_is_not(self, found: Container) -> bool:
+    def is_for_another(self, found: Container) -> bool:
         """Whether it waits for another one than this."""
         return self.container is None or self.container.reference != found.reference
 
-    def stop_asking(self) -> None:
+    def cancel_query(self) -> None:
         """The answer is not needed any more."""
-        question, self.question = self.question, None
+        question, self.query = self.query, None
         if question is not None:
             question.cancel()
 
-    def stop_lingering(self) -> None:
+    def cancel_grace(self) -> None:
         """It is known whom it waits for."""
         grace, self.grace = self.grace, None
         if grace is not None and grace.active():

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from stationd.messages import record_messages as said
-from stationd.records import LOOP_EXITS, Container, Draft, JsonValue, Level, Observation
+from stationd.records import CRASH_LOOP_EXITS, Container, Draft, JsonValue, Level, Observation
 
-WITNESS = "all"
+EVENT_USER = "all"
 """The user of an event that was seen to happen; who caused it is not known."""
 
-DAEMON = "system"
+DAEMON_USER = "system"
 """The user of what the daemon itself says."""
 
 _CONTAINER_SENTENCES = {
@@ -45,7 +45,7 @@ _IMAGE_SENTENCES = {
 }
 
 
-class Narration(NamedTuple):
+class ObservationRecords(NamedTuple):
     """The records that an observation is worth.
 
     @ivar events: for the event journal, in order.
@@ -56,7 +56,7 @@ class Narration(NamedTuple):
     log: list[Draft]
 
 
-class Reference(NamedTuple):
+class ImageReference(NamedTuple):
     """An image reference, taken apart.
 
     @ivar repository: C{dockerhub}, or the registry's host and port.
@@ -69,19 +69,19 @@ class Reference(NamedTuple):
     tag: str
 
 
-def narrate(observation: Observation) -> Narration:
+def build_records(observation: Observation) -> ObservationRecords:
     """The records for an observation.
 
-    @raise stationd.errors.BadValue: a name in it is not one the journal can hold.
+    @raise stationd.errors.InvalidValue: a name in it is not one the journal can hold.
     """
     if observation.subject == "container":
-        return _container(observation)
+        return _container_records(observation)
     if observation.subject == "export":
-        return _export(observation)
-    return _image(observation)
+        return _export_records(observation)
+    return _image_records(observation)
 
 
-def found(container: Container, time_us: int) -> Observation:
+def found_observation(container: Container, time_us: int) -> Observation:
     """A container that is there, of which nobody knows how it came."""
     details: dict[str, JsonValue] = {"now": container.state.value}
     if container.ports:
@@ -99,7 +99,7 @@ def found(container: Container, time_us: int) -> Observation:
     )
 
 
-def reference(text: str) -> Reference:
+def parse_image_reference(text: str) -> ImageReference:
     """Take an image reference apart, by the rules of Docker's reference grammar
     (U{https://pkg.go.dev/github.com/distribution/reference}): the first part
     is a registry if it has a dot or a colon or is C{localhost}."""
@@ -111,20 +111,20 @@ def reference(text: str) -> Reference:
     repository = "dockerhub"
     if slash and ("." in first or ":" in first or first == "localhost"):
         repository, name = first, path
-    return Reference(repository, name, digest if at else tag or "latest")
+    return ImageReference(repository, name, digest if at else tag or "latest")
 
 
-def system(time_us: int, level: Level, text: str) -> Draft:
+def daemon_record(time_us: int, level: Level, text: str) -> Draft:
     """A record of the daemon about itself."""
-    return Draft(time_us=time_us, level=level, category="system", user=DAEMON, text=text)
+    return Draft(time_us=time_us, level=level, category="system", user=DAEMON_USER, text=text)
 
 
-def event_text(data: dict[str, JsonValue]) -> str:
+def encode_event(data: dict[str, JsonValue]) -> str:
     """An event's JSON as the seed writes it: keys in order, C{", "} and C{": "}."""
     return json.dumps(data, ensure_ascii=False, allow_nan=False)
 
 
-def _container(observation: Observation) -> Narration:
+def _container_records(observation: Observation) -> ObservationRecords:
     type, action, details = observation.type, observation.action, dict(observation.details)
     data: dict[str, JsonValue] = {"container": observation.name}
     if action in ("port-add", "port-remove"):
@@ -134,20 +134,20 @@ def _container(observation: Observation) -> Narration:
         data |= {"state": action, "type": type}
     if type != "lxc":
         data["id"] = observation.id
-    events = [_event(observation, "container", data | details)]
+    events = [_event_record(observation, "container", data | details)]
     if action not in _CONTAINER_SENTENCES:
         # Ports, and the noise of exec_*, have no sentence.
-        return Narration(events, [])
+        return ObservationRecords(events, [])
     level, message = _CONTAINER_SENTENCES[action]
     exits = details.get("exits", 0)
-    if isinstance(exits, int) and exits and action == "die" and not _is_round(exits):
+    if isinstance(exits, int) and exits and action == "die" and not _is_reported_count(exits):
         # It is in a loop; the next round number of exits has a sentence again.
-        return Narration(events, [])
+        return ObservationRecords(events, [])
     if action in ("start", "oom") and exits:
-        return Narration(events, [])
+        return ObservationRecords(events, [])
     words = message.render(with_code="")
     if action == "die" or (action == "stop" and details.get("oom")):
-        level, words = _death(details)
+        level, words = _exit_sentence(details)
     elif action == "stop" and details.get("exitCode"):
         level = Level.WARN
         words += said.ENDED_BY.render(**details) if "signal" in details else ""
@@ -164,15 +164,15 @@ def _container(observation: Observation) -> Narration:
     parts = [type, observation.name] if type == "lxc" else [type, observation.id[:12]]
     if type != "lxc" and observation.name:
         parts.append(observation.name)
-    return Narration(events, [_sentence(observation, "container", level, words, parts)])
+    return ObservationRecords(events, [_log_record(observation, "container", level, words, parts)])
 
 
-def _death(details: Mapping[str, JsonValue]) -> tuple[Level, str]:
+def _exit_sentence(details: Mapping[str, JsonValue]) -> tuple[Level, str]:
     """How a container ended, and how bad that is."""
     code = details.get("exitCode")
     with_code = "" if code is None else said.WITH_CODE.render(code=code)
     level = Level.INFO if code in (None, 0) else Level.WARN
-    memory = _want_of_memory(details) if details.get("oom") else ""
+    memory = _memory_limit(details) if details.get("oom") else ""
     if exits := details.get("exits"):
         if memory:
             return Level.ERROR, said.CRASH_LOOP_FOR_MEMORY.render(exits=exits, memory=memory)
@@ -193,21 +193,21 @@ def _death(details: Mapping[str, JsonValue]) -> tuple[Level, str]:
     return level, said.CONTAINER_EXITED_BY_ITSELF.render(with_code=with_code)
 
 
-def _want_of_memory(details: Mapping[str, JsonValue]) -> str:
+def _memory_limit(details: Mapping[str, JsonValue]) -> str:
     """Whose memory it was, and how much."""
     if details.get("hostMemory"):
         return said.HOST_OUT_OF_MEMORY.text
     limit = details.get("limit")
-    shown = said.MEMORY_LIMIT.render(size=_size(limit)) if isinstance(limit, int) else ""
+    shown = said.MEMORY_LIMIT.render(size=_format_size(limit)) if isinstance(limit, int) else ""
     return said.OUT_OF_MEMORY.text + shown
 
 
-def _is_round(count: int) -> bool:
+def _is_reported_count(count: int) -> bool:
     """Whether to speak of a loop again: 4, 10, 100, 1,000 and so on."""
-    return count == LOOP_EXITS or str(count).strip("0") == "1"
+    return count == CRASH_LOOP_EXITS or str(count).strip("0") == "1"
 
 
-def _size(size_bytes: int) -> str:
+def _format_size(size_bytes: int) -> str:
     """C{16 MiB}."""
     for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
         if size_bytes >= size:
@@ -215,7 +215,7 @@ def _size(size_bytes: int) -> str:
     return f"{size_bytes} bytes"
 
 
-def _export(observation: Observation) -> Narration:
+def _export_records(observation: Observation) -> ObservationRecords:
     data: dict[str, JsonValue] = {
         "container": observation.name,
         "cid": observation.id,
@@ -225,13 +225,13 @@ def _export(observation: Observation) -> Narration:
     }
     parts = [observation.type, observation.id[:12], observation.name]
     words = said.CONTAINER_EXPORTED.text
-    return Narration(
-        [_event(observation, "export", data)],
-        [_sentence(observation, "export", Level.INFO, words, parts)],
+    return ObservationRecords(
+        [_event_record(observation, "export", data)],
+        [_log_record(observation, "export", Level.INFO, words, parts)],
     )
 
 
-def _image(observation: Observation) -> Narration:
+def _image_records(observation: Observation) -> ObservationRecords:
     type, action, name = observation.type, observation.action, observation.name
     update: dict[str, JsonValue] = {
         "action": "update",
@@ -241,10 +241,10 @@ def _image(observation: Observation) -> Narration:
     }
     if name:
         update["id"] = name
-    events = [_event(observation, "image", update)]
+    events = [_event_record(observation, "image", update)]
     words = _IMAGE_SENTENCES.get(action, said.IMAGE_OTHER).render(action=action.capitalize())
     if action == "pull":
-        repository, image, tag = reference(name)
+        repository, image, tag = parse_image_reference(name)
         download: dict[str, JsonValue] = {
             "name": image,
             "repository": repository,
@@ -253,31 +253,33 @@ def _image(observation: Observation) -> Narration:
             "action": "download",
             "type": type,
         }
-        events.append(_event(observation, "image", download))
+        events.append(_event_record(observation, "image", download))
         words = said.IMAGE_PULLED.render(repository=repository)
     elif action == "delete":
         deleted: dict[str, JsonValue] = {"action": "delete", "state": "success", "type": type}
-        events.append(_event(observation, "image", deleted | {"name": name}))
+        events.append(_event_record(observation, "image", deleted | {"name": name}))
     parts = [part for part in (type, name) if part]
-    return Narration(events, [_sentence(observation, "image", Level.INFO, words, parts)])
+    return ObservationRecords(events, [_log_record(observation, "image", Level.INFO, words, parts)])
 
 
-def _event(observation: Observation, category: str, data: dict[str, JsonValue]) -> Draft:
+def _event_record(observation: Observation, category: str, data: dict[str, JsonValue]) -> Draft:
     if observation.inferred:
         data = data | {"inferred": True}
-    return _draft(observation, category, Level.INFO, WITNESS, event_text(data))
+    return _build_draft(observation, category, Level.INFO, EVENT_USER, encode_event(data))
 
 
-def _sentence(
+def _log_record(
     observation: Observation, category: str, level: Level, words: str, parts: list[str]
 ) -> Draft:
     if observation.inferred:
         words += said.NOTICED_LATER.text
     text = words + said.ABOUT.render(parts=", ".join(parts))
-    return _draft(observation, category, level, DAEMON, text)
+    return _build_draft(observation, category, level, DAEMON_USER, text)
 
 
-def _draft(observation: Observation, category: str, level: Level, user: str, text: str) -> Draft:
+def _build_draft(
+    observation: Observation, category: str, level: Level, user: str, text: str
+) -> Draft:
     about = "" if observation.subject == "image" else f"{observation.type}/{observation.id}"
     return Draft(
         time_us=observation.time_us,

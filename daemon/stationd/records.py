@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import attrs
 
-from stationd.errors import BadValue
+from stationd.errors import InvalidValue
 from stationd.messages import allowed_values
 
 JsonValue = object
@@ -32,7 +32,7 @@ MAX_TEXT_BYTES = 65_536
 what the longest sentence or event of ours needs."""
 
 
-LOOP_EXITS = 4
+CRASH_LOOP_EXITS = 4
 """So many exits in a row, each soon after the last, are a crash loop."""
 
 
@@ -54,46 +54,46 @@ class State(enum.Enum):
     PAUSED = "paused"
 
 
-def _time(instance: object, attribute: attrs.Attribute[int], value: int) -> None:
+def _check_time(instance: object, attribute: attrs.Attribute[int], value: int) -> None:
     if not 0 <= value <= MAX_TIME_US:
-        raise BadValue("time", value, allowed_values.RECORD_TIME)
+        raise InvalidValue("time", value, allowed_values.RECORD_TIME)
 
 
-def _encodable(name: str, value: str) -> int:
-    """The length in bytes of C{value} in UTF-8, or L{BadValue} for half a
+def _encoded_length(name: str, value: str) -> int:
+    """The length in bytes of C{value} in UTF-8, or L{InvalidValue} for half a
     surrogate pair, which JSON can carry and UTF-8 cannot."""
     try:
         return len(value.encode())
     except UnicodeEncodeError:
-        raise BadValue(name, value, allowed_values.RECORD_UTF8) from None
+        raise InvalidValue(name, value, allowed_values.RECORD_UTF8) from None
 
 
-def _word(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
+def _check_token(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
     """A category or user stands between colons in an event's message and between
     commas in a filter, so it can contain neither."""
     if not 1 <= len(value) <= MAX_NAME_LENGTH or not value.isprintable() or {":", ","} & set(value):
         allowed = allowed_values.RECORD_WORD.format(greatest=MAX_NAME_LENGTH)
-        raise BadValue(attribute.name, value, allowed)
-    _encodable(attribute.name, value)
+        raise InvalidValue(attribute.name, value, allowed)
+    _encoded_length(attribute.name, value)
 
 
-def _reference(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
+def _check_reference(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
     if len(value) > MAX_NAME_LENGTH or (value and not value.isprintable()):
         allowed = allowed_values.RECORD_REFERENCE.format(greatest=MAX_NAME_LENGTH)
-        raise BadValue(attribute.name, value, allowed)
-    _encodable(attribute.name, value)
+        raise InvalidValue(attribute.name, value, allowed)
+    _encoded_length(attribute.name, value)
 
 
-def _text(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
-    if len(value) > MAX_TEXT_BYTES or _encodable(attribute.name, value) > MAX_TEXT_BYTES:
+def _check_text(instance: object, attribute: attrs.Attribute[str], value: str) -> None:
+    if len(value) > MAX_TEXT_BYTES or _encoded_length(attribute.name, value) > MAX_TEXT_BYTES:
         allowed = allowed_values.RECORD_TEXT.format(greatest=MAX_TEXT_BYTES)
-        raise BadValue(attribute.name, value[:60], allowed)
+        raise InvalidValue(attribute.name, value[:60], allowed)
 
 
 @attrs.frozen(kw_only=True)
 class Draft:
     """A record that has no number yet. What is not allowed in the journal cannot
-    be made: the constructor raises L{BadValue}.
+    be made: the constructor raises L{InvalidValue}.
 
     @ivar time_us: when it happened.
     @ivar level: how much it matters; events are all L{Level.INFO}.
@@ -108,13 +108,13 @@ class Draft:
         no origin twice, which is what makes a replay harmless.
     """
 
-    time_us: int = attrs.field(validator=_time)
+    time_us: int = attrs.field(validator=_check_time)
     level: Level = Level.INFO
-    category: str = attrs.field(validator=_word)
-    user: str = attrs.field(validator=_word)
-    container: str = attrs.field(default="", validator=_reference)
-    text: str = attrs.field(validator=_text)
-    origin: str = attrs.field(default="", validator=_reference)
+    category: str = attrs.field(validator=_check_token)
+    user: str = attrs.field(validator=_check_token)
+    container: str = attrs.field(default="", validator=_check_reference)
+    text: str = attrs.field(validator=_check_text)
+    origin: str = attrs.field(default="", validator=_check_reference)
 
 
 class Record(NamedTuple):
@@ -212,7 +212,7 @@ class Container:
 
 
 @attrs.frozen(kw_only=True)
-class Figures:
+class ContainerStats:
     """What a running container uses.
 
     @ivar cpu: share of the whole host's CPU over the sampling interval, 0.0 to 1.0.

@@ -9,26 +9,26 @@ import attrs
 
 from stationd.records import Container, Observation, State
 
-REMEMBERED = 4096
+MAX_REMOVED = 4096
 """Containers that are kept after their removal, for whoever still asks what became
 of them: at most some 4 MB, and at a container a second more than an hour."""
 
-BEGINNINGS = {
+ACTIONS_AFTER_REMOVAL = {
     False: frozenset(["create", "start", "restart", "found", "rename"]),
     True: frozenset(["create", "found"]),
 }
 """What can happen to one that was removed: to another of its name, or to one that is back. By
 whether it is Docker's, whose ids are used once."""
 
-SAME_US = 1_000_000
+EXIT_TOLERANCE_US = 1_000_000
 """Within this time two ends of a container are one."""
 
-PREFIX_LENGTH = 12
+MIN_PREFIX_LENGTH = 12
 """Characters of a Docker id that are enough to name it."""
 
 
 @attrs.frozen
-class Change:
+class ContainerChange:
     """A container is not what it was.
 
     @ivar reference: what it was called before (L{Container.reference}); another
@@ -42,15 +42,15 @@ class Change:
     time_us: int = 0
 
 
-def names(container: Container, type: str, key: str) -> bool:
+def matches_key(container: Container, type: str, key: str) -> bool:
     """Whether a key names a container: its id, a prefix of 12 or more, its name."""
     return container.type == type and (
         key in (container.id, container.name)
-        or (type == "docker" and len(key) >= PREFIX_LENGTH and container.id.startswith(key))
+        or (type == "docker" and len(key) >= MIN_PREFIX_LENGTH and container.id.startswith(key))
     )
 
 
-def with_exit(container: Container, known: Container | None) -> Container:
+def with_known_exit(container: Container, known: Container | None) -> Container:
     """A container as its source has it, with how it last ended as it is known: a source may not
     know that any more, and engines give an exit several times, some milliseconds apart.
 
@@ -61,13 +61,13 @@ def with_exit(container: Container, known: Container | None) -> Container:
     if {container.state, known.state} != {State.STOPPED}:
         return container
     finished_us = container.finished_us
-    if finished_us is not None and abs(finished_us - known.finished_us) > SAME_US:
+    if finished_us is not None and abs(finished_us - known.finished_us) > EXIT_TOLERANCE_US:
         return container
     code = container.exit_code if known.exit_code is None else known.exit_code
     return attrs.evolve(container, exit_code=code, finished_us=known.finished_us)
 
 
-class Containers:
+class Registry:
     """The registry: told by the recorder, read by everybody else."""
 
     def __init__(self) -> None:
@@ -79,13 +79,13 @@ class Containers:
         return sorted(self._existing.values(), key=lambda c: (c.type, c.name, c.id))
 
     def find(self, type: str, key: str) -> Container | None:
-        """The container that a key L{names}; one that exists before one that was
+        """The container that a key L{matches_key}; one that exists before one that was
         removed, and of those removed the last."""
         for known in (self._existing, self._removed):
             if exact := known.get(f"{type}/{key}"):
                 return exact
             for container in reversed(known.values()):
-                if names(container, type, key):
+                if matches_key(container, type, key):
                     return container
         return None
 
@@ -100,11 +100,11 @@ class Containers:
             container.reference
             for known in (self._existing, self._removed)
             for container in known.values()
-            if names(container, container.type, key)
+            if matches_key(container, container.type, key)
         }
         return frozenset(found | {f"docker/{key}", f"lxc/{key}"})
 
-    def apply(self, observation: Observation) -> Change | None:
+    def apply(self, observation: Observation) -> ContainerChange | None:
         """Take in what happened; C{None} if it changed no container."""
         if observation.subject != "container":
             return None
@@ -118,37 +118,40 @@ class Containers:
                 # Told after the exit and maybe the removal: it does not say that there is one.
                 return None
             known = Container(type=observation.type, id=observation.id, name=observation.name)
-        if known.removed and observation.action not in BEGINNINGS[observation.type == "docker"]:
+        if (
+            known.removed
+            and observation.action not in ACTIONS_AFTER_REMOVAL[observation.type == "docker"]
+        ):
             # Told late: it is gone all the same.
             return None
         if known.removed:
             # Another of its name, or one that is back.
             known = Container(type=observation.type, id=observation.id, name=observation.name)
-        fields = _after(observation, known)
+        fields = _changed_fields(observation, known)
         if fields is None:
             return None
         container: Container = attrs.evolve(known, id=observation.id, **fields)  # type: ignore[arg-type]
         if before != reference:
             self._existing.pop(before, None)
-        self._put(container)
-        return Change(before, container, observation.time_us)
+        self._store(container)
+        return ContainerChange(before, container, observation.time_us)
 
-    def list_all(self, type: str, listing: Sequence[Container]) -> list[Change]:
+    def apply_listing(self, type: str, listing: Sequence[Container]) -> list[ContainerChange]:
         """Take in which containers of a type exist. What is not listed is gone."""
-        changes: list[Change] = []
+        changes: list[ContainerChange] = []
         listed = {container.reference for container in listing}
         for reference, known in list(self._existing.items()):
             if known.type == type and reference not in listed:
                 gone = attrs.evolve(known, removed=True, state=State.STOPPED, health="", ports=())
-                self._put(gone)
-                changes.append(Change(reference, gone))
+                self._store(gone)
+                changes.append(ContainerChange(reference, gone))
         for container in listing:
             if self._existing.get(container.reference) != container:
-                self._put(container)
-                changes.append(Change(container.reference, container))
+                self._store(container)
+                changes.append(ContainerChange(container.reference, container))
         return changes
 
-    def _put(self, container: Container) -> None:
+    def _store(self, container: Container) -> None:
         reference = container.reference
         if not container.removed:
             self._removed.pop(reference, None)
@@ -157,11 +160,11 @@ class Containers:
         self._existing.pop(reference, None)
         self._removed[reference] = container
         self._removed.move_to_end(reference)
-        while len(self._removed) > REMEMBERED:
+        while len(self._removed) > MAX_REMOVED:
             self._removed.popitem(last=False)
 
 
-def _after(observation: Observation, known: Container) -> dict[str, object] | None:
+def _changed_fields(observation: Observation, known: Container) -> dict[str, object] | None:
     """The fields of a container that an observation says something about."""
     details = observation.details
     is_docker = observation.type == "docker"
@@ -172,7 +175,7 @@ def _after(observation: Observation, known: Container) -> dict[str, object] | No
         fields["image"] = observation.image
     match observation.action:
         case "found":
-            fields |= {"state": State(details["now"]), "ports": tuple(_ports(observation))}
+            fields |= {"state": State(details["now"]), "ports": tuple(_port_list(observation))}
         case "create":
             fields |= {"state": State.STOPPED, "exit_code": None, "finished_us": None}
         case "stop" | "restart" if is_docker:
@@ -206,9 +209,9 @@ def _after(observation: Observation, known: Container) -> dict[str, object] | No
         case "port-remove" if not known.ports:
             return None
         case "port-add":
-            fields |= {"ports": tuple(sorted({*known.ports, *_ports(observation)}))}
+            fields |= {"ports": tuple(sorted({*known.ports, *_port_list(observation)}))}
         case "port-remove":
-            fields |= {"ports": tuple(sorted({*known.ports} - {*_ports(observation)}))}
+            fields |= {"ports": tuple(sorted({*known.ports} - {*_port_list(observation)}))}
         case "rename":
             pass
         case _:
@@ -216,6 +219,6 @@ def _after(observation: Observation, known: Container) -> dict[str, object] | No
     return fields
 
 
-def _ports(observation: Observation) -> list[str]:
+def _port_list(observation: Observation) -> list[str]:
     ports = observation.details.get("ports")
     return [str(port) for port in ports] if isinstance(ports, list) else []

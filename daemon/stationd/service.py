@@ -14,23 +14,23 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 
 from stationd import __version__
-from stationd.config import Settings, changes, load
-from stationd.endpoints import check, listen
+from stationd.config import Settings, changed_settings, load_settings
+from stationd.endpoints import listen, validate_endpoints
 from stationd.errors import StationdError
 from stationd.feed import Feed
 from stationd.interfaces import IHostReactor, JournalStatus
 from stationd.journal.commit_clock import boot_time_us
-from stationd.journal_service import Journals
-from stationd.listeners import Doors
-from stationd.lookup import Inventory
+from stationd.journal_service import JournalService
+from stationd.listeners import Listeners
+from stationd.lookup import ContainerLookup
 from stationd.messages import log_messages
 from stationd.messages import system_record_messages as said
 from stationd.recorder import Recorder
 from stationd.records import Level
-from stationd.registry import Containers
+from stationd.registry import Registry
 from stationd.signals import Signals
 from stationd.source_plugins import make_sources
-from stationd.source_queries import SourceQuestions
+from stationd.source_queries import SourceQueries
 from stationd.supervisor import Sources, Supervisor
 from stationd.waits import Waits
 from stationd.web.accounts import Accounts
@@ -40,7 +40,7 @@ from stationd.web.sessions import Sessions
 from stationd.web.site import make_site
 
 
-class Station(MultiService):
+class DaemonService(MultiService):
     """The whole daemon.
 
     @param give_up: called when no endpoint can be opened and that is known only after the
@@ -75,13 +75,13 @@ class Station(MultiService):
         settings, reactor = self._settings, self._reactor
         self._started = reactor.seconds()
         made = make_sources(settings, reactor)
-        self._journals = Journals(settings, reactor, now_us, boot_time_us)
-        log, event = self._journals.log, self._journals.event
-        containers = Containers()
+        self._journal_service = JournalService(settings, reactor, now_us, boot_time_us)
+        log, event = self._journal_service.log, self._journal_service.event
+        containers = Registry()
         feed = Feed(event.status().last)
         self._sources = Sources()
         is_live = self._sources.is_live
-        questions = SourceQuestions(reactor, self._sources.find, is_live)
+        questions = SourceQueries(reactor, self._sources.find, is_live)
         waits = Waits(reactor, containers, questions, is_live, now_us)
 
         def live(type: str) -> None:
@@ -98,7 +98,7 @@ class Station(MultiService):
             live,
             self._sources.connected,
         )
-        self._journals.removed = lambda sentence: recorder.note(Level.INFO, sentence)
+        self._journal_service.removed = lambda sentence: recorder.note(Level.INFO, sentence)
         for source in made:
             self._sources.add(source, Supervisor(reactor, source, recorder, recorder.note))
         hashing = Hashing(HashingThreads(reactor))
@@ -106,7 +106,7 @@ class Station(MultiService):
             log=log,
             event=event,
             recorder=recorder,
-            containers=Inventory(containers, self._sources),
+            containers=ContainerLookup(containers, self._sources),
             waits=waits,
             feed=feed,
             accounts=Accounts(settings.users, hashing),
@@ -117,17 +117,17 @@ class Station(MultiService):
         )
         self._recorder = recorder
         site = make_site(api, reactor)
-        self._doors = Doors(
+        self._listeners = Listeners(
             reactor, settings.endpoints, lambda description: listen(reactor, description, site)
         )
-        self._doors.open(self._give_up)
+        self._listeners.open(self._give_up)
         for part in (
-            Signals(reactor, self.reread),
-            self._journals,
+            Signals(reactor, self.reload),
+            self._journal_service,
             self._sources,
             hashing,
-            Answers(waits, feed),
-            self._doors,
+            PendingRequests(waits, feed),
+            self._listeners,
         ):
             part.setServiceParent(self)
         super().startService()
@@ -144,13 +144,13 @@ class Station(MultiService):
 
     async def _stop(self) -> None:
         for part in reversed(list(self)):
-            if part is self._journals:
+            if part is self._journal_service:
                 stopped = said.DAEMON_STOPPED.render(version=__version__)
                 await self._recorder.note(Level.INFO, stopped)
             await maybeDeferred(part.stopService)
         log_messages.DAEMON_FLUSHED.emit(self._log)
 
-    def reread(self) -> None:
+    def reload(self) -> None:
         """Read the configuration again, and do what it says as far as that needs no restart.
         One that is wrong changes nothing."""
         now, file = self._settings, self._settings.file
@@ -159,15 +159,15 @@ class Station(MultiService):
             log_messages.REREAD_NO_FILE.emit(self._log, file=file)
             return
         try:
-            new = check(load(file))
+            new = validate_endpoints(load_settings(file))
         except StationdError as error:
             log_messages.REREAD_REFUSED.emit(self._log, error=error)
             return
-        self._journals.retain(new.retain_days, new.retain_bytes)
+        self._journal_service.set_retention(new.retain_days, new.retain_bytes)
         self._settings = attrs.evolve(
             now, retain_days=new.retain_days, retain_bytes=new.retain_bytes
         )
-        done, restart = changes(now, self._settings), changes(self._settings, new)
+        done, restart = changed_settings(now, self._settings), changed_settings(self._settings, new)
         needs_restart = log_messages.REREAD_NEEDS_RESTART.render(keys=", ".join(restart))
         log_messages.REREAD.emit(
             self._log,
@@ -184,17 +184,17 @@ class Station(MultiService):
             "host": platform.node(),
             "kernel": platform.release(),
             "uptime": round(self._reactor.seconds() - self._started, 3),
-            "endpoints": self._doors.states(),
+            "endpoints": self._listeners.states(),
             "sources": self._sources.states(),
             "journal": {
                 "directory": os.path.abspath(self._settings.directory),
-                "log": _summary(self._journals.log.status()),
-                "event": _summary(self._journals.event.status()),
+                "log": _journal_summary(self._journal_service.log.status()),
+                "event": _journal_summary(self._journal_service.event.status()),
             },
         }
 
 
-class Answers(Service):
+class PendingRequests(Service):
     """Answers whoever still waits when the daemon stops."""
 
     def __init__(self, waits: Waits, feed: Feed) -> None:
@@ -212,7 +212,7 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
-def _summary(status: JournalStatus) -> dict[str, object]:
+def _journal_summary(status: JournalStatus) -> dict[str, object]:
     return {
         "first": status.first,
         "last": status.last,

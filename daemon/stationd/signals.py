@@ -18,7 +18,7 @@ from twisted.logger import Logger
 
 from stationd.messages.log_messages import SIGNAL_IGNORED
 
-IGNORED = (
+IGNORED_SIGNALS = (
     signal.SIGUSR1,
     signal.SIGUSR2,
     signal.SIGALRM,
@@ -28,17 +28,17 @@ IGNORED = (
     signal.SIGPWR,
 )
 
-ENDS = (signal.SIGTERM, signal.SIGINT)
+TERMINATION_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-HANDLED = (signal.SIGHUP, signal.SIGQUIT, *IGNORED)
+HANDLED_SIGNALS = (signal.SIGHUP, signal.SIGQUIT, *IGNORED_SIGNALS)
 
-Handler = Callable[[int, FrameType | None], object]
+SignalHandler = Callable[[int, FrameType | None], object]
 
 
-def hold() -> None:
+def defer_signals() -> None:
     """Let signals wait until L{Signals} has started: the configuration is being read. This is
     for the thread that calls it, and those that are begun later; any other would take them."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED_SIGNALS)
 
 
 class Signals(Service):
@@ -53,45 +53,45 @@ class Signals(Service):
     def __init__(self, reactor: IReactorFromThreads, hangup: Callable[[], object]) -> None:
         self._reactor = reactor
         self._hangup = hangup
-        self._due: set[int] = set()
+        self._pending: set[int] = set()
         # What the first signal that ends it takes.
         self._first = [True]
-        self._before: dict[int, Handler | signal.Handlers | int | None] = {}
+        self._previous: dict[int, SignalHandler | signal.Handlers | int | None] = {}
 
     def startService(self) -> None:
         super().startService()
         if threading.current_thread() is not threading.main_thread():
             return
-        self._handle(signal.SIGQUIT, lambda *_: signal.raise_signal(signal.SIGTERM))
-        for number in (signal.SIGHUP, *IGNORED):
+        self._install(signal.SIGQUIT, lambda *_: signal.raise_signal(signal.SIGTERM))
+        for number in (signal.SIGHUP, *IGNORED_SIGNALS):
             # SIGUSR1 of twistd begins a new log file.
             if number != signal.SIGUSR1 or signal.getsignal(number) == signal.SIG_DFL:
-                self._handle(number, self._arrived)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+                self._install(number, self._received)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED_SIGNALS)
         # The reactor installs its own only when it runs.
-        self._reactor.callFromThread(self._handle_ends)
+        self._reactor.callFromThread(self._install_termination)
 
     def stopService(self) -> None:
         super().stopService()
-        for number, handler in self._before.items():
+        for number, handler in self._previous.items():
             # Python cannot install again what the program around it has.
             if handler is not None:
                 signal.signal(number, handler)
-        self._before.clear()
+        self._previous.clear()
 
-    def _handle(self, number: int, handler: Handler) -> None:
+    def _install(self, number: int, handler: SignalHandler) -> None:
         # Not SIG_IGN, which the programs that we start would inherit.
-        self._before[number] = signal.signal(number, handler)
+        self._previous[number] = signal.signal(number, handler)
         signal.siginterrupt(number, False)
 
-    def _handle_ends(self) -> None:
+    def _install_termination(self) -> None:
         if self.running:
-            for number in ENDS:
-                self._handle(number, self._end)
+            for number in TERMINATION_SIGNALS:
+                self._install(number, self._terminate)
 
-    def _end(self, number: int, frame: FrameType | None) -> None:
+    def _terminate(self, number: int, frame: FrameType | None) -> None:
         """To stop a reactor twice is an error with a traceback."""
-        before = self._before[number]
+        before = self._previous[number]
         try:
             # Another signal can come between any two instructions, but not within this one.
             self._first.pop()
@@ -100,14 +100,14 @@ class Signals(Service):
         if callable(before):
             before(number, frame)
 
-    def _arrived(self, number: int, frame: FrameType | None) -> None:
+    def _received(self, number: int, frame: FrameType | None) -> None:
         """In the main thread, between any two instructions: nothing is done here."""
-        if number not in self._due:
-            self._due.add(number)
+        if number not in self._pending:
+            self._pending.add(number)
             self._reactor.callFromThread(self._deliver, number)
 
     def _deliver(self, number: int) -> None:
-        self._due.discard(number)
+        self._pending.discard(number)
         if number == signal.SIGHUP:
             self._hangup()
         else:

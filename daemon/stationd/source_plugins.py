@@ -12,7 +12,7 @@ from zope.interface import Invalid
 from zope.interface.verify import verifyObject
 
 from stationd.config import Settings, SourceSettings
-from stationd.errors import BadConfiguration, BadValue
+from stationd.errors import InvalidConfiguration, InvalidValue
 from stationd.interfaces import IHostReactor, ISource
 from stationd.messages import allowed_values
 from stationd.messages.file_reason_messages import SOURCES_OF_ONE_TYPE
@@ -21,7 +21,7 @@ from stationd.messages.file_reason_messages import SOURCES_OF_ONE_TYPE
 def make_sources(settings: Settings, reactor: IHostReactor) -> Sequence[ISource]:
     """All of them, in the order of the configuration.
 
-    @raise BadConfiguration: a plugin cannot be used, does not like its settings, or makes a
+    @raise InvalidConfiguration: a plugin cannot be used, does not like its settings, or makes a
         source of a type that another one has: containers are known by their type.
     """
     made: list[ISource] = []
@@ -29,55 +29,55 @@ def make_sources(settings: Settings, reactor: IHostReactor) -> Sequence[ISource]
     for wanted in settings.sources:
         key = f"sources.{wanted.name}"
         try:
-            source = _made(wanted, reactor)
-        except BadValue as error:
-            raise BadConfiguration(settings.file, f"{key}.{error}") from error
+            source = _make_source(wanted, reactor)
+        except InvalidValue as error:
+            raise InvalidConfiguration(settings.file, f"{key}.{error}") from error
         other = keys.setdefault(source.type, key)
         if other != key:
             reason = SOURCES_OF_ONE_TYPE.render(other=other, key=key, type=source.type)
-            raise BadConfiguration(settings.file, reason)
+            raise InvalidConfiguration(settings.file, reason)
         made.append(source)
     return made
 
 
-def _made(wanted: SourceSettings, reactor: IHostReactor) -> ISource:
-    """@raise BadValue: its C{plugin}, or a key of its own that C{make_source} refuses."""
-    with _step(wanted, allowed_values.PLUGIN_IMPORT):
+def _make_source(wanted: SourceSettings, reactor: IHostReactor) -> ISource:
+    """@raise InvalidValue: its C{plugin}, or a key of its own that C{make_source} refuses."""
+    with _call_plugin(wanted, allowed_values.PLUGIN_IMPORT):
         module = importlib.import_module(wanted.plugin)
         make_source = getattr(module, "make_source", None)
     if not callable(make_source):
-        raise BadValue("plugin", wanted.plugin, allowed_values.PLUGIN_FUNCTION)
-    with _step(wanted, allowed_values.PLUGIN_CALL):
+        raise InvalidValue("plugin", wanted.plugin, allowed_values.PLUGIN_FUNCTION)
+    with _call_plugin(wanted, allowed_values.PLUGIN_CALL):
         source: ISource = make_source(wanted.settings, reactor)
-    with _step(wanted, allowed_values.PLUGIN_LOOK):
+    with _call_plugin(wanted, allowed_values.PLUGIN_LOOK):
         try:
             verifyObject(ISource, source)
         except Invalid as error:
             reason = allowed_values.PLUGIN_RESULT.format(error=_one_line(error))
-            raise BadValue("plugin", wanted.plugin, reason) from error
+            raise InvalidValue("plugin", wanted.plugin, reason) from error
         type = source.type
         if not isinstance(type, str) or not type:
             reason = allowed_values.PLUGIN_TYPE.format(type=type)
-            raise BadValue("plugin", wanted.plugin, reason)
+            raise InvalidValue("plugin", wanted.plugin, reason)
     return source
 
 
 @contextlib.contextmanager
-def _step(wanted: SourceSettings, what: str) -> Iterator[None]:
+def _call_plugin(wanted: SourceSettings, what: str) -> Iterator[None]:
     """Code of others is called: whatever it raises is one error.
 
-    @raise BadValue: it has raised this, or something else.
+    @raise InvalidValue: it has raised this, or something else.
     """
     try:
         yield
-    except BadValue:
+    except InvalidValue:
         raise
     except BaseException as error:
-        failed = allowed_values.PLUGIN_FAILED.format(step=what, error=_said(error))
-        raise BadValue("plugin", wanted.plugin, failed) from error
+        failed = allowed_values.PLUGIN_FAILED.format(step=what, error=_describe_error(error))
+        raise InvalidValue("plugin", wanted.plugin, failed) from error
 
 
-def _said(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     """An error in one line, with its type and where it was raised."""
     said = f"{type(error).__name__}: {_one_line(error)}"
     frame = traceback.extract_tb(error.__traceback__)[-1]

@@ -16,17 +16,17 @@ from stationd.messages.log_messages import SOURCE_FIND_FAILED
 from stationd.messages.reason_messages import SOURCE_FIND_ERROR
 from stationd.records import Container
 
-FIRST_RETRY = 1.0
+MIN_RETRY_SECONDS = 1.0
 """Seconds before a live source that failed to answer is asked again."""
 
-LONGEST_RETRY = 5.0
+MAX_RETRY_SECONDS = 5.0
 """The same, when it has failed again and again: twice as long each time until then."""
 
-Answer = Deferred[Container | None]
+FindResult = Deferred[Container | None]
 
 
 @attrs.define(eq=False)
-class _Question:
+class _PendingQuery:
     """A question about one container.
 
     @ivar asked: those who wait for the answer that is on its way, or will be asked for
@@ -36,14 +36,14 @@ class _Question:
 
     type: str
     key: str
-    asked: list[Answer] = attrs.Factory(list)
-    later: list[Answer] = attrs.Factory(list)
-    asking: Answer | None = None
+    asked: list[FindResult] = attrs.Factory(list)
+    later: list[FindResult] = attrs.Factory(list)
+    asking: FindResult | None = None
     retry: IDelayedCall | None = None
-    delay: float = FIRST_RETRY
+    delay: float = MIN_RETRY_SECONDS
 
 
-class SourceQuestions:
+class SourceQueries:
     """All questions that are open.
 
     @param outside: asks a source (L{stationd.interfaces.ISource.find}).
@@ -62,9 +62,9 @@ class SourceQuestions:
         self._clock = clock
         self._outside = outside
         self._is_live = is_live
-        self._open: dict[tuple[str, str], _Question] = {}
+        self._open: dict[tuple[str, str], _PendingQuery] = {}
 
-    def ask(self, type: str, key: str) -> Answer:
+    def find(self, type: str, key: str) -> FindResult:
         """Ask how a container is, not before this call.
 
         @return: fires with the container, C{None} if there is none. Cancel it when the
@@ -72,24 +72,24 @@ class SourceQuestions:
         @raise SourceAbsent: (Deferred) there is no such source, so no container.
         @raise SourceLost: (Deferred) it did not answer, and is not live.
         """
-        question = self._open.setdefault((type, key), _Question(type, key))
-        done: Answer = Deferred(lambda _: self._leave(question, done))
+        question = self._open.setdefault((type, key), _PendingQuery(type, key))
+        done: FindResult = Deferred(lambda _: self._cancelled(question, done))
         question.later.append(done)
         if question.asking is None and question.retry is None:
-            self._put(question)
+            self._send(question)
         return done
 
-    def _put(self, question: _Question) -> None:
+    def _send(self, question: _PendingQuery) -> None:
         question.retry = None
         question.asked += question.later
         question.later = []
         asking = question.asking = maybeDeferred(self._outside, question.type, question.key)
-        asking.addBoth(self._answered, question)
+        asking.addBoth(self._completed, question)
 
-    def _answered(self, result: Container | Failure | None, question: _Question) -> None:
+    def _completed(self, result: Container | Failure | None, question: _PendingQuery) -> None:
         question.asking = None
         if not isinstance(result, Failure):
-            self._end(question, result, None)
+            self._finish(question, result, None)
             return
         error = result.value
         if isinstance(error, CancelledError):
@@ -98,17 +98,19 @@ class SourceQuestions:
             SOURCE_FIND_FAILED.emit(self._log, result)
             error = SourceLost(SOURCE_FIND_ERROR.render(error=error))
         if isinstance(error, SourceAbsent) or not self._is_live(question.type):
-            self._end(question, None, error)
+            self._finish(question, None, error)
         else:
-            question.retry = self._clock.callLater(question.delay, self._put, question)
-            question.delay = min(2 * question.delay, LONGEST_RETRY)
+            question.retry = self._clock.callLater(question.delay, self._send, question)
+            question.delay = min(2 * question.delay, MAX_RETRY_SECONDS)
 
-    def _end(self, question: _Question, found: Container | None, failed: Exception | None) -> None:
+    def _finish(
+        self, question: _PendingQuery, found: Container | None, failed: Exception | None
+    ) -> None:
         """Hand the answer over; those who came after the question get another one."""
-        question.delay = FIRST_RETRY
+        question.delay = MIN_RETRY_SECONDS
         asked, question.asked = question.asked, []
         if question.later:
-            self._put(question)
+            self._send(question)
         else:
             del self._open[question.type, question.key]
         for done in asked:
@@ -119,7 +121,7 @@ class SourceQuestions:
             else:
                 done.errback(failed)
 
-    def _leave(self, question: _Question, done: Answer) -> None:
+    def _cancelled(self, question: _PendingQuery, done: FindResult) -> None:
         """One does not wait any more."""
         for waiting in (question.asked, question.later):
             if done in waiting:

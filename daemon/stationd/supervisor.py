@@ -16,15 +16,15 @@ from stationd.errors import SourceAbsent, SourceError
 from stationd.interfaces import IRecorder, ISource
 from stationd.messages import log_messages, reason_messages
 from stationd.messages import system_record_messages as said
-from stationd.records import Container, Figures, Level
+from stationd.records import Container, ContainerStats, Level
 
-FIRST_DELAY = 0.1
+MIN_RETRY_DELAY = 0.1
 """Seconds before the first new attempt: an engine that restarts is soon back."""
 
-LONGEST_DELAY = 5.0
+MAX_RETRY_DELAY = 5.0
 """Seconds between attempts at most: how late a source that appears is noticed."""
 
-HEALTHY_AFTER = 10.0
+RESET_DELAY_AFTER = 10.0
 """Seconds of following after which the delays begin at the first again."""
 
 
@@ -65,9 +65,9 @@ class Supervisor(Service):
         self.type: str = source.type
         self.state = SourceState.CONNECTING
         self.reason = ""
-        self._before = (self.state, self.reason)
+        self._previous = (self.state, self.reason)
         self._lost = False
-        self._delay = FIRST_DELAY
+        self._delay = MIN_RETRY_DELAY
         self._live_since: float | None = None
         self._following: Deferred[None] | None = None
         self._retry: IDelayedCall | None = None
@@ -88,7 +88,7 @@ class Supervisor(Service):
     def connected(self) -> None:
         """The source says that it is about to catch up."""
         if self.state is not SourceState.LIVE:
-            self._before = (self.state, self.reason)
+            self._previous = (self.state, self.reason)
             self.state, self.reason = SourceState.CATCHING_UP, ""
 
     def live(self) -> None:
@@ -112,26 +112,26 @@ class Supervisor(Service):
         if not self.running:
             return
         if result is None:
-            self._say(SourceState.FAILED, reason_messages.SOURCE_ENDED.text)
+            self._report(SourceState.FAILED, reason_messages.SOURCE_ENDED.text)
         else:
             if not result.check(SourceError):
                 log_messages.SOURCE_FAILED.emit(self._log, result, type=self.type)
             absent = result.check(SourceAbsent) is not None
-            self._say(SourceState.ABSENT if absent else SourceState.FAILED, str(result.value))
+            self._report(SourceState.ABSENT if absent else SourceState.FAILED, str(result.value))
         self._retry = self._clock.callLater(self._next_delay(), self._follow)
 
     def _next_delay(self) -> float:
         since, self._live_since = self._live_since, None
-        if since is not None and self._clock.seconds() - since >= HEALTHY_AFTER:
-            self._delay = FIRST_DELAY
-        delay, self._delay = self._delay, min(self._delay * 2, LONGEST_DELAY)
+        if since is not None and self._clock.seconds() - since >= RESET_DELAY_AFTER:
+            self._delay = MIN_RETRY_DELAY
+        delay, self._delay = self._delay, min(self._delay * 2, MAX_RETRY_DELAY)
         return delay
 
-    def _say(self, state: SourceState, reason: str) -> None:
+    def _report(self, state: SourceState, reason: str) -> None:
         """Tell the operator what has changed, once and not at every attempt."""
         before = (self.state, self.reason)
         if self.state is SourceState.CATCHING_UP:
-            before = self._before
+            before = self._previous
         self.state, self.reason = state, reason
         if before[0] is SourceState.LIVE:
             self._lost = True
@@ -188,7 +188,7 @@ class Sources(MultiService):
             return fail(SourceAbsent(reason_messages.SOURCE_NOT_CONFIGURED.render(type=type)))
         return source.find(key)
 
-    def sample(self, containers: Sequence[Container]) -> Deferred[Mapping[str, Figures]]:
+    def sample(self, containers: Sequence[Container]) -> Deferred[Mapping[str, ContainerStats]]:
         """What running containers use, by their references."""
         wanted: dict[str, list[Container]] = {}
         for container in containers:
@@ -199,11 +199,13 @@ class Sources(MultiService):
             if type in self._sources
         ]
 
-        def join(results: list[tuple[bool, Mapping[str, Figures]]]) -> Mapping[str, Figures]:
+        def join(
+            results: list[tuple[bool, Mapping[str, ContainerStats]]],
+        ) -> Mapping[str, ContainerStats]:
             return {key: f for good, found in results if good for key, f in found.items()}
 
         return DeferredList(asked, consumeErrors=True).addCallback(join)
 
 
-def _by_reference(figures: Mapping[str, Figures], type: str) -> Mapping[str, Figures]:
+def _by_reference(figures: Mapping[str, ContainerStats], type: str) -> Mapping[str, ContainerStats]:
     return {f"{type}/{id}": found for id, found in figures.items()}

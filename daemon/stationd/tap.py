@@ -15,65 +15,65 @@ from twisted.internet.interfaces import IReactorCore
 from twisted.logger import Logger
 from twisted.python import usage
 
-from stationd.config import Settings, load
-from stationd.endpoints import check
+from stationd.config import Settings, load_settings
+from stationd.endpoints import validate_endpoints
 from stationd.errors import StationdError
 from stationd.interfaces import IHostReactor
 from stationd.messages.log_messages import DAEMON_NOT_STARTED
-from stationd.signals import hold
+from stationd.signals import defer_signals
 
 _log = Logger()
 
-DEFAULT = "/etc/stationd/stationd.toml"
+DEFAULT_CONFIG = "/etc/stationd/stationd.toml"
 
 
 class Options(usage.Options):
     """What C{twistd stationd} takes."""
 
-    optParameters = [["config", "c", DEFAULT, "The configuration file."]]  # noqa: RUF012
+    optParameters = [["config", "c", DEFAULT_CONFIG, "The configuration file."]]  # noqa: RUF012
     synopsis = "[--config FILE]"
     longdesc = "Record what happens to the Docker and LXC containers of this host."
 
     def postOptions(self) -> None:
-        hold()
+        defer_signals()
         try:
-            self["settings"] = check(load(self["config"]))
+            self["settings"] = validate_endpoints(load_settings(self["config"]))
         except StationdError as error:
             # Not a UsageError, for which twistd prints how to use itself.
             sys.exit(f"stationd: {error}")
 
 
-class _Clean(Service):
+class _CleanExitService(Service):
     """A daemon whose failure to start is one line and exit code 1, no traceback."""
 
     def __init__(self, settings: Settings, reactor: IReactorCore) -> None:
         # Later than hold: NumPy begins threads, in which signals have to wait too.
-        from stationd.service import Station
+        from stationd.service import DaemonService
 
         self._reactor = reactor
-        self._station = Station(settings, cast(IHostReactor, reactor), self._give_up)
+        self._daemon = DaemonService(settings, cast(IHostReactor, reactor), self._exit_with_failure)
 
     def startService(self) -> None:
         try:
-            self._station.startService()
+            self._daemon.startService()
         except StationdError as error:
-            _say(error)
+            _report_error(error)
             # Not sys.exit, which waits for threads: a plugin may have begun one.
             os._exit(1)
 
     def stopService(self) -> Deferred[None]:
-        return self._station.stopService()
+        return self._daemon.stopService()
 
-    def _give_up(self, error: StationdError) -> None:
+    def _exit_with_failure(self, error: StationdError) -> None:
         """Stop in good order, and then with exit code 1, for which twistd has no way."""
-        _say(error)
+        _report_error(error)
         self._reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)
         with contextlib.suppress(ReactorNotRunning):
             # It may be stopping already, after a signal.
             self._reactor.stop()
 
 
-def _say(error: StationdError) -> None:
+def _report_error(error: StationdError) -> None:
     """To the log, and to the standard error that twistd has turned into a log."""
     DAEMON_NOT_STARTED.emit(_log, error=error)
     print(f"stationd: {error}", file=sys.__stderr__, flush=True)
@@ -87,4 +87,4 @@ def makeService(options: Options) -> IService:
     # Nothing has been scheduled yet.
     reactor.seconds = time.monotonic  # type: ignore[method-assign]
     settings: Settings = options["settings"]
-    return _Clean(settings, cast(IReactorCore, reactor))
+    return _CleanExitService(settings, cast(IReactorCore, reactor))

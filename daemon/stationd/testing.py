@@ -16,11 +16,11 @@ from stationd.errors import JournalClosed
 from stationd.interfaces import Appended, IJournal, JournalStatus, Query, Retention
 from stationd.records import Draft, Record
 
-BATCH = 100
+STEP_RECORDS = 100
 """Records a step of L{MemoryJournal.select} looks at."""
 
 
-def wanted(query: Query, record: Record) -> bool:
+def query_matches(query: Query, record: Record) -> bool:
     """Whether a query wants a record, said as plainly as possible: the reference
     that the journal's quick answers are held against. C{offset} and C{limit} are
     not its business."""
@@ -38,13 +38,15 @@ def wanted(query: Query, record: Record) -> bool:
         and among(record.user, query.users)
         and (
             query.containers is None
-            or any(_means(container, record.container) for container in query.containers)
+            or any(
+                _matches_reference(container, record.container) for container in query.containers
+            )
         )
         and (query.text is None or query.text.casefold() in record.text.casefold())
     )
 
 
-def _means(asked: str, reference: str) -> bool:
+def _matches_reference(asked: str, reference: str) -> bool:
     type, _, key = asked.partition("/")
     return asked == reference or (
         type == "docker" and len(key) >= 12 and reference.startswith(asked)
@@ -83,8 +85,8 @@ class MemoryJournal:
 
     def _steps(self, records: list[Record], query: Query) -> Iterator[list[Record]]:
         skip, left = query.offset, query.limit
-        for start in range(0, len(records), BATCH):
-            found = [r for r in records[start : start + BATCH] if wanted(query, r)]
+        for start in range(0, len(records), STEP_RECORDS):
+            found = [r for r in records[start : start + STEP_RECORDS] if query_matches(query, r)]
             skipped = min(skip, len(found))
             skip -= skipped
             found = found[skipped:][:left]

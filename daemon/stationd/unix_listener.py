@@ -106,7 +106,7 @@ def listen_unix(
     @raise CannotListenError: the path is in use, is no socket, or cannot be made.
     """
     try:
-        lock = _locked(path)
+        lock = _acquire_lock(path)
     except OSError as error:
         raise CannotListenError(None, path, error) from error
     with contextlib.ExitStack() as undo:
@@ -138,7 +138,7 @@ def adopt_unix(descriptor: int, factory: IProtocolFactory, reactor: object) -> I
     return port
 
 
-def _locked(path: str) -> int:
+def _acquire_lock(path: str) -> int:
     """The locked lock file of a path, as a descriptor."""
     name = f"{path}.lock"
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -147,7 +147,7 @@ def _locked(path: str) -> int:
     except OSError as error:
         if error.errno != errno.ELOOP:
             raise
-        _remove_link(name)
+        _remove_old_lock(name)
         lock = os.open(name, flags, 0o600)
     try:
         _flock(lock, path)
@@ -157,7 +157,7 @@ def _locked(path: str) -> int:
     return lock
 
 
-def _remove_link(name: str) -> None:
+def _remove_old_lock(name: str) -> None:
     """Remove the lock of a Twisted before, a symbolic link to a process id. Under a lock of
     the directory: of two that start at once, the second would remove the first's new lock."""
     directory = os.open(os.path.dirname(name) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -11,7 +11,7 @@ import sys
 from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.cli.main import main
-from stationd.errors import BadConfiguration
+from stationd.errors import InvalidConfiguration
 from stationd.web.passwords import parse, read, verified
 
 
@@ -74,5 +74,5 @@ class FileTests(SynchronousTestCase):
             ("ann:user:scrypt$999999999$8$1$c2FsdHNhbHQ=$c2FsdHNhbHQ=", "not one that is safe"),
             (good, "ann is there already"),
         ):
-            error = self.assertRaises(BadConfiguration, parse, "u", f"{good}\n{line}")
+            error = self.assertRaises(InvalidConfiguration, parse, "u", f"{good}\n{line}")
             self.assertRegex(str(error), rf"^u: line 2: .*{expected}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stationd.restore import REMEMBERED
+from stationd.restore import MAX_RESTORED
 from tests import test_recorder
 from tests.test_record_builder import happened
 
@@ -14,7 +14,7 @@ class RememberedTests(test_recorder.RecorderCase):
         self.successResultOf(self.recorder.observe([happened("start", origin="docker:1")]))
         other = [
             happened("start", type="lxc", id=f"n{n}", origin=f"lxc:{n}")
-            for n in range(2 * REMEMBERED + 1)
+            for n in range(2 * MAX_RESTORED + 1)
         ]
         self.successResultOf(self.recorder.observe(other))
         for _ in range(2):

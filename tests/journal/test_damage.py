@@ -24,7 +24,7 @@ from stationd.journal.sealed_block import SealedBlock
 from stationd.journal.segment import Segment
 from stationd.journal.store import Store
 from stationd.records import Record
-from stationd.testing import wanted
+from stationd.testing import query_matches
 from tests.journal.test_query import drafts, queries
 
 Place = tuple[str, int, int, frozenset[int]]
@@ -122,7 +122,7 @@ class DamageTests(SynchronousTestCase):
 
     def check(self, query: Query, lost: frozenset[int], cache: BlockCache) -> None:
         records = self.records if query.oldest_first else self.records[::-1]
-        records = [r for r in records if r.number not in lost and wanted(query, r)]
+        records = [r for r in records if r.number not in lost and query_matches(query, r)]
         expected = records[query.offset :]
         expected = expected if query.limit is None else expected[: query.limit]
         found = [r for rs in select(self.store.view, query, cache) for r in rs]

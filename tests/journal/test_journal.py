@@ -10,7 +10,7 @@ from collections.abc import Callable
 from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.errors import JournalBusy, JournalLocked
+from stationd.errors import JournalLocked, JournalOverloaded
 from stationd.interfaces import Appended, IJournal, Query
 from stationd.journal import journal as module
 from stationd.journal.disk import Disk
@@ -128,7 +128,7 @@ class JournalTests(JournalContract):
     def test_too_much_waiting_is_refused(self) -> None:
         self.patch(module, "MAX_WAITING_BYTES", 1000)
         first = self.journal.append([draft("x" * 2000)])
-        self.failureResultOf(self.journal.append([draft()]), JournalBusy)
+        self.failureResultOf(self.journal.append([draft()]), JournalOverloaded)
         self.settle()
         self.successResultOf(first)
         self.assertEqual(self.append(draft()), Appended(first=2, last=2))
@@ -139,7 +139,7 @@ class JournalTests(JournalContract):
         taken = [self.journal.append([one] * 100) for _ in range(400)]
         refused = [done for done in taken if done.called]
         for done in refused:
-            self.failureResultOf(done, JournalBusy)
+            self.failureResultOf(done, JournalOverloaded)
         # Of each 4 KiB of strings are held.
         self.assertLess((len(taken) - len(refused)) * 100 * 4096, 64 << 20)
         self.assertGreater(len(refused), 200)

@@ -20,7 +20,7 @@ from stationd.journal.query import select
 from stationd.journal.search import Needle, trigram_filter
 from stationd.journal.store import Store
 from stationd.records import Draft, Level, Record
-from stationd.testing import wanted
+from stationd.testing import query_matches
 from tests.contracts.journal import draft
 
 DOCKER = [f"docker/{n:02d}" + "ab" * 31 for n in range(20)]
@@ -119,7 +119,7 @@ class QueryTests(SynchronousTestCase):
 
     def expected(self, query: Query) -> list[Record]:
         records = self.records if query.oldest_first else self.records[::-1]
-        found = [record for record in records if wanted(query, record)][query.offset :]
+        found = [record for record in records if query_matches(query, record)][query.offset :]
         return found if query.limit is None else found[: query.limit]
 
     def test_any_query_finds_what_the_reference_finds(self) -> None:

@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from stationd.errors import SourceError, SourceLost
 from stationd.interfaces import Query
 from stationd.records import Observation
-from stationd.registry import Containers
+from stationd.registry import Registry
 from stationd_plugins.docker import following
 from stationd_plugins.docker.deaths import Deaths
 from stationd_plugins.docker.decode import Inspected
@@ -176,7 +176,7 @@ class Run:
         self.log.slow, self.event.slow = [], []
         self.asked = Asked(self.engine)
         self.lives = False
-        self.containers = Containers()
+        self.containers = Registry()
         self.recorder = recorder_over(
             self.log,
             self.event,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.record_builder import narrate
+from stationd.record_builder import build_records
 from stationd.records import Level, Observation
 from stationd_plugins.docker.deaths import ASKED_US, BACKOFF_US, LOOP_US, OOM_US, SOON_US, Deaths
 from stationd_plugins.docker.origins import origin_of
@@ -44,7 +44,7 @@ class DeathTests(SynchronousTestCase):
         """The sentences for them, without the container."""
         found: list[tuple[Level, str]] = []
         for one in observations:
-            for draft in narrate(self.deaths.explain(one)).log:
+            for draft in build_records(self.deaths.explain(one)).log:
                 found.append((draft.level, draft.text.partition(" (docker")[0]))
         return found
 
@@ -95,7 +95,7 @@ class DeathTests(SynchronousTestCase):
         died = self.deaths.explain(happened("die", 3 * S, exitCode=137))
         self.assertEqual(died.details["oom"], True)
         words = "Container was killed by the kernel, out of memory"
-        (draft,) = narrate(died).log
+        (draft,) = build_records(died).log
         self.assertEqual((draft.level, draft.text.partition(" (")[0]), (Level.ERROR, words))
         # A child was killed, and the container ended well.
         died = self.deaths.explain(happened("die", 4 * S, exitCode=0))
@@ -208,15 +208,15 @@ class DeathTests(SynchronousTestCase):
     def test_the_memory_of_the_host_and_an_engine_that_stops(self) -> None:
         died = happened("die", 1, exitCode=137, oom=True, asked=False, hostMemory=True)
         words = "Container was killed by the kernel, the host was out of memory ("
-        self.assertIn(words, narrate(died).log[0].text)
+        self.assertIn(words, build_records(died).log[0].text)
         died = happened("die", 1, exitCode=0, asked=True, engineStops=True)
         words = "Container exited as its engine was stopped with code 0 ("
-        self.assertIn(words, narrate(died).log[0].text)
+        self.assertIn(words, build_records(died).log[0].text)
 
     def test_the_limit_is_said(self) -> None:
         for limit, said in ((16 << 20, "16 MiB"), (3 << 29, "1.5 GiB"), (500, "500 bytes")):
             died = happened("die", 1, exitCode=137, oom=True, asked=False, limit=limit)
-            self.assertIn(f"out of memory, limit {said} (", narrate(died).log[0].text)
+            self.assertIn(f"out of memory, limit {said} (", build_records(died).log[0].text)
 
     def test_a_loop_is_said_at_round_numbers(self) -> None:
         said: list[str] = []

@@ -17,8 +17,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from stationd.errors import JournalUnwritable, SourceAbsent, SourceLost
 from stationd.interfaces import Query
 from stationd.recorder import Recorder
-from stationd.records import LOOP_EXITS, Container, Observation, State
-from stationd.registry import Containers
+from stationd.records import CRASH_LOOP_EXITS, Container, Observation, State
+from stationd.registry import Registry
 from stationd_plugins.docker.deaths import Deaths
 from stationd_plugins.docker.decode import Inspected
 from stationd_plugins.docker.engine import STOP_TIMEOUT, TIMEOUT
@@ -123,7 +123,7 @@ class FollowingTests(SynchronousTestCase):
         self.assertEqual(self.lives, ["docker"])
 
     def make_recorder(self) -> Recorder:
-        return recorder_over(self.log, self.event, Containers(), lambda: 99, self.lives.append)
+        return recorder_over(self.log, self.event, Registry(), lambda: 99, self.lives.append)
 
     def follow(self) -> None:
         """Begin a subscription."""
@@ -529,19 +529,19 @@ class FollowingTests(SynchronousTestCase):
         self.assertEqual(self.notes(), [])
 
     def test_one_that_kept_ending_and_stays_up(self) -> None:
-        self.happen("create", *["start", "die"] * LOOP_EXITS, "start")
+        self.happen("create", *["start", "die"] * CRASH_LOOP_EXITS, "start")
         clock = self.engine.reactor
         clock.advance(STAYS_UP - 1)
         self.assertNotIn("recovered", [json.loads(text).get("state") for text in self.texts()])
         self.engine.slow = False
         clock.advance(1)
         told = json.loads(self.texts()[-1])
-        self.assertEqual((told["state"], told["exits"]), ("recovered", LOOP_EXITS))
+        self.assertEqual((told["state"], told["exits"]), ("recovered", CRASH_LOOP_EXITS))
         said = [record.text for rs in self.log.select(Query(limit=1)) for record in rs]
-        self.assertIn(f"Container stays up after {LOOP_EXITS} exits (docker, ", said[0])
+        self.assertIn(f"Container stays up after {CRASH_LOOP_EXITS} exits (docker, ", said[0])
 
     def test_one_that_kept_ending_and_ends_again_or_is_not_followed_any_more(self) -> None:
-        self.happen("create", *["start", "die"] * LOOP_EXITS, "start", "die")
+        self.happen("create", *["start", "die"] * CRASH_LOOP_EXITS, "start", "die")
         self.engine.reactor.advance(STAYS_UP)
         self.assertEqual(self.recorded()[-1], "die")
         self.happen("start")

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.interfaces import Known
+from stationd.interfaces import KnownContainers
 from stationd.records import State
 from stationd_plugins.docker.decode import Inspected
 from stationd_plugins.docker.lives import REMEMBERED, Lives
@@ -19,9 +19,9 @@ from tests.test_record_builder import ID
 Life = list[tuple[str, int]]
 
 
-def lives_known() -> Known:
+def lives_known() -> KnownContainers:
     """Nothing is."""
-    return Known(containers=(), newest_us=0, complete=True)
+    return KnownContainers(containers=(), newest_us=0, complete=True)
 
 
 class LivesTests(SynchronousTestCase):
@@ -29,7 +29,7 @@ class LivesTests(SynchronousTestCase):
 
     def lives(self, told: Life, complete: bool = True, **known: object) -> Lives:
         existing = (container(id=ID, **known),) if known else ()
-        lives = Lives([], Known(containers=existing, newest_us=0, complete=complete))
+        lives = Lives([], KnownContainers(containers=existing, newest_us=0, complete=complete))
         for action, second in told:
             lives.take(happened(action, second * S))
         return lives
@@ -113,7 +113,7 @@ class LivesTests(SynchronousTestCase):
     def test_what_was_worked_out_or_recorded_misses_nothing(self) -> None:
         died = happened("die", 9 * S)
         self.assertEqual(self.lives([]).missing(attrs.evolve(died, inferred=True)), [])
-        known = Known(containers=(), newest_us=0, complete=True)
+        known = KnownContainers(containers=(), newest_us=0, complete=True)
         self.assertEqual(Lives([died.origin], known).missing(died), [])
 
     def test_an_engine_that_was_killed_starts_again_what_ended_while_it_was_dead(self) -> None:
@@ -211,7 +211,7 @@ class LivesTests(SynchronousTestCase):
 
     def test_one_that_is_back_is_removed_once_more(self) -> None:
         told = [happened("destroy", 2 * S), happened("found", 3 * S, now="running")]
-        existing = Known(
+        existing = KnownContainers(
             containers=(container(id=ID, state=State.RUNNING),), newest_us=0, complete=True
         )
         lives = self.lives([("create", 1), ("destroy", 2)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.records import LOOP_EXITS, Observation
+from stationd.records import CRASH_LOOP_EXITS, Observation
 from stationd_plugins.docker.deaths import OOM_US
 from stationd_plugins.docker.ooms import REMEMBERED, Ooms, untold_oom
 from stationd_plugins.docker.origins import time_ns_of
@@ -38,7 +38,10 @@ class OomTests(SynchronousTestCase):
         self.assertEqual(untold_oom(attrs.evolve(told, details={}), happened("die", 5 * S)), [])
 
     def test_of_a_loop(self) -> None:
-        for exits, details in ((LOOP_EXITS, {}), (LOOP_EXITS + 1, {"exits": LOOP_EXITS})):
+        for exits, details in (
+            (CRASH_LOOP_EXITS, {}),
+            (CRASH_LOOP_EXITS + 1, {"exits": CRASH_LOOP_EXITS}),
+        ):
             self.assertEqual(killed(5, exits=exits)[0].details, details)
 
     def test_what_is_told_late_is_known(self) -> None:

@@ -9,7 +9,7 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.records import Container, Observation, State
-from stationd.registry import Containers
+from stationd.registry import Registry
 from stationd_plugins.docker.decode import Inspected
 from stationd_plugins.docker.gap import since_ns
 from stationd_plugins.docker.origins import origin_of, time_ns_of
@@ -431,7 +431,7 @@ class RandomTests(SynchronousTestCase):
             begin = rng.randrange(len(world.told) + 1)
             # A replay tells the last of it: nothing, or all after the gap.
             recorded = world.told[:begin]
-            registry = Containers()
+            registry = Registry()
             for action, at in recorded:
                 registry.apply(told(action, at))
             exists = world.state != "gone"

@@ -13,10 +13,10 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.errors import BadValue
-from stationd.record_builder import narrate
+from stationd.errors import InvalidValue
+from stationd.record_builder import build_records
 from stationd.records import Container, Observation, State
-from stationd.registry import Containers
+from stationd.registry import Registry
 from stationd_plugins.docker.decode import Malformed, inspected
 from stationd_plugins.docker.source import DockerSource
 from tests.functional.record_events import CONTAINERS, EVENTS
@@ -71,7 +71,7 @@ class RecordedTests(SynchronousTestCase):
         )
 
     def test_what_was_told_is_what_they_are(self) -> None:
-        registry = Containers()
+        registry = Registry()
         until_removed = [event for event in TOLD if event["Action"] != "destroy"]
         ends: list[Container] = []
         for one in source().decode(until_removed):
@@ -161,10 +161,10 @@ class MutilatedTests(SynchronousTestCase):
                 self.assertIs(log["log_level"], LogLevel.warn)
             for one in told:
                 try:
-                    narrate(one)
-                except BadValue:
+                    build_records(one)
+                except InvalidValue:
                     continue
-                Containers().apply(one)
+                Registry().apply(one)
 
         check()
 

@@ -16,9 +16,9 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from stationd.errors import BadValue, SourceAbsent
-from stationd.interfaces import Known
-from stationd.record_builder import found as found_observation
+from stationd.errors import InvalidValue, SourceAbsent
+from stationd.interfaces import KnownContainers
+from stationd.record_builder import found_observation
 from stationd.records import Container, Observation, State
 from stationd_plugins.host import cgroups
 from stationd_plugins.lxc.command import address, fnv64a
@@ -33,7 +33,7 @@ from stationd_plugins.lxc.words import Word
 
 ONE = Seen("one", "/lxc", "1", "")
 RUNNING = attrs.evolve(ONE, monitor="10", init_pid=11)
-NOTHING = Known(containers=(), newest_us=0, complete=False)
+NOTHING = KnownContainers(containers=(), newest_us=0, complete=False)
 FROZEN = attrs.evolve(RUNNING, frozen=True)
 
 
@@ -106,7 +106,7 @@ class TrackerTests(SynchronousTestCase):
         @param told: what is recorded.
         """
         origins = [one.origin for one in told]
-        before = Known(containers=known, newest_us=100, complete=True)
+        before = KnownContainers(containers=known, newest_us=100, complete=True)
         return self.tracker.begin(scanned, before, origins, 1000)
 
     def test_out_of_memory(self) -> None:
@@ -151,7 +151,7 @@ class TrackerTests(SynchronousTestCase):
             containers = [known("one", was)] if was else []
             told = self.tracker.begin(
                 scanned,
-                Known(containers=tuple(containers), newest_us=100, complete=False),
+                KnownContainers(containers=tuple(containers), newest_us=100, complete=False),
                 [],
                 1000,
             )
@@ -596,7 +596,7 @@ class SettingsTests(SynchronousTestCase):
         )
         for settings in wrong:
             reactor = MemoryReactorClock()
-            self.assertRaises(BadValue, make_source, settings, reactor)
+            self.assertRaises(InvalidValue, make_source, settings, reactor)
 
     def test_a_path_that_is_given_twice_is_one(self) -> None:
         path = os.path.abspath(self.mktemp())

@@ -5,10 +5,10 @@ from __future__ import annotations
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.interfaces import Known
-from stationd.record_builder import found
+from stationd.interfaces import KnownContainers
+from stationd.record_builder import found_observation
 from stationd.records import Container, Observation
-from stationd.registry import Containers
+from stationd.registry import Registry
 from stationd_plugins.lxc.absence import missed
 from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.lxc.telling import Recorded, container, observation, state
@@ -26,7 +26,7 @@ def happened(
 
     @param was: what is recorded, and with it all that there was, C{told}: by what.
     """
-    known = Known(containers=(was,) if was else (), newest_us=NEWEST_US, complete=True)
+    known = KnownContainers(containers=(was,) if was else (), newest_us=NEWEST_US, complete=True)
     origins = [told.origin] if told else []
     found = missed({seen.name: seen for seen in scanned}, known, Recorded(origins), NOW_US)
     return [(one.action, one.name, one.time_us) for one in found]
@@ -38,7 +38,9 @@ class FoundTests(SynchronousTestCase):
     def check(self, was: Seen, now: Seen, *expected: tuple[str, str, int]) -> None:
         listed = container(was, NEWEST_US)
         recorded = attrs.evolve(listed, origin="")
-        self.assertEqual(happened(now, was=recorded, told=found(listed, NEWEST_US)), [*expected])
+        self.assertEqual(
+            happened(now, was=recorded, told=found_observation(listed, NEWEST_US)), [*expected]
+        )
 
     def test_nothing_happened(self) -> None:
         self.check(STOPPED, STOPPED)
@@ -59,7 +61,7 @@ class FoundTests(SynchronousTestCase):
 
     def test_found_again_it_is_recorded_again(self) -> None:
         first, again = container(STOPPED, 5), container(STOPPED, 6)
-        self.assertNotEqual(found(first, 5).origin, found(again, 6).origin)
+        self.assertNotEqual(found_observation(first, 5).origin, found_observation(again, 6).origin)
 
     def test_a_long_name(self) -> None:
         biggest = Seen(
@@ -86,7 +88,7 @@ class RenamedTests(SynchronousTestCase):
 
         was = [seen(one, place) for place, one in enumerate(before) if one != "-"]
         now = [seen(one, place) for place, one in enumerate(after) if one != "-"]
-        known = Known(
+        known = KnownContainers(
             containers=tuple(attrs.evolve(container(one, 5), origin="") for one in was),
             newest_us=NEWEST_US,
             complete=True,
@@ -94,9 +96,9 @@ class RenamedTests(SynchronousTestCase):
         recorded = Recorded([container(one, 5).origin for one in was])
         told = missed({one.name: one for one in now}, known, recorded, NOW_US)
         self.assertEqual([one.time_us for one in told], sorted(one.time_us for one in told))
-        places = Containers()
+        places = Registry()
         for one in was:
-            places.apply(found(container(one, 5), 1))
+            places.apply(found_observation(container(one, 5), 1))
         for observed in told:
             self.assertIsNotNone(places.apply(observed))
         left = {one.name: one.state for one in places.all() if not one.removed}
@@ -150,9 +152,9 @@ class UnrecordedTests(SynchronousTestCase):
 
     def test_one_that_is_back_in_a_path_that_was_away(self) -> None:
         """Twice, under the same run: what is recorded then has origins of its own."""
-        registry = Containers()
+        registry = Registry()
         origins: list[str] = []
-        nobody = Known(containers=(), newest_us=0, complete=True)
+        nobody = KnownContainers(containers=(), newest_us=0, complete=True)
         for now_us in (NOW_US, NOW_US + 10, NOW_US + 20):
             for scanned in ({"one": RUNNING}, {}):
                 known = attrs.evolve(
@@ -167,6 +169,6 @@ class UnrecordedTests(SynchronousTestCase):
         self.assertEqual(len(set(origins)), len(origins), origins)
 
     def test_before_anything_was_recorded(self) -> None:
-        nothing = Known(containers=(), newest_us=0, complete=True)
+        nothing = KnownContainers(containers=(), newest_us=0, complete=True)
         (create,) = missed({"one": STOPPED}, nothing, Recorded([]), NOW_US)
         self.assertEqual(create.action, "create")

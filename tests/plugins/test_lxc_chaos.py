@@ -9,10 +9,10 @@ import random
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.event_codec import recall
+from stationd.event_codec import decode_event
 from stationd.interfaces import Query
 from stationd.records import Observation
-from stationd.registry import Containers
+from stationd.registry import Registry
 from stationd.testing import MemoryJournal
 from stationd_plugins.lxc.following import MAX_DISTURBED
 from stationd_plugins.lxc.monitord import Heard, Message
@@ -66,7 +66,7 @@ class Daemon:
         self._connect_at = 0
         self._heard = Heard()
         self.tracker = Tracker(lambda monitor: monitor in self.host.monitors)
-        self.containers = Containers()
+        self.containers = Registry()
         self.recorder = recorder_over(
             self.log, self.event, self.containers, lambda: self.host.now_ms * 1000
         )
@@ -140,7 +140,7 @@ class Daemon:
     def recorded(self) -> list[Observation]:
         """All that is."""
         found = self.event.select(Query(oldest_first=True))
-        read = [recall(record) for records in found for record in records]
+        read = [decode_event(record) for records in found for record in records]
         return [one for one in read if one is not None]
 
     def _begin_scan(self, now: int) -> None:

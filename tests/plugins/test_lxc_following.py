@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from stationd.errors import SourceLost
-from stationd.interfaces import IRecorder, Known
+from stationd.interfaces import IRecorder, KnownContainers
 from stationd.records import Container, Level, Observation, State
 from stationd_plugins.host import cgroups
 from stationd_plugins.lxc.following import Following
@@ -117,7 +117,7 @@ class Source:
 class Recorder:
     """Takes everything."""
 
-    def __init__(self, known: Known) -> None:
+    def __init__(self, known: KnownContainers) -> None:
         self._known = known
         self.told: list[str] = []
         self.inferred: list[bool] = []
@@ -133,7 +133,7 @@ class Recorder:
     def origins(self, type: str) -> KeysView[str]:
         return dict[str, None]().keys()
 
-    def known(self, type: str) -> Known:
+    def known(self, type: str) -> KnownContainers:
         return self._known
 
     def note(self, level: Level, text: str) -> Deferred[None]:
@@ -155,10 +155,10 @@ class FollowingCase(SynchronousTestCase):
         self.path = path
         self.source = Source(path)
         self.following: Following | None = None
-        self.begin(Known(containers=(), newest_us=0, complete=False))
+        self.begin(KnownContainers(containers=(), newest_us=0, complete=False))
         self.addCleanup(self.end)
 
-    def begin(self, known: Known, *, silent: bool = False) -> None:
+    def begin(self, known: KnownContainers, *, silent: bool = False) -> None:
         if self.following:
             self.end()
         self.source.seen = attrs.evolve(ONE, is_silent=silent)
@@ -233,7 +233,7 @@ class FollowingTests(FollowingCase):
 
     def test_ports_are_not_lost_before_the_rules_are_known(self) -> None:
         had = Container(type="lxc", id="one", name="one", state=State.RUNNING, ports=("p",))
-        self.begin(Known(containers=(had,), newest_us=1, complete=True), silent=True)
+        self.begin(KnownContainers(containers=(had,), newest_us=1, complete=True), silent=True)
         self.source.seen = attrs.evolve(ONE, init_pid=1)
         self.assertEqual(self.scans(10, signal_every=1), 1)
         (dumped,) = self.source.dumps
@@ -263,7 +263,7 @@ class FollowingTests(FollowingCase):
         one = attrs.evolve(ONE, path=self.path)
         two = attrs.evolve(one, name="two", identity="2")
         self.source.others = {"two": two}
-        self.begin(Known(containers=(), newest_us=0, complete=False))
+        self.begin(KnownContainers(containers=(), newest_us=0, complete=False))
         self.source.seen = attrs.evolve(one, init_pid=1)
         self.scans(10)
         self.recorder.told.clear()

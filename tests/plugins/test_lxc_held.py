@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.interfaces import Known
+from stationd.interfaces import KnownContainers
 from stationd.records import State
 from stationd_plugins.lxc.monitord import Heard, Message
 from stationd_plugins.lxc.scan import Seen
@@ -46,7 +46,7 @@ class HeldTests(SynchronousTestCase):
     ) -> list[tuple[str, str]]:
         self.tracker = Tracker(lambda _: False)
         was, made = container(X, 50), observation("create", X, 50, False)
-        known = Known(containers=(was,), newest_us=100, complete=complete)
+        known = KnownContainers(containers=(was,), newest_us=100, complete=complete)
         found = {one.name: one for one in seen}
         told = self.tracker.begin(found, known, Origins([made.origin]), 1000, away)
         return [(one.action, one.name) for one in told]

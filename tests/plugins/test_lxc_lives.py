@@ -9,7 +9,7 @@ from collections.abc import Collection
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.interfaces import Known
+from stationd.interfaces import KnownContainers
 from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.lxc.tracker import Tracker
 from stationd_plugins.lxc.words import Word
@@ -108,7 +108,7 @@ class LifeTests(SynchronousTestCase):
         """
         now = 0
         tracker = Tracker(lambda monitor: life.lives(monitor, now))
-        nothing = Known(containers=(), newest_us=0, complete=False)
+        nothing = KnownContainers(containers=(), newest_us=0, complete=False)
         tracker.begin({"one": STOPPED}, nothing, [], 0)
         told: list[str] = []
         signals = [at for at, _ in life.words]

@@ -11,7 +11,7 @@ import attrs
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.interfaces import Known
+from stationd.interfaces import KnownContainers
 from stationd.records import Container, Observation, State
 from stationd_plugins.host import cgroups
 from stationd_plugins.lxc import paths, scan
@@ -24,7 +24,7 @@ from stationd_plugins.lxc.tracker import Tracker
 A = Seen("a", "/here", "1", "", made_us=10)
 B = Seen("b", "/there", "2", "", made_us=10, monitor="m", init_pid=7, run="boot-7-1")
 AWAY = frozenset(["/there"])
-NOTHING = Known(containers=(), newest_us=0, complete=False)
+NOTHING = KnownContainers(containers=(), newest_us=0, complete=False)
 
 
 def make(path: str, *names: str) -> None:
@@ -195,7 +195,7 @@ class AwayTests(SynchronousTestCase):
     def begin(
         self,
         *seen: Seen,
-        known: Known,
+        known: KnownContainers,
         told: Sequence[Observation] = (),
         away: frozenset[str] = AWAY,
     ) -> list[tuple[str, str]]:
@@ -204,12 +204,14 @@ class AwayTests(SynchronousTestCase):
         happened = self.tracker.begin(found, known, origins, 150, away)
         return [(one.action, one.name) for one in happened]
 
-    def recorded(self, complete: bool = True) -> tuple[Known, list[Observation]]:
+    def recorded(self, complete: bool = True) -> tuple[KnownContainers, list[Observation]]:
         """Both of them, and how they were made."""
         running = Container(type="lxc", id="b", name="b", state=State.RUNNING)
         stopped = Container(type="lxc", id="a", name="a")
         told = [observation("create", one, 10, False) for one in (A, B)]
-        return Known(containers=(stopped, running), newest_us=100, complete=complete), told
+        return KnownContainers(
+            containers=(stopped, running), newest_us=100, complete=complete
+        ), told
 
     def test_containers_of_a_path_that_goes_are_as_they_were(self) -> None:
         self.begin(A, B, known=NOTHING, away=frozenset())
@@ -329,7 +331,7 @@ class AwayTests(SynchronousTestCase):
         was = [Seen("a", "/here", "1", "", made_us=10), Seen("b", "/here", "2", "", made_us=10)]
         now = [attrs.evolve(was[0], name="b"), attrs.evolve(was[1], name="c")]
         listed = tuple(attrs.evolve(container(one, 5), origin="") for one in was)
-        known = Known(containers=listed, newest_us=100, complete=True)
+        known = KnownContainers(containers=listed, newest_us=100, complete=True)
         tracker = Tracker(lambda monitor: False)
         origins = [container(one, 5).origin for one in was]
         happened = tracker.begin({one.name: one for one in now}, known, origins, 200, AWAY)
@@ -354,7 +356,7 @@ class UnreadableTests(SynchronousTestCase):
         unknown = Seen("b", "/there", "", "", is_silent=True, is_bare=True)
         tracker = Tracker(lambda _: True)
         was = Container(type="lxc", id="b", name="b", state=State.RUNNING)
-        known = Known(containers=(was,), newest_us=5, complete=True)
+        known = KnownContainers(containers=(was,), newest_us=5, complete=True)
         made = observation("create", B, 1, False)
         self.assertEqual(tracker.begin({"b": unknown}, known, [made.origin], 9), [])
         self.assertEqual(tracker.containers, [was])

@@ -21,11 +21,11 @@ from zope.interface import implementer
 
 from stationd.errors import SourceLost
 from stationd.feed import Feed
-from stationd.lookup import Inventory
+from stationd.lookup import ContainerLookup
 from stationd.recorder import Recorder
-from stationd.records import Container, Figures, Record
-from stationd.registry import Containers
-from stationd.source_queries import SourceQuestions
+from stationd.records import Container, ContainerStats, Record
+from stationd.registry import Registry
+from stationd.source_queries import SourceQueries
 from stationd.supervisor import Sources
 from stationd.testing import MemoryJournal
 from stationd.waits import Waits
@@ -145,8 +145,8 @@ class MeasuredSources(Sources):
     def is_live(self, type: str) -> bool:
         return self.lives
 
-    def sample(self, containers: Sequence[Container]) -> Deferred[Mapping[str, Figures]]:
-        figures = Figures(
+    def sample(self, containers: Sequence[Container]) -> Deferred[Mapping[str, ContainerStats]]:
+        figures = ContainerStats(
             cpu=0.25, memory_bytes=4096, rx_rate=180, tx_rate=7, addresses=("10.0.3.62",)
         )
         return succeed({container.reference: figures for container in containers})
@@ -174,13 +174,13 @@ class StationCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.log, self.event = MemoryJournal(), MemoryJournal()
-        self.containers = Containers()
+        self.containers = Registry()
         self.feed = Feed(0)
         sources = self.sources = MeasuredSources()
         self.waits = Waits(
             self.clock,
             self.containers,
-            SourceQuestions(self.clock, sources.find, sources.is_live),
+            SourceQueries(self.clock, sources.find, sources.is_live),
             sources.is_live,
             lambda: 0,
         )
@@ -206,7 +206,7 @@ class StationCase(SynchronousTestCase):
             log=self.log,
             event=self.event,
             recorder=self.recorder,
-            containers=Inventory(self.containers, sources),
+            containers=ContainerLookup(self.containers, sources),
             waits=self.waits,
             feed=self.feed,
             accounts=Accounts(self.users, self.hashing),

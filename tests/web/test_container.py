@@ -6,7 +6,7 @@ import os
 
 from stationd.errors import JournalUnwritable
 from stationd.records import State
-from stationd.waits import GRACE
+from stationd.waits import GRACE_SECONDS
 from stationd.web.passwords import Account, hashed, write
 from stationd.web.sessions import COOKIE, IDLE, LONGEST
 from tests.test_record_builder import ID
@@ -143,7 +143,7 @@ class WaitTests(StationCase):
 
     def test_an_unknown_container(self) -> None:
         asked = self.ask("GET", self.path("running"))
-        self.clock.advance(GRACE)
+        self.clock.advance(GRACE_SECONDS)
         self.problem(404, self.answer(asked))
 
 

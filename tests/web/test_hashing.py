@@ -7,7 +7,7 @@ from collections.abc import Callable
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.errors import LoginsBusy
+from stationd.errors import TooManyLogins
 from stationd.web.accounts import MAX_PASSWORD_LENGTH
 from stationd.web.hashing import AT_ONCE, WAITING, Hashing
 from tests.web.station import CHEAP, StationCase, Wire
@@ -77,11 +77,11 @@ class HashingTests(SynchronousTestCase):
 
     def test_the_queue_is_bounded(self) -> None:
         asked = [self.verify() for _ in range(AT_ONCE + WAITING)]
-        self.assertRaises(LoginsBusy, self.verify)
+        self.assertRaises(TooManyLogins, self.verify)
         asked[-1].addErrback(lambda _: None)
         asked[-1].cancel()
         self.verify()
-        self.assertRaises(LoginsBusy, self.verify)
+        self.assertRaises(TooManyLogins, self.verify)
 
     def test_an_error_in_a_thread(self) -> None:
         asked = self.verify()
@@ -94,8 +94,8 @@ class HashingTests(SynchronousTestCase):
         asked = [self.verify() for _ in range(AT_ONCE + WAITING)]
         stopping = self.hashing.stopService()
         for one in asked[AT_ONCE:]:
-            self.failureResultOf(one, LoginsBusy)
-        self.assertRaises(LoginsBusy, self.verify)
+            self.failureResultOf(one, TooManyLogins)
+        self.assertRaises(TooManyLogins, self.verify)
         for one in asked[:AT_ONCE]:
             self.assertNoResult(stopping)
             self.threads.finish(True)

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from stationd.config import DIRECTORY
+from stationd.config import DEFAULT_DIRECTORY
 from stationd.errors import StationdError
 
 PROGRESS_INTERVAL = 0.2
@@ -32,7 +32,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
             "directories",
             nargs="*",
             metavar="DIRECTORY",
-            help=f"a journal, or what has journals in it ({DIRECTORY})",
+            help=f"a journal, or what has journals in it ({DEFAULT_DIRECTORY})",
         )
         action.set_defaults(do=do)
 
@@ -41,7 +41,7 @@ def _verify(options: argparse.Namespace) -> None:
     from stationd.journal.verify import verify
 
     damaged = []
-    for directory in _journals(options.directories or [DIRECTORY]):
+    for directory in _journals(options.directories or [DEFAULT_DIRECTORY]):
         with _Progress(directory) as progress:
             report = verify(directory, progress)
         for sentence in report.damage:
@@ -61,7 +61,7 @@ def _repair(options: argparse.Namespace) -> None:
     from stationd.journal.disk import Disk
     from stationd.journal.repair import repair
 
-    for directory in _journals(options.directories or [DIRECTORY]):
+    for directory in _journals(options.directories or [DEFAULT_DIRECTORY]):
         with _Progress(directory) as progress:
             done = repair(directory, Disk(), progress)
         for sentence in done:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from stationd.cli.journal import add_commands
-from stationd.errors import BadValue, StationdError
+from stationd.errors import InvalidValue, StationdError
 from stationd.web.passwords import SALT_BYTES, Account, check_name, hashed, read, write
 
 USERS = "/etc/stationd/users"
@@ -59,7 +59,7 @@ def _add(options: argparse.Namespace) -> None:
     accounts = read(options.users)
     name = check_name(options.name)
     if name in accounts:
-        raise BadValue("name", name, "a new one; see 'stationctl user password'")
+        raise InvalidValue("name", name, "a new one; see 'stationctl user password'")
     accounts[name] = Account(name, "admin" if options.admin else "user", _new_hash(options))
     write(options.users, accounts.values())
 
@@ -85,7 +85,7 @@ def _list(options: argparse.Namespace) -> None:
 def _existing(accounts: dict[str, Account], name: str) -> Account:
     if name not in accounts:
         there = f"one of {', '.join(accounts)}" if accounts else "nobody yet: add one first"
-        raise BadValue("name", name, there)
+        raise InvalidValue("name", name, there)
     return accounts[name]
 
 
@@ -98,7 +98,7 @@ def _new_hash(options: argparse.Namespace) -> str:
     else:
         password = getpass.getpass(f"Password for {options.name}: ")
         if getpass.getpass("Again: ") != password:
-            raise BadValue("password", "…", "the same one twice")
+            raise InvalidValue("password", "…", "the same one twice")
     if len(password) < LEAST_PASSWORD_LENGTH:
-        raise BadValue("password", "…", f"at least {LEAST_PASSWORD_LENGTH} characters")
+        raise InvalidValue("password", "…", f"at least {LEAST_PASSWORD_LENGTH} characters")
     return hashed(password, os.urandom(SALT_BYTES))

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from stationd.errors import JournalBusy, JournalClosed, JournalUnwritable
+from stationd.errors import JournalClosed, JournalOverloaded, JournalUnwritable
 from stationd.interfaces import Appended, IJournal, JournalStatus, Query, Retention
 from stationd.journal.cache import BlockCache
 from stationd.journal.commit_clock import boot_time_us
@@ -155,7 +155,7 @@ class Journal:
             raise ValueError("an append needs at least one record")
         size_bytes = APPEND_BYTES + sum(map(_held_bytes, drafts))
         if self._waiting_bytes and self._waiting_bytes + size_bytes > MAX_WAITING_BYTES:
-            return fail(JournalBusy())
+            return fail(JournalOverloaded())
         self._waiting_bytes += size_bytes
         done: Deferred[Appended] = Deferred()
         self._queue.append(_Append(drafts, size_bytes, done))

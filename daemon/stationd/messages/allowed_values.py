@@ -1,4 +1,4 @@
-"""What is allowed where a value was not: the C{allowed} of L{stationd.errors.BadValue}, with
+"""What is allowed where a value was not: the C{allowed} of L{stationd.errors.InvalidValue}, with
 C{{fields}} as L{str.format} knows them. All stand in one message, C{invalid-value}."""
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import os
 
 from twisted.logger import Logger
 
-from stationd.errors import BadConfiguration
+from stationd.errors import InvalidConfiguration
 from stationd.messages.log_messages import USERS_KEPT
 from stationd.web.hashing import Hashing
 from stationd.web.passwords import Account, N, P, R, read
@@ -40,7 +40,7 @@ class Accounts:
             self._seen = seen
             try:
                 self._accounts = read(self._path)
-            except BadConfiguration as error:
+            except InvalidConfiguration as error:
                 # Nobody is locked out, or let in again, by a slip of the pen.
                 USERS_KEPT.emit(self._log, error=error)
         return self._accounts.get(name)
@@ -48,7 +48,7 @@ class Accounts:
     async def check(self, name: str, password: str) -> Account | None:
         """The account with a name and a password, C{None} if there is none such.
 
-        @raise LoginsBusy: too many ask at once, or the daemon is stopping.
+        @raise TooManyLogins: too many ask at once, or the daemon is stopping.
         """
         if len(password) > MAX_PASSWORD_LENGTH:
             return None

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 import attrs
 from twisted.web.http import Request
 
-from stationd.errors import BadValue, NotAllowed, NotLoggedIn
+from stationd.errors import AuthenticationRequired, InvalidValue, PermissionDenied
 from stationd.messages import allowed_values
 from stationd.messages.reason_messages import ADMINISTRATOR_ROUTE
 from stationd.web.api import Answer, Api, Call, Caller, Stream
@@ -36,11 +36,11 @@ class Admitted:
 def admit(api: Api, request: Request) -> Admitted:
     """A request, if whoever makes it may.
 
-    @raise NotFound: no route has its path.
+    @raise ResourceNotFound: no route has its path.
     @raise MethodNotAllowed: no route has its path with its method.
-    @raise NotLoggedIn: the route needs a login.
-    @raise NotAllowed: the route needs an administrator.
-    @raise BadValue: the path or the query cannot be decoded.
+    @raise AuthenticationRequired: the route needs a login.
+    @raise PermissionDenied: the route needs an administrator.
+    @raise InvalidValue: the path or the query cannot be decoded.
     """
     path, _, query = request.uri.decode("latin-1").partition("?")
     route, parts = find(request.method.decode("latin-1"), path)
@@ -63,9 +63,9 @@ def _check(route: Route, caller: Caller | None) -> None:
     if route.access is Access.OPEN:
         return
     if caller is None:
-        raise NotLoggedIn()
+        raise AuthenticationRequired()
     if route.access is Access.ADMIN and not caller.admin:
-        raise NotAllowed(ADMINISTRATOR_ROUTE.render(method=route.method, path=route.path))
+        raise PermissionDenied(ADMINISTRATOR_ROUTE.render(method=route.method, path=route.path))
 
 
 def _parameters(query: str) -> dict[str, str]:
@@ -78,5 +78,5 @@ def _parameters(query: str) -> dict[str, str]:
             max_num_fields=MAX_PARAMETERS,
         )
     except ValueError as error:
-        raise BadValue("query", query, allowed_values.QUERY.format(error=error)) from error
+        raise InvalidValue("query", query, allowed_values.QUERY.format(error=error)) from error
     return dict(pairs)

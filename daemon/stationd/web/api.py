@@ -10,10 +10,10 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from stationd.errors import NotLoggedIn
+from stationd.errors import AuthenticationRequired
 from stationd.interfaces import Appended, IJournal, Query
-from stationd.pending_wait import Waited
-from stationd.records import Container, Draft, Figures, Record
+from stationd.pending_wait import WaitResult
+from stationd.records import Container, ContainerStats, Draft, Record
 from stationd.web.accounts import Accounts
 from stationd.web.sessions import Session, Sessions
 
@@ -30,13 +30,13 @@ class Postbox(Protocol):
 
 
 class Inventory(Protocol):
-    """Which containers there are: L{stationd.lookup.Inventory}."""
+    """Which containers there are: L{stationd.lookup.ContainerLookup}."""
 
     def all(self) -> list[Container]: ...
     def is_live(self, type: str) -> bool: ...
     def references(self, key: str) -> frozenset[str]: ...
-    def locate(self, type: str, key: str) -> Deferred[Container]: ...
-    def sample(self, containers: Sequence[Container]) -> Deferred[Mapping[str, Figures]]: ...
+    def find(self, type: str, key: str) -> Deferred[Container]: ...
+    def sample(self, containers: Sequence[Container]) -> Deferred[Mapping[str, ContainerStats]]: ...
 
 
 class Waits(Protocol):
@@ -44,13 +44,13 @@ class Waits(Protocol):
 
     open: int
 
-    def wait(self, type: str, key: str, target: str, duration: float) -> Deferred[Waited]: ...
+    def wait(self, type: str, key: str, target: str, duration: float) -> Deferred[WaitResult]: ...
 
 
 class Feed(Protocol):
     """Who waits for events: L{stationd.feed.Feed}."""
 
-    def after(self, number: int) -> Deferred[None]: ...
+    def wait_after(self, number: int) -> Deferred[None]: ...
 
 
 @attrs.frozen(kw_only=True)
@@ -108,10 +108,10 @@ class Call:
     def who(self) -> Caller:
         """The caller, who is known.
 
-        @raise NotLoggedIn: he is not.
+        @raise AuthenticationRequired: he is not.
         """
         if self.caller is None:
-            raise NotLoggedIn()
+            raise AuthenticationRequired()
         return self.caller
 
 

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 
-from stationd.errors import BadValue, NotAllowed
+from stationd.errors import InvalidValue, PermissionDenied
 from stationd.messages import allowed_values
 from stationd.messages.reason_messages import ADMINISTRATOR_WRITES
 from stationd.records import MAX_TIME_US, Draft, Level
@@ -26,7 +26,7 @@ _Fields = Callable[[str, dict[str, object]], dict[str, object]]
 def parse(body: bytes) -> object:
     """JSON out of a small body.
 
-    @raise BadValue: it is none, or an object has the same key twice.
+    @raise InvalidValue: it is none, or an object has the same key twice.
     """
     with _reading(body):
         return Documents().one(body.decode("utf-8"))
@@ -35,8 +35,8 @@ def parse(body: bytes) -> object:
 async def log_drafts(call: Call) -> list[Draft]:
     """What C{POST /api/v1/log} is given, read in slices of time.
 
-    @raise BadValue: something is wrong with it.
-    @raise NotAllowed: the caller may not write as another user.
+    @raise InvalidValue: something is wrong with it.
+    @raise PermissionDenied: the caller may not write as another user.
     """
     return await _drafts(call, _LOG_KEYS, _log_fields)
 
@@ -53,13 +53,13 @@ async def _drafts(call: Call, keys: tuple[str, ...], fields: _Fields) -> list[Dr
     for where, item in _items(call.body):
         if len(drafts) == MAX_RECORDS:
             given = allowed_values.RECORDS_TOO_MANY.format(greatest=MAX_RECORDS)
-            raise BadValue("body", given, _MANY)
+            raise InvalidValue("body", given, _MANY)
         drafts.append(_draft(where, item, call.who, call.api.now_us, keys, fields))
         if clock.seconds() - began > SLICE:
             await pause(clock)
             began = clock.seconds()
     if not drafts:
-        raise BadValue("body", allowed_values.RECORDS_NONE, _MANY)
+        raise InvalidValue("body", allowed_values.RECORDS_NONE, _MANY)
     return drafts
 
 
@@ -82,10 +82,10 @@ def _reading(body: bytes) -> Iterator[None]:
     try:
         yield
     except RecursionError:
-        raise BadValue("body", "[[[…", allowed_values.JSON_NOT_SO_DEEP) from None
+        raise InvalidValue("body", "[[[…", allowed_values.JSON_NOT_SO_DEEP) from None
     except ValueError as error:
         shown = body[:40].decode("utf-8", "replace")
-        raise BadValue("body", shown, allowed_values.JSON.format(error=error)) from None
+        raise InvalidValue("body", shown, allowed_values.JSON.format(error=error)) from None
 
 
 def _draft(
@@ -98,14 +98,14 @@ def _draft(
 ) -> Draft:
     if not isinstance(item, dict):
         name = where.rstrip(".") or "body"
-        raise BadValue(name, item, allowed_values.OBJECT_WITH.format(keys=", ".join(keys)))
+        raise InvalidValue(name, item, allowed_values.OBJECT_WITH.format(keys=", ".join(keys)))
     for key in item:
         if key not in keys:
             allowed = allowed_values.KEYS.format(keys=", ".join(keys))
-            raise BadValue(f"{where}{key[:80]}", item[key], allowed)
+            raise InvalidValue(f"{where}{key[:80]}", item[key], allowed)
     user = _string(where, item, "user", caller.user)
     if user != caller.user and not caller.admin:
-        raise NotAllowed(ADMINISTRATOR_WRITES.render(where=where))
+        raise PermissionDenied(ADMINISTRATOR_WRITES.render(where=where))
     try:
         return Draft(
             time_us=_time_us(where, item, now_us),
@@ -114,38 +114,38 @@ def _draft(
             container=_container(where, item),
             **fields(where, item),  # type: ignore[arg-type]
         )
-    except BadValue as error:
+    except InvalidValue as error:
         if error.name.startswith(where) and where:
             raise
         names = {"time": "ts", "text": "message" if "message" in keys else "data"}
         name = f"{where}{names.get(error.name, error.name)}" if where else error.name
-        raise BadValue(names.get(name, name), error.value, error.allowed) from error
+        raise InvalidValue(names.get(name, name), error.value, error.allowed) from error
 
 
 def _log_fields(where: str, item: dict[str, object]) -> dict[str, object]:
     level = _string(where, item, "level", "INFO")
     if level not in Level.__members__:
         allowed = allowed_values.ONE_OF.format(choices=", ".join(Level.__members__))
-        raise BadValue(f"{where}level", level, allowed)
+        raise InvalidValue(f"{where}level", level, allowed)
     return {"level": Level[level], "text": _string(where, item, "message", None)}
 
 
 def _event_fields(where: str, item: dict[str, object]) -> dict[str, object]:
     data = item.get("data")
     if not isinstance(data, dict):
-        raise BadValue(f"{where}data", data, allowed_values.OBJECT)
+        raise InvalidValue(f"{where}data", data, allowed_values.OBJECT)
     try:
         text = written(data)
     except (ValueError, RecursionError) as error:
         allowed = allowed_values.JSON_AGAIN.format(error=error)
-        raise BadValue(f"{where}data", "…", allowed) from None
+        raise InvalidValue(f"{where}data", "…", allowed) from None
     return {"text": text}
 
 
 def _string(where: str, item: Mapping[str, object], key: str, default: str | None) -> str:
     value = item.get(key, default)
     if not isinstance(value, str):
-        raise BadValue(f"{where}{key}", value, allowed_values.STRING)
+        raise InvalidValue(f"{where}{key}", value, allowed_values.STRING)
     return value
 
 
@@ -153,7 +153,7 @@ def _container(where: str, item: Mapping[str, object]) -> str:
     value = _string(where, item, "container", "")
     type, _, key = value.partition("/")
     if value and (type not in ("docker", "lxc") or not key):
-        raise BadValue(f"{where}container", value, allowed_values.POSTED_CONTAINER)
+        raise InvalidValue(f"{where}container", value, allowed_values.POSTED_CONTAINER)
     return value
 
 
@@ -171,4 +171,4 @@ def _time_us(where: str, item: Mapping[str, object], now_us: Callable[[], int]) 
         if 0 < about < MAX_TIME_US:
             # A binary fraction would move 1432022633.173968 by a rounding.
             return int(Decimal(text) * 1_000_000)
-    raise BadValue(f"{where}ts", value, allowed_values.POSTED_TIME)
+    raise InvalidValue(f"{where}ts", value, allowed_values.POSTED_TIME)

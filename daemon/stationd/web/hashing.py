@@ -14,7 +14,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
-from stationd.errors import LoginsBusy
+from stationd.errors import TooManyLogins
 from stationd.web.passwords import verified
 
 AT_ONCE = 2
@@ -72,7 +72,7 @@ class Hashing(Service):
         super().stopService()
         waiting, self._waiting = self._waiting, {}
         for one in waiting:
-            one.errback(LoginsBusy())
+            one.errback(TooManyLogins())
         finished = DeferredList(list(self._computing))
         return finished.addCallback(lambda _: self._threads.stop())
 
@@ -80,10 +80,10 @@ class Hashing(Service):
         """Whether a password is the one of a hash. Cancelling the Deferred takes it out of the
         queue.
 
-        @raise LoginsBusy: too many wait, or the daemon is stopping.
+        @raise TooManyLogins: too many wait, or the daemon is stopping.
         """
         if not self.running or len(self._waiting) >= WAITING:
-            raise LoginsBusy()
+            raise TooManyLogins()
         waiting: Deferred[bool] = Deferred(self._forget)
         self._waiting[waiting] = functools.partial(verified, password, hash)
         self._next()

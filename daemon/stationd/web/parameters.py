@@ -8,7 +8,7 @@ from decimal import ROUND_DOWN, Context, Decimal
 
 import attrs
 
-from stationd.errors import BadValue
+from stationd.errors import InvalidValue
 from stationd.interfaces import Query
 from stationd.messages import allowed_values
 from stationd.records import MAX_TIME_US, Level
@@ -41,7 +41,7 @@ class Parameters:
             return None
         if not re.fullmatch(r"[0-9]{1,19}", text) or not least <= int(text) <= greatest:
             allowed = allowed_values.WHOLE_NUMBER.format(least=least, greatest=greatest)
-            raise BadValue(name, text, allowed)
+            raise InvalidValue(name, text, allowed)
         return int(text)
 
     def seconds(self, name: str, default: float, greatest: float) -> float:
@@ -50,7 +50,7 @@ class Parameters:
         if text is None:
             return default
         if not _COMPUTED.fullmatch(text) or float(text) > greatest:
-            raise BadValue(name, text, allowed_values.DURATION.format(greatest=greatest))
+            raise InvalidValue(name, text, allowed_values.DURATION.format(greatest=greatest))
         return float(text)
 
     def time_us(self, name: str, *, end: bool) -> int | None:
@@ -59,7 +59,7 @@ class Parameters:
         text = self.given.get(name, "0")
         exact_us = Decimal(text).scaleb(6, _DOWN) if _DECIMAL.fullmatch(text) else None
         if exact_us is None or exact_us >= MAX_TIME_US + 1:
-            raise BadValue(name, text, allowed_values.TIME)
+            raise InvalidValue(name, text, allowed_values.TIME)
         time_us = int(exact_us)
         if not time_us:
             return None
@@ -72,21 +72,21 @@ class Parameters:
             return None
         found = [part.strip() for part in text.split(",")]
         if not all(found):
-            raise BadValue(name, text, allowed)
+            raise InvalidValue(name, text, allowed)
         return frozenset(found)
 
     def text(self, name: str) -> str | None:
         """A text that is not empty, C{None} if not given."""
         text = self.given.get(name)
         if text == "":
-            raise BadValue(name, text, allowed_values.SOMETHING)
+            raise InvalidValue(name, text, allowed_values.SOMETHING)
         return text
 
     def choice(self, name: str, choices: tuple[str, ...]) -> str:
         """One of some words; the first if not given."""
         text = self.given.get(name, choices[0])
         if text not in choices:
-            raise BadValue(name, text, allowed_values.ONE_OF.format(choices=", ".join(choices)))
+            raise InvalidValue(name, text, allowed_values.ONE_OF.format(choices=", ".join(choices)))
         return text
 
     def levels(self) -> frozenset[Level] | None:
@@ -96,7 +96,7 @@ class Parameters:
         if names is None:
             return None
         if unknown := names - set(Level.__members__):
-            raise BadValue("level", min(unknown), allowed)
+            raise InvalidValue("level", min(unknown), allowed)
         return frozenset(Level[name] for name in names)
 
     def containers(self, references: Callable[[str], frozenset[str]]) -> frozenset[str] | None:
@@ -111,7 +111,7 @@ class Parameters:
         if not slash:
             return references(text)
         if type not in ("docker", "lxc") or not key:
-            raise BadValue("container", text, allowed_values.CONTAINER)
+            raise InvalidValue("container", text, allowed_values.CONTAINER)
         return frozenset([text])
 
 
@@ -122,14 +122,14 @@ def log_query(
 ) -> Query:
     """What C{GET /api/v1/log} and its export are asked for.
 
-    @raise BadValue: a parameter is wrong.
+    @raise InvalidValue: a parameter is wrong.
     """
     parameters = Parameters(given)
     user = parameters.text("user")
     start_us = parameters.time_us("time_start", end=False)
     end_us = parameters.time_us("time_end", end=True)
     if start_us is not None and end_us is not None and start_us > end_us:
-        raise BadValue("time_end", given["time_end"], allowed_values.TIME_END)
+        raise InvalidValue("time_end", given["time_end"], allowed_values.TIME_END)
     return Query(
         time_start_us=start_us,
         time_end_us=end_us,

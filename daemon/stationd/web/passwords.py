@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 import attrs
 
-from stationd.errors import BadConfiguration, BadValue
+from stationd.errors import InvalidConfiguration, InvalidValue
 from stationd.messages import allowed_values, file_reason_messages
 from stationd.records import MAX_NAME_LENGTH
 
@@ -54,10 +54,10 @@ class Account:
 def check_name(name: str) -> str:
     """The name, if an account can have it.
 
-    @raise BadValue: it cannot.
+    @raise InvalidValue: it cannot.
     """
     if not 1 <= len(name) <= 64 or not name.isprintable() or set(name) & set(":, #"):
-        raise BadValue("username", name, allowed_values.USERNAME)
+        raise InvalidValue("username", name, allowed_values.USERNAME)
     assert len(name) <= MAX_NAME_LENGTH
     return name
 
@@ -92,7 +92,7 @@ def parse(path: str, text: str) -> dict[str, Account]:
     """The accounts of a file's text, by name.
 
     @param path: what the file is called in errors.
-    @raise BadConfiguration: a line is not an account; it says which.
+    @raise InvalidConfiguration: a line is not an account; it says which.
     """
     accounts: dict[str, Account] = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -101,10 +101,10 @@ def parse(path: str, text: str) -> dict[str, Account]:
         try:
             account = _account(line.strip())
         except ValueError as error:
-            raise BadConfiguration(path, _at(number, error)) from error
+            raise InvalidConfiguration(path, _at(number, error)) from error
         if account.name in accounts:
             twice = file_reason_messages.USERS_NAME_TWICE.render(name=account.name)
-            raise BadConfiguration(path, _at(number, twice))
+            raise InvalidConfiguration(path, _at(number, twice))
         accounts[account.name] = account
     return accounts
 
@@ -117,7 +117,7 @@ def _account(line: str) -> Account:
     name, role, hash = (*line.split(":", 2), "", "")[:3]
     try:
         check_name(name)
-    except BadValue as error:
+    except InvalidValue as error:
         raise ValueError(str(error)) from error
     if role not in ROLES:
         roles = " or ".join(ROLES)
@@ -137,7 +137,7 @@ def _account(line: str) -> Account:
 def read(path: str) -> dict[str, Account]:
     """The accounts of a file; none if there is no file.
 
-    @raise BadConfiguration: it cannot be read or is not a users file.
+    @raise InvalidConfiguration: it cannot be read or is not a users file.
     """
     try:
         with open(path, encoding="utf-8") as file:
@@ -145,7 +145,7 @@ def read(path: str) -> dict[str, Account]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        raise BadConfiguration(path, str(error)) from error
+        raise InvalidConfiguration(path, str(error)) from error
 
 
 def write(path: str, accounts: Iterable[Account]) -> None:

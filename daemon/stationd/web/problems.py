@@ -7,38 +7,38 @@ import json
 from http import HTTPStatus
 
 from stationd.errors import (
-    BadValue,
-    BodiesBusy,
+    AuthenticationRequired,
     BodyTooLarge,
-    ContainerUnknown,
-    JournalBusy,
+    ContainerNotFound,
+    InvalidValue,
     JournalClosed,
+    JournalOverloaded,
     JournalUnwritable,
-    LoginsBusy,
     MethodNotAllowed,
-    NotAllowed,
-    NotFound,
-    NotLoggedIn,
+    PermissionDenied,
+    ResourceNotFound,
     SourceLost,
     StationdError,
+    TooManyBodies,
+    TooManyLogins,
     TooManyWaits,
 )
 
 CONTENT_TYPE = "application/problem+json"
 
 STATUSES: dict[type[StationdError], HTTPStatus] = {
-    BadValue: HTTPStatus.BAD_REQUEST,
-    NotLoggedIn: HTTPStatus.UNAUTHORIZED,
-    NotAllowed: HTTPStatus.FORBIDDEN,
-    NotFound: HTTPStatus.NOT_FOUND,
-    ContainerUnknown: HTTPStatus.NOT_FOUND,
+    InvalidValue: HTTPStatus.BAD_REQUEST,
+    AuthenticationRequired: HTTPStatus.UNAUTHORIZED,
+    PermissionDenied: HTTPStatus.FORBIDDEN,
+    ResourceNotFound: HTTPStatus.NOT_FOUND,
+    ContainerNotFound: HTTPStatus.NOT_FOUND,
     MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
     BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     JournalUnwritable: HTTPStatus.SERVICE_UNAVAILABLE,
-    JournalBusy: HTTPStatus.SERVICE_UNAVAILABLE,
+    JournalOverloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     JournalClosed: HTTPStatus.SERVICE_UNAVAILABLE,
-    BodiesBusy: HTTPStatus.SERVICE_UNAVAILABLE,
-    LoginsBusy: HTTPStatus.SERVICE_UNAVAILABLE,
+    TooManyBodies: HTTPStatus.SERVICE_UNAVAILABLE,
+    TooManyLogins: HTTPStatus.SERVICE_UNAVAILABLE,
     TooManyWaits: HTTPStatus.SERVICE_UNAVAILABLE,
     SourceLost: HTTPStatus.SERVICE_UNAVAILABLE,
 }
@@ -58,7 +58,7 @@ def headers_of(error: StationdError) -> dict[str, str]:
     """Headers that go with an error."""
     if isinstance(error, MethodNotAllowed):
         return {"Allow": ", ".join(error.allowed)}
-    if isinstance(error, NotLoggedIn):
+    if isinstance(error, AuthenticationRequired):
         return {"WWW-Authenticate": 'Cookie realm="stationd"'}
     if status_of(error) is HTTPStatus.SERVICE_UNAVAILABLE:
         return {"Retry-After": RETRY_AFTER}
@@ -76,5 +76,5 @@ def document(status: HTTPStatus, detail: str, **more: str) -> bytes:
 
 def document_of(error: StationdError) -> bytes:
     """The body for an error; one about a value names its C{parameter}."""
-    more = {"parameter": error.name} if isinstance(error, BadValue) else {}
+    more = {"parameter": error.name} if isinstance(error, InvalidValue) else {}
     return document(status_of(error), str(error), **more)

@@ -7,15 +7,9 @@ from urllib.parse import unquote
 
 import attrs
 
-from stationd.errors import BadValue, MethodNotAllowed, NotFound
+from stationd.errors import InvalidValue, MethodNotAllowed, ResourceNotFound
 from stationd.messages import allowed_values
-from stationd.web import (
-    routes_account,
-    routes_container,
-    routes_event,
-    routes_log,
-    routes_system,
-)
+from stationd.web import routes_account, routes_container, routes_event, routes_log, routes_system
 from stationd.web.api import Handler
 
 SMALL_BYTES = 8 << 10
@@ -70,9 +64,9 @@ ROUTES = (
 def find(method: str, path: str) -> tuple[Route, tuple[str, ...]]:
     """The route for a request, and what stands at its placeholders.
 
-    @raise NotFound: no route has the path.
+    @raise ResourceNotFound: no route has the path.
     @raise MethodNotAllowed: one has, with other methods.
-    @raise BadValue: what stands at a placeholder cannot be decoded.
+    @raise InvalidValue: what stands at a placeholder cannot be decoded.
     """
     parts = path.rstrip("/").split("/")
     allowed: list[str] = []
@@ -87,11 +81,11 @@ def find(method: str, path: str) -> tuple[Route, tuple[str, ...]]:
             allowed += ["GET", "HEAD"] if route.method == "GET" else [route.method]
     if allowed:
         raise MethodNotAllowed(method, tuple(allowed))
-    raise NotFound(path)
+    raise ResourceNotFound(path)
 
 
 def _decoded(name: str, part: str) -> str:
     try:
         return unquote(part, errors="strict")
     except UnicodeDecodeError:
-        raise BadValue(name, part, allowed_values.PERCENT_ENCODED) from None
+        raise InvalidValue(name, part, allowed_values.PERCENT_ENCODED) from None

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 
 from twisted.logger import Logger
 
-from stationd.errors import BadValue, NotLoggedIn
+from stationd.errors import AuthenticationRequired, InvalidValue
 from stationd.messages import allowed_values
 from stationd.messages.log_messages import LOGIN_REFUSED
 from stationd.messages.reason_messages import WRONG_PASSWORD
@@ -24,7 +24,7 @@ async def login(call: Call) -> Answer:
     account = await call.api.accounts.check(username, password)
     if account is None:
         LOGIN_REFUSED.emit(_log, user=repr(username[:60]))
-        raise NotLoggedIn(WRONG_PASSWORD.text)
+        raise AuthenticationRequired(WRONG_PASSWORD.text)
     now_us = call.api.now_us()
     token = call.api.sessions.begin(account.name, account.hash, now_us)
     answer = json_answer(_who(account.name, account.admin, now_us))
@@ -57,7 +57,7 @@ def _credentials(call: Call) -> tuple[str, str]:
         value = given.get(name)
         if not isinstance(value, str):
             shown = value if name == "username" else "…"
-            raise BadValue(name, shown, allowed_values.CREDENTIAL)
+            raise InvalidValue(name, shown, allowed_values.CREDENTIAL)
         found.append(value)
     return found[0], found[1]
 

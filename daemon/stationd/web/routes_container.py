@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from stationd.errors import BadValue
+from stationd.errors import InvalidValue
 from stationd.messages.allowed_values import ONE_OF
-from stationd.records import Container, Figures, State
+from stationd.records import Container, ContainerStats, State
 from stationd.web.api import Answer, Call
 from stationd.web.parameters import Parameters
 from stationd.web.routes_log import date, json_answer
@@ -27,7 +27,7 @@ async def get_container(call: Call) -> Answer:
     """C{GET /api/v1/container/TYPE/ID}: one."""
     type, key = call.parts
     _check("type", type, TYPES)
-    container = await call.api.containers.locate(type, key)
+    container = await call.api.containers.find(type, key)
     return json_answer((await _measured(call, [container]))[0])
 
 
@@ -48,12 +48,12 @@ async def wait(call: Call) -> Answer:
 
 def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise BadValue(name, value, ONE_OF.format(choices=", ".join(allowed)))
+        raise InvalidValue(name, value, ONE_OF.format(choices=", ".join(allowed)))
 
 
 async def _measured(call: Call, containers: Sequence[Container]) -> list[dict[str, object]]:
     running = [c for c in containers if c.state is not State.STOPPED]
-    figures: Mapping[str, Figures] = {}
+    figures: Mapping[str, ContainerStats] = {}
     if running:
         figures = await call.api.containers.sample(running)
     inventory = call.api.containers
@@ -63,7 +63,9 @@ async def _measured(call: Call, containers: Sequence[Container]) -> list[dict[st
     ]
 
 
-def shown(container: Container, figures: Figures | None, *, is_live: bool) -> dict[str, object]:
+def shown(
+    container: Container, figures: ContainerStats | None, *, is_live: bool
+) -> dict[str, object]:
     """A container as the seed shows it. One that runs but could not be measured,
     because it has just gone, has zeros.
 

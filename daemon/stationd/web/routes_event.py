@@ -53,7 +53,7 @@ async def get_event(call: Call) -> Answer:
             return json_answer(answer)
         # What has been looked at need not be looked at again.
         wanted = attrs.evolve(wanted, index=scanned)
-        more = call.api.feed.after(last)
+        more = call.api.feed.wait_after(last)
         timer = call.api.clock.callLater(left, more.cancel)
         try:
             await more

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import attrs
 import numpy as np
 
-from stationd.errors import BadValue
+from stationd.errors import InvalidValue
 from stationd.messages import allowed_values
 from stationd.records import Level, Record
 from stationd.web.api import Answer, Call, Stream, collect
@@ -66,16 +66,16 @@ _is_plain = re.compile(r"[A-Za-z0-9._~-]*").fullmatch
 async def delete_log(call: Call) -> Answer:
     """C{DELETE /api/v1/log}: answered when they are gone.
 
-    @raise BadValue: it has a parameter or a body. Whoever sends one means to remove less than
+    @raise InvalidValue: it has a parameter or a body. Whoever sends one means to remove less than
         everything, and what is removed does not come back.
     """
     for name, value in call.parameters.items():
         # A separator that was lost makes a filter part of the value before it.
         if name not in IGNORED or not _is_plain(value):
             allowed = allowed_values.NOTHING_EXCEPT.format(ignored=" and ".join(IGNORED))
-            raise BadValue(name[:80], value, allowed)
+            raise InvalidValue(name[:80], value, allowed)
     if call.body:
-        raise BadValue("body", call.body.decode("utf-8", "replace"), allowed_values.NO_BODY)
+        raise InvalidValue("body", call.body.decode("utf-8", "replace"), allowed_values.NO_BODY)
     return json_answer({"records": await call.api.recorder.clear_log(call.who.user)})
 
 

@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from twisted.web.server import Request, Site
 
-from stationd.errors import BodiesBusy, BodyTooLarge, StationdError
+from stationd.errors import BodyTooLarge, StationdError, TooManyBodies
 from stationd.web.admission import Admitted
 from stationd.web.api import Api
 from stationd.web.channel import ApiChannel, Refused
@@ -107,10 +107,10 @@ class ApiSite(Site):
     def hold(self, size_bytes: int) -> None:
         """Account for a part of a body.
 
-        @raise BodiesBusy: there is no room for it.
+        @raise TooManyBodies: there is no room for it.
         """
         if size_bytes > self._left:
-            raise BodiesBusy()
+            raise TooManyBodies()
         self._left -= size_bytes
 
     def release(self, size_bytes: int) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Collection
 
 import attrs
 
-from stationd.records import LOOP_EXITS, Observation
+from stationd.records import CRASH_LOOP_EXITS, Observation
 from stationd_plugins.docker.origins import SHORT, container_event
 from stationd_plugins.host.process import signal_name
 
@@ -142,7 +142,7 @@ class Deaths:
             if details["asked"] and self._lost_us < past.first_us < self._away_us:
                 details["engineStarts"] = True
         is_of_loop = seen.action in ("die", "oom") or seen.time_us - past.died_us < BACKOFF_US
-        if past.exits >= LOOP_EXITS and is_of_loop:
+        if past.exits >= CRASH_LOOP_EXITS and is_of_loop:
             details["exits"] = past.exits
         return attrs.evolve(seen, details=details)
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 
 import attrs
 
-from stationd.interfaces import Known
+from stationd.interfaces import KnownContainers
 from stationd.records import Observation, State
 from stationd_plugins.docker.decode import Inspected
 from stationd_plugins.docker.origins import SHORT, origin_of, time_ns_of
@@ -40,7 +40,7 @@ class Lives:
     @param known: what is known of the engine's containers.
     """
 
-    def __init__(self, origins: Collection[str], known: Known) -> None:
+    def __init__(self, origins: Collection[str], known: KnownContainers) -> None:
         self._recorded = origins
         self._lives: dict[str, Past] = {}
         # When they went.

@@ -13,7 +13,7 @@ from collections.abc import Collection
 
 import attrs
 
-from stationd.records import LOOP_EXITS, Observation
+from stationd.records import CRASH_LOOP_EXITS, Observation
 from stationd_plugins.docker.deaths import OOM_US
 from stationd_plugins.docker.origins import SHORT, container_event, origin_of, time_ns_of
 
@@ -97,7 +97,9 @@ def untold_oom(before: Observation, died: Observation) -> list[Observation]:
             died,
             time_us=time_ns // 1000,
             action="oom",
-            details={"exits": exits - 1} if isinstance(exits, int) and exits > LOOP_EXITS else {},
+            details={"exits": exits - 1}
+            if isinstance(exits, int) and exits > CRASH_LOOP_EXITS
+            else {},
             origin=origin_of(time_ns, "container", "oom", died.id),
         )
     ]

@@ -11,11 +11,11 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from stationd.errors import BadValue, SourceError, SourceLost
+from stationd.errors import InvalidValue, SourceError, SourceLost
 from stationd.interfaces import IHostReactor, IRecorder, ISource
 from stationd.messages import allowed_values, reason_messages
 from stationd.messages import source_log_messages as log_messages
-from stationd.records import Container, Figures, Observation, State
+from stationd.records import Container, ContainerStats, Observation, State
 from stationd_plugins.docker.attempts import Attempts
 from stationd_plugins.docker.deaths import Deaths
 from stationd_plugins.docker.decode import Inspected, Malformed, inspected, observation, summarized
@@ -39,7 +39,7 @@ def make_source(settings: Mapping[str, object], reactor: IHostReactor) -> ISourc
 
     @param settings: C{url}, where the engine listens; C{exec_events}, whether what
         is executed in containers is recorded; C{cgroup}, where cgroups are mounted.
-    @raise BadValue: a setting is wrong.
+    @raise InvalidValue: a setting is wrong.
     """
     values: dict[str, object] = {
         "url": "unix:///var/run/docker.sock",
@@ -49,14 +49,14 @@ def make_source(settings: Mapping[str, object], reactor: IHostReactor) -> ISourc
     for key, value in settings.items():
         if key not in values:
             keys = ", ".join(["plugin", *values])
-            raise BadValue(key, value, allowed_values.CONFIGURATION_KEYS.format(keys=keys))
+            raise InvalidValue(key, value, allowed_values.CONFIGURATION_KEYS.format(keys=keys))
         if type(value) is not type(values[key]):
             allowed = allowed_values.BOOLEAN if key == "exec_events" else allowed_values.STRING
-            raise BadValue(key, value, allowed)
+            raise InvalidValue(key, value, allowed)
         values[key] = value
     url, cgroup = str(values["url"]), str(values["cgroup"])
     if not url.startswith(("unix://", "tcp://", "http://", "https://")):
-        raise BadValue("url", url, allowed_values.DOCKER_URL)
+        raise InvalidValue("url", url, allowed_values.DOCKER_URL)
     return DockerSource(url, bool(values["exec_events"]), cgroup, reactor)
 
 
@@ -115,10 +115,10 @@ class DockerSource:
 
         return Deferred.fromCoroutine(find())
 
-    def sample(self, containers: Sequence[Container]) -> Deferred[dict[str, Figures]]:
+    def sample(self, containers: Sequence[Container]) -> Deferred[dict[str, ContainerStats]]:
         return Deferred.fromCoroutine(self._sample(containers))
 
-    async def _sample(self, containers: Sequence[Container]) -> dict[str, Figures]:
+    async def _sample(self, containers: Sequence[Container]) -> dict[str, ContainerStats]:
         unknown = [c.id for c in containers if c.id not in self._pids]
         if unknown:
             asked = [Deferred.fromCoroutine(self._inspect(self._finds, id)) for id in unknown]

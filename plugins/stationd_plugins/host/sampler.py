@@ -12,7 +12,7 @@ import attrs
 from twisted.internet.defer import Deferred
 
 from stationd.interfaces import IHostReactor
-from stationd.records import Figures
+from stationd.records import ContainerStats
 from stationd_plugins.host import cgroups, network, process
 
 FRESH_SECONDS = 1.0
@@ -66,13 +66,13 @@ class Sampler:
         self._layout: cgroups.Layout | None = None
         self._cpus = os.cpu_count() or 1
         self._readings: dict[str, CounterReading] = {}
-        self._stats: dict[str, tuple[CounterReading, Figures]] = {}
+        self._stats: dict[str, tuple[CounterReading, ContainerStats]] = {}
         self._requests: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def sample(self, containers: Mapping[str, SampleTarget]) -> Deferred[dict[str, Figures]]:
+    def sample(self, containers: Mapping[str, SampleTarget]) -> Deferred[dict[str, ContainerStats]]:
         """Figures by id, for containers by id. One that is gone is left out."""
-        done: Deferred[dict[str, Figures]] = Deferred()
+        done: Deferred[dict[str, ContainerStats]] = Deferred()
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="figures", daemon=True)
             self._thread.start()
@@ -102,7 +102,7 @@ class Sampler:
         while (run := self._requests.get()) is not None:
             run()
 
-    def _sample(self, containers: dict[str, SampleTarget]) -> dict[str, Figures]:
+    def _sample(self, containers: dict[str, SampleTarget]) -> dict[str, ContainerStats]:
         now = time.monotonic()
         # Nobody has asked for these for a while; they may not exist any more.
         for id in [id for id, reading in self._readings.items() if now - reading.at > MAX_INTERVAL]:
@@ -136,10 +136,10 @@ class Sampler:
         else:
             self._readings[id] = reading
 
-    def _stats_between(self, before: CounterReading, after: CounterReading) -> Figures:
+    def _stats_between(self, before: CounterReading, after: CounterReading) -> ContainerStats:
         seconds = max(after.at - before.at, 1e-6)
         cpu = (after.used.cpu_ns - before.used.cpu_ns) / 1e9 / seconds / self._cpus
-        return Figures(
+        return ContainerStats(
             cpu=min(1.0, max(0.0, cpu)),
             memory_bytes=after.used.memory_bytes,
             rx_rate=_rate(before.traffic.rx_bytes, after.traffic.rx_bytes, seconds),
@@ -177,11 +177,11 @@ def _rate(before: int, after: int, seconds: float) -> int:
     return max(0, round((after - before) / seconds))
 
 
-def _fire(done: Deferred[dict[str, Figures]], found: dict[str, Figures]) -> None:
+def _fire(done: Deferred[dict[str, ContainerStats]], found: dict[str, ContainerStats]) -> None:
     if not done.called:
         done.callback(found)
 
 
-def _fail(done: Deferred[dict[str, Figures]], error: Exception) -> None:
+def _fail(done: Deferred[dict[str, ContainerStats]], error: Exception) -> None:
     if not done.called:
         done.errback(error)

@@ -10,14 +10,14 @@ from __future__ import annotations
 import collections
 from collections.abc import Callable, Mapping
 
-from stationd.interfaces import Known
+from stationd.interfaces import KnownContainers
 from stationd.records import Container, Observation, State
 from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.lxc.telling import TYPE, Recorded, observation, state
 
 
 def missed(
-    scanned: Mapping[str, Seen], known: Known, recorded: Recorded, now_us: int
+    scanned: Mapping[str, Seen], known: KnownContainers, recorded: Recorded, now_us: int
 ) -> list[Observation]:
     """What to record, in the order in which it must have happened: all of it inferred. If
     records are missing, a container that is in none was made only if it was born after the

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
-from stationd.interfaces import Known
+from stationd.interfaces import KnownContainers
 from stationd.records import Container, Observation
 from stationd_plugins.lxc.absence import missed
 from stationd_plugins.lxc.scan import Seen
@@ -21,7 +21,7 @@ class Held:
     @ivar containers: as they were, by name.
     """
 
-    def __init__(self, known: Known, recorded: Recorded) -> None:
+    def __init__(self, known: KnownContainers, recorded: Recorded) -> None:
         self._known = known
         self._recorded = recorded
         self.containers: dict[str, Container] = {one.name: one for one in known.containers}

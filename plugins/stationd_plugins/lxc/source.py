@@ -13,10 +13,10 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
-from stationd.errors import BadValue, SourceAbsent
+from stationd.errors import InvalidValue, SourceAbsent
 from stationd.interfaces import IHostReactor, IRecorder, ISource
 from stationd.messages import allowed_values
-from stationd.records import Container, Figures, Observation
+from stationd.records import Container, ContainerStats, Observation
 from stationd_plugins.host import cgroups, oom_log, process
 from stationd_plugins.host.sampler import Sampler, SampleTarget
 from stationd_plugins.lxc import identity
@@ -36,19 +36,19 @@ def make_source(settings: Mapping[str, object], reactor: IHostReactor) -> ISourc
 
     @param settings: C{path}, the LXC path or a list of them; C{cgroup}, where
         cgroups are mounted.
-    @raise BadValue: a setting is wrong.
+    @raise InvalidValue: a setting is wrong.
     """
     for key, value in settings.items():
         if key not in ("path", "cgroup"):
             keys = "plugin, path, cgroup"
-            raise BadValue(key, value, allowed_values.CONFIGURATION_KEYS.format(keys=keys))
+            raise InvalidValue(key, value, allowed_values.CONFIGURATION_KEYS.format(keys=keys))
     path = settings.get("path", "/var/lib/lxc")
     cgroup = settings.get("cgroup", "/sys/fs/cgroup")
     paths = path if isinstance(path, list) else [path]
     if not paths or not all(isinstance(p, str) and p.startswith("/") for p in paths):
-        raise BadValue("path", path, allowed_values.LXC_PATHS)
+        raise InvalidValue("path", path, allowed_values.LXC_PATHS)
     if not isinstance(cgroup, str) or not cgroup.startswith("/"):
-        raise BadValue("cgroup", cgroup, allowed_values.ABSOLUTE_PATH)
+        raise InvalidValue("cgroup", cgroup, allowed_values.ABSOLUTE_PATH)
     clean = tuple(dict.fromkeys(os.path.normpath(str(p)) for p in paths))
     return LxcSource(clean, os.path.normpath(cgroup), reactor, lambda: time.time_ns() // 1000)
 
@@ -105,7 +105,7 @@ class LxcSource:
 
         return deferToThreadPool(self.reactor, self._threads, find)
 
-    def sample(self, containers: Sequence[Container]) -> Deferred[dict[str, Figures]]:
+    def sample(self, containers: Sequence[Container]) -> Deferred[dict[str, ContainerStats]]:
         running = self.tracker.running
         return self._sampler.sample(
             {one.id: measured(running[one.id]) for one in containers if one.id in running}

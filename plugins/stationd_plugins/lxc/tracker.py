@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Mapping
 
 import attrs
 
-from stationd.interfaces import Known
+from stationd.interfaces import KnownContainers
 from stationd.records import Container, Observation
 from stationd_plugins.lxc.hearing import AHEAD_US, HEARD, Tell, Told, await_words, hear, unseen
 from stationd_plugins.lxc.held import Held
@@ -45,13 +45,13 @@ class Tracker:
         self._away: frozenset[str] = frozenset()
         # Those of which something may have been missed since they were certain.
         self._doubtful: set[str] = set()
-        self._held = Held(Known(containers=(), newest_us=0, complete=False), Recorded(()))
+        self._held = Held(KnownContainers(containers=(), newest_us=0, complete=False), Recorded(()))
         self._now_us = 0
 
     def begin(
         self,
         scanned: Mapping[str, Seen],
-        known: Known,
+        known: KnownContainers,
         origins: Collection[str],
         now_us: int,
         away: frozenset[str] = frozenset(),
