@@ -10,7 +10,7 @@ import time
 from benchmarks.corpus import CATEGORIES, HOUR_US, NOWHERE, USERS, WORD, containers, middle_us
 from benchmarks.timing import Result, contender, resident_mb, warm_ms
 from stationd.interfaces import Query
-from stationd.journal.cache import BlockCache
+from stationd.journal.block_cache import BlockCache
 from stationd.journal.disk import Disk
 from stationd.journal.journal import SEGMENT_BYTES
 from stationd.journal.query import select

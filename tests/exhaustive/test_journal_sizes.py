@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.journal import test_journal, test_read_back
+from tests.journal import test_journal, test_seal_verification
 
 
 class JournalTests(test_journal.JournalTests):
@@ -17,7 +17,7 @@ class SealedJournalTests(test_journal.SealedJournalTests):
     many = 1000
 
 
-class LimitTests(test_read_back.LimitTests):
+class LimitTests(test_seal_verification.LimitTests):
     """More names than the longest chunk has bytes for."""
 
     records = 23_000

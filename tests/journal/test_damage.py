@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.interfaces import Query
-from stationd.journal import pack, seal, segment
-from stationd.journal.blocks import CHUNK, COLUMNS, NAMES, ORIGINS, TEXTS
-from stationd.journal.cache import BlockCache
+from stationd.journal import block_encoder, row_segment, seal
+from stationd.journal.block_cache import BlockCache
+from stationd.journal.block_reader import SealedBlock
 from stationd.journal.disk import Disk
-from stationd.journal.frames import FRAME_HEADER, unpack_frame_header
+from stationd.journal.frame_codec import FRAME_HEADER, unpack_frame_header
 from stationd.journal.query import AnySegment, select
-from stationd.journal.sealed import SealedSegment
-from stationd.journal.sealed_block import SealedBlock
-from stationd.journal.segment import Segment
+from stationd.journal.row_segment import Segment
+from stationd.journal.sealed_codec import CHUNK, COLUMNS, NAMES, ORIGINS, TEXTS
+from stationd.journal.sealed_segment import SealedSegment
 from stationd.journal.store import Store
 from stationd.records import Record
 from stationd.testing import query_matches
@@ -56,11 +56,11 @@ class DamageTests(SynchronousTestCase):
     examples = 20
 
     def setUp(self) -> None:
-        self.patch(pack, "GROUP_RECORDS", 32)
+        self.patch(block_encoder, "GROUP_RECORDS", 32)
         self.patch(seal, "BLOCK_RECORDS", 100)
-        self.patch(pack, "CHUNK_TEXT_BYTES", 300)
-        self.patch(segment, "SPAN_RECORDS", 40)
-        self.patch(segment, "PIECE_BYTES", 500)
+        self.patch(block_encoder, "CHUNK_TEXT_BYTES", 300)
+        self.patch(row_segment, "SPAN_RECORDS", 40)
+        self.patch(row_segment, "PIECE_BYTES", 500)
         self.disk = BadDisk()
         salts = itertools.count(9)
         self.store = Store(self.mktemp(), 14_000, self.disk, lambda: 5, salts.__next__, lambda: 0)

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from stationd.errors import JournalTooNew, JournalUnwritable
 from stationd.interfaces import Query, Retention
 from stationd.journal import seal as seal_module
-from stationd.journal.cache import BlockCache
+from stationd.journal.block_cache import BlockCache
 from stationd.journal.disk import Disk, IDisk
 from stationd.journal.query import select
 from stationd.journal.reader import Reader

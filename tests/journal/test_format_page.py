@@ -15,10 +15,10 @@ import zstandard
 from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.interfaces import Query
-from stationd.journal import pack
-from stationd.journal.commit import pack_commit
+from stationd.journal import block_encoder
 from stationd.journal.disk import Disk
-from stationd.journal.format import COLUMN_FRAMES, KIND_ROWS, FileHeader, pack_file_header
+from stationd.journal.file_header import COLUMN_FRAMES, KIND_ROWS, FileHeader, pack_file_header
+from stationd.journal.frame_writer import pack_commit
 from stationd.journal.reader import Reader
 from stationd.journal.seal import seal
 from stationd.journal.store import Store
@@ -234,8 +234,8 @@ class PageTests(SynchronousTestCase):
         ]
 
     def test_a_reader_written_from_the_page_reads_all_that_the_code_seals(self) -> None:
-        self.patch(pack, "GROUP_RECORDS", 64)
-        self.patch(pack, "CHUNK_TEXT_BYTES", 1000)
+        self.patch(block_encoder, "GROUP_RECORDS", 64)
+        self.patch(block_encoder, "CHUNK_TEXT_BYTES", 1000)
         for names in (3, 300):
             drafts = [
                 Draft(

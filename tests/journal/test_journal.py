@@ -15,7 +15,7 @@ from stationd.interfaces import Appended, IJournal, Query
 from stationd.journal import journal as module
 from stationd.journal.disk import Disk
 from stationd.journal.journal import Journal, open_journal
-from stationd.journal.sealed import SealedSegment
+from stationd.journal.sealed_segment import SealedSegment
 from stationd.journal.store import Store
 from tests.contracts.journal import DAY_US, JournalContract, draft
 

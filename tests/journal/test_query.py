@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.interfaces import Query
-from stationd.journal import pack, seal, segment
-from stationd.journal.cache import BlockCache
+from stationd.journal import block_encoder, row_segment, seal
+from stationd.journal.block_cache import BlockCache
 from stationd.journal.disk import Disk
 from stationd.journal.query import select
-from stationd.journal.search import Needle, trigram_filter
 from stationd.journal.store import Store
+from stationd.journal.text_search import Needle, trigram_filter
 from stationd.records import Draft, Level, Record
 from stationd.testing import query_matches
 from tests.contracts.journal import draft
@@ -93,10 +93,10 @@ class QueryTests(SynchronousTestCase):
     examples = 60
 
     def setUp(self) -> None:
-        self.patch(pack, "GROUP_RECORDS", 32)
+        self.patch(block_encoder, "GROUP_RECORDS", 32)
         self.patch(seal, "BLOCK_RECORDS", 100)
-        self.patch(pack, "CHUNK_TEXT_BYTES", 300)
-        self.patch(segment, "SPAN_RECORDS", 40)
+        self.patch(block_encoder, "CHUNK_TEXT_BYTES", 300)
+        self.patch(row_segment, "SPAN_RECORDS", 40)
         salts = itertools.count(9)
         self.store = Store(self.mktemp(), 14_000, Disk(), lambda: 5, salts.__next__)
         self.addCleanup(self.store.close)
@@ -181,8 +181,8 @@ class BesideTests(SynchronousTestCase):
     seeds = range(4)
 
     def setUp(self) -> None:
-        self.patch(segment, "SPAN_RECORDS", 40)
-        self.patch(segment, "PIECE_BYTES", 500)
+        self.patch(row_segment, "SPAN_RECORDS", 40)
+        self.patch(row_segment, "PIECE_BYTES", 500)
         self.directory = self.mktemp()
         self.store = Store(self.directory, 1 << 20, Disk(), lambda: 5, itertools.count(9).__next__)
         self.addCleanup(self.store.close)

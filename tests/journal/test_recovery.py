@@ -15,9 +15,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.errors import JournalTooNew, JournalUnreadable, JournalUnwritable
 from stationd.interfaces import Query, Retention
-from stationd.journal.cache import BlockCache
+from stationd.journal.block_cache import BlockCache
 from stationd.journal.disk import Disk
-from stationd.journal.format import FILE_HEADER, SegmentName, pack_file_header, unpack_file_header
+from stationd.journal.file_header import (
+    FILE_HEADER,
+    SegmentName,
+    pack_file_header,
+    unpack_file_header,
+)
 from stationd.journal.query import select
 from stationd.journal.reader import Reader
 from stationd.journal.store import Store

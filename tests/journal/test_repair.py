@@ -11,9 +11,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.errors import JournalLocked, JournalUnreadable, JournalUnwritable
 from stationd.interfaces import Query
-from stationd.journal import pack
+from stationd.journal import block_encoder
 from stationd.journal import seal as seal_module
-from stationd.journal.blocks import (
+from stationd.journal.block_cache import BlockCache
+from stationd.journal.disk import Disk
+from stationd.journal.query import select
+from stationd.journal.reader import Reader
+from stationd.journal.repair import repair
+from stationd.journal.sealed_codec import (
     BLOCK_HEADER,
     CHUNK,
     COLUMNS,
@@ -25,13 +30,8 @@ from stationd.journal.blocks import (
     TRIGRAMS,
     Summary,
 )
-from stationd.journal.cache import BlockCache
-from stationd.journal.catalogue import load
-from stationd.journal.disk import Disk
-from stationd.journal.query import select
-from stationd.journal.reader import Reader
-from stationd.journal.repair import repair
-from stationd.journal.sealed import SealedSegment
+from stationd.journal.sealed_segment import SealedSegment
+from stationd.journal.segment_catalogue import load
 from stationd.journal.store import Store
 from stationd.journal.verify import Report, verify
 from stationd.records import Draft, Level, Record
@@ -67,7 +67,7 @@ class RepairCase(SynchronousTestCase):
     groups of 16, and one of rows."""
 
     def setUp(self) -> None:
-        self.patch(pack, "GROUP_RECORDS", 16)
+        self.patch(block_encoder, "GROUP_RECORDS", 16)
         self.patch(seal_module, "BLOCK_RECORDS", 40)
         self.directory = self.mktemp()
         self.write(sealed=3)
@@ -291,7 +291,7 @@ class SummaryTests(RepairCase):
     make it, is found; repair makes it right where the records themselves are."""
 
     def forge(self, name: str, made: Callable[..., object]) -> None:
-        patch = self.patch(pack, name, made)
+        patch = self.patch(block_encoder, name, made)
         self.directory = self.mktemp()
         self.write(sealed=3)
         patch.restore()

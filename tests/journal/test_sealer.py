@@ -22,11 +22,11 @@ from stationd.errors import JournalUnwritable
 from stationd.interfaces import Query
 from stationd.journal.disk import Disk
 from stationd.journal.journal import Journal
+from stationd.journal.row_segment import Segment
 from stationd.journal.seal import seal
 from stationd.journal.sealer import Sealer
-from stationd.journal.segment import Segment
 from stationd.journal.store import Store
-from stationd.journal.worker import IWorker, ThreadWorker
+from stationd.journal.worker_thread import IWorker, ThreadWorker
 from tests.contracts.journal import draft
 
 

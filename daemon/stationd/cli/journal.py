@@ -79,7 +79,7 @@ def _journals(given: list[str]) -> list[str]:
     @raise StationdError: one of them has none.
     """
     from stationd.journal.disk import allow_many_files
-    from stationd.journal.format import SegmentName
+    from stationd.journal.file_header import SegmentName
 
     allow_many_files()
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Protocol
 
-from stationd.journal.format import SegmentName
+from stationd.journal.file_header import SegmentName
 
 MAX_GAP_US = 2 * 24 * 3600 * 1_000_000
 """A longer gap between the newest commits of two segments proves nothing: the host was

@@ -17,14 +17,14 @@ from zope.interface import implementer
 
 from stationd.errors import JournalClosed, JournalOverloaded, JournalUnwritable
 from stationd.interfaces import Appended, IJournal, JournalStatus, Query, Retention
-from stationd.journal.cache import BlockCache
+from stationd.journal.block_cache import BlockCache
 from stationd.journal.commit_clock import boot_time_us
 from stationd.journal.disk import Disk
 from stationd.journal.query import View, select
+from stationd.journal.row_segment import Segment
 from stationd.journal.sealer import Sealer
-from stationd.journal.segment import Segment
 from stationd.journal.store import Store
-from stationd.journal.worker import IWorker, ThreadWorker
+from stationd.journal.worker_thread import IWorker, ThreadWorker
 from stationd.messages import journal_log_messages as log_messages
 from stationd.records import Draft, Record
 

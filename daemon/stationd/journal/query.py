@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from stationd.interfaces import JournalStatus, Query
-from stationd.journal.block import (
+from stationd.journal.block_cache import BlockCache
+from stationd.journal.column_batch import (
     ALL,
     CATEGORIES,
     CONTAINERS,
@@ -21,12 +22,11 @@ from stationd.journal.block import (
     Places,
     Unreadable,
 )
-from stationd.journal.blocks import Summary, key
-from stationd.journal.cache import BlockCache
-from stationd.journal.page import Page
-from stationd.journal.sealed import SealedSegment
-from stationd.journal.search import Indexes, Needle
-from stationd.journal.segment import Segment
+from stationd.journal.pagination import Page
+from stationd.journal.row_segment import Segment
+from stationd.journal.sealed_codec import Summary, key
+from stationd.journal.sealed_segment import SealedSegment
+from stationd.journal.text_search import Indexes, Needle
 from stationd.records import Record
 
 FEW = 16

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from stationd.errors import JournalUnreadable
 from stationd.interfaces import JournalStatus, Query
-from stationd.journal.cache import BlockCache
-from stationd.journal.catalogue import load
+from stationd.journal.block_cache import BlockCache
 from stationd.journal.disk import Disk
 from stationd.journal.query import View, select, status
+from stationd.journal.segment_catalogue import load
 from stationd.records import Record
 
 

@@ -13,16 +13,16 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 
 from stationd.errors import JournalUnreadable
-from stationd.journal.block import Unreadable
-from stationd.journal.blocks import Summary
-from stationd.journal.catalogue import TOMBSTONE_NAME, load
+from stationd.journal.block_reader import SealedBlock
+from stationd.journal.column_batch import Unreadable
 from stationd.journal.disk import UNFINISHED, IDisk, Lock, replace, unwritable
-from stationd.journal.format import KIND_SEALED, ROWS, SEALED, FileHeader
-from stationd.journal.frames import Rows, check_rows
+from stationd.journal.file_header import KIND_SEALED, ROWS, SEALED, FileHeader
+from stationd.journal.frame_codec import Rows, check_rows
 from stationd.journal.query import AnySegment
 from stationd.journal.seal import gathered, write_sealed
-from stationd.journal.sealed import SealedSegment
-from stationd.journal.sealed_block import SealedBlock
+from stationd.journal.sealed_codec import Summary
+from stationd.journal.sealed_segment import SealedSegment
+from stationd.journal.segment_catalogue import TOMBSTONE_NAME, load
 from stationd.journal.verify import problems
 from stationd.messages import damage_messages
 from stationd.records import Record

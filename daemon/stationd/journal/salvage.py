@@ -7,9 +7,9 @@ import contextlib
 from collections.abc import Iterator
 from itertools import groupby
 
-from stationd.journal.block import CATEGORIES, CONTAINERS, USERS, Columns, Unreadable
-from stationd.journal.frames import Rows, check_rows
-from stationd.journal.sealed_block import SealedBlock
+from stationd.journal.block_reader import SealedBlock
+from stationd.journal.column_batch import CATEGORIES, CONTAINERS, USERS, Columns, Unreadable
+from stationd.journal.frame_codec import Rows, check_rows
 
 Fields = tuple[int, int, int, int, int, int, bytes, bytes]
 """number, time, level, category, user, container, origin, text"""
@@ -19,7 +19,7 @@ STEP_RUNS = 256
 
 
 def readable(block: SealedBlock) -> Iterator[Columns | None]:
-    """See L{stationd.journal.block.BlockSource}."""
+    """See L{stationd.journal.column_batch.BlockSource}."""
     found: list[Fields] = []
     names: list[bytes] = []
     for group in range(len(block.groups())):

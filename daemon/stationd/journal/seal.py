@@ -9,17 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 
-from stationd.journal.block import Columns
-from stationd.journal.blocks import pack_footer, unpack_summary
-from stationd.journal.disk import UNFINISHED, IDisk
-from stationd.journal.format import (
-    KIND_SEALED,
-    SEALED,
-    FileHeader,
-    pack_file_header,
-)
-from stationd.journal.frames import Rows
-from stationd.journal.pack import (
+from stationd.journal.block_encoder import (
     BLOCK_NAME_BYTES,
     BLOCK_RECORDS,
     BLOCK_TEXT_BYTES,
@@ -27,7 +17,12 @@ from stationd.journal.pack import (
     MAX_SPAN,
     pack_block,
 )
-from stationd.journal.segment import Segment
+from stationd.journal.column_batch import Columns
+from stationd.journal.disk import UNFINISHED, IDisk
+from stationd.journal.file_header import KIND_SEALED, SEALED, FileHeader, pack_file_header
+from stationd.journal.frame_codec import Rows
+from stationd.journal.row_segment import Segment
+from stationd.journal.sealed_codec import pack_footer, unpack_summary
 
 PIECE = 1024
 """Records of frames that are read without a pause."""

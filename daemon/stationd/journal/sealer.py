@@ -8,12 +8,12 @@ from collections.abc import Callable, Collection
 
 from twisted.logger import Logger
 
-from stationd.journal.block import Unreadable
+from stationd.journal.column_batch import Unreadable
 from stationd.journal.disk import IDisk
-from stationd.journal.read_back import read_back
+from stationd.journal.row_segment import Segment
 from stationd.journal.seal import seal
-from stationd.journal.segment import Segment
-from stationd.journal.worker import IWorker
+from stationd.journal.seal_verification import read_back
+from stationd.journal.worker_thread import IWorker
 from stationd.messages import journal_log_messages as log_messages
 
 PAUSE = 0.001

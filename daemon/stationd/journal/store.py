@@ -15,16 +15,16 @@ from twisted.logger import Logger
 
 from stationd.errors import JournalTooNew, JournalUnwritable
 from stationd.interfaces import JournalStatus, Retention
-from stationd.journal.active import Appender, cut
-from stationd.journal.catalogue import load
-from stationd.journal.commit import pack_commit
 from stationd.journal.commit_clock import CommitClock, boot_time_us
 from stationd.journal.disk import UNFINISHED, IDisk, Lock, unwritable
-from stationd.journal.format import SEALED, SegmentName
+from stationd.journal.file_header import SEALED, SegmentName
+from stationd.journal.frame_writer import pack_commit
 from stationd.journal.query import View, status
 from stationd.journal.retention import expired, remove
-from stationd.journal.sealed import SealedSegment
-from stationd.journal.segment import Segment
+from stationd.journal.row_segment import Segment
+from stationd.journal.sealed_segment import SealedSegment
+from stationd.journal.segment_catalogue import load
+from stationd.journal.segment_writer import Appender, cut
 from stationd.journal.tombstone import Tombstone
 from stationd.messages import journal_log_messages as log_messages
 from stationd.messages.file_reason_messages import SEGMENT_INCOMPLETE, WRITTEN_BY_A_NEWER

@@ -11,11 +11,11 @@ import os
 from collections.abc import Sequence
 
 from stationd.errors import JournalUnwritable
-from stationd.journal.catalogue import TOMBSTONE_NAME
 from stationd.journal.disk import IDisk, put, unwritable
-from stationd.journal.format import pack_tombstone
+from stationd.journal.file_header import pack_tombstone
 from stationd.journal.query import AnySegment
 from stationd.journal.retention import remove
+from stationd.journal.segment_catalogue import TOMBSTONE_NAME
 from stationd.messages.file_reason_messages import CLEAR_NOT_DURABLE
 
 

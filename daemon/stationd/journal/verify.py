@@ -13,17 +13,17 @@ import attrs
 import numpy as np
 
 from stationd.errors import JournalUnreadable
-from stationd.journal.block import ALL, CATEGORIES, CONTAINERS, USERS, Unreadable
-from stationd.journal.blocks import ASCII, Summary, key, unpack_summary
-from stationd.journal.catalogue import load
+from stationd.journal.block_reader import SealedBlock
+from stationd.journal.column_batch import ALL, CATEGORIES, CONTAINERS, USERS, Unreadable
 from stationd.journal.disk import Disk
-from stationd.journal.format import FILE_HEADER
-from stationd.journal.frames import check_rows
+from stationd.journal.file_header import FILE_HEADER
+from stationd.journal.frame_codec import check_rows
 from stationd.journal.query import AnySegment
-from stationd.journal.sealed import SealedSegment
-from stationd.journal.sealed_block import SealedBlock
-from stationd.journal.search import trigram_filter
-from stationd.journal.segment import Segment
+from stationd.journal.row_segment import Segment
+from stationd.journal.sealed_codec import ASCII, Summary, key, unpack_summary
+from stationd.journal.sealed_segment import SealedSegment
+from stationd.journal.segment_catalogue import load
+from stationd.journal.text_search import trigram_filter
 from stationd.messages import damage_messages, damaged_parts
 
 KEPT = re.compile(r"\.(broken|damaged\d*)$")
@@ -152,7 +152,7 @@ def _in_sealed(segment: SealedSegment) -> Iterator[Finding]:
 def _in_block(block: SealedBlock, part: Summary) -> Iterator[str]:
     """What of a block's summary is not so.
 
-    @raise Unreadable: see L{stationd.journal.block.Block}.
+    @raise Unreadable: see L{stationd.journal.column_batch.Block}.
     """
     names = block.names()
     if names != sorted(set(names)):

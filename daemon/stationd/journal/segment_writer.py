@@ -9,14 +9,14 @@ import os
 from twisted.logger import Logger
 
 from stationd.journal.disk import IDisk, replace
-from stationd.journal.format import (
+from stationd.journal.file_header import (
     COLUMN_FRAMES,
     KIND_ROWS,
     FileHeader,
     SegmentName,
     pack_file_header,
 )
-from stationd.journal.segment import Segment
+from stationd.journal.row_segment import Segment
 from stationd.messages import journal_log_messages as log_messages
 
 

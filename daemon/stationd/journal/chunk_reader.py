@@ -6,8 +6,9 @@ import zlib
 from collections.abc import Callable, Hashable
 from typing import Protocol, TypeVar, cast
 
-from stationd.journal.block import Part, Unreadable
-from stationd.journal.blocks import (
+from stationd.journal.column_batch import Part, Unreadable
+from stationd.journal.file_header import SegmentName
+from stationd.journal.sealed_codec import (
     CHUNK,
     COLUMNS,
     LENGTHS,
@@ -18,7 +19,6 @@ from stationd.journal.blocks import (
     Summary,
     unpack_chunk,
 )
-from stationd.journal.format import SegmentName
 from stationd.messages import damaged_parts
 
 _WHAT = {

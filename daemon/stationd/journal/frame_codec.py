@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from stationd.journal.format import TERMINATOR, with_checksum
+from stationd.journal.file_header import TERMINATOR, with_checksum
 from stationd.messages import damaged_parts
 from stationd.records import Draft, Level
 

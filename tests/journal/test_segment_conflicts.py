@@ -11,7 +11,7 @@ import shutil
 from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.interfaces import Query
-from stationd.journal.cache import BlockCache
+from stationd.journal.block_cache import BlockCache
 from stationd.journal.disk import Disk
 from stationd.journal.query import select
 from stationd.journal.repair import repair

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from stationd.journal.frames import (
+from stationd.journal.frame_codec import (
     FLAG_CONTINUES,
     FRAME_CHARACTERS,
     FRAME_ROWS,

@@ -9,8 +9,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import zstandard
 
-from stationd.journal.block import ALL, CATEGORIES, CONTAINERS, USERS, Columns
-from stationd.journal.blocks import (
+from stationd.journal.byte_shuffle import byte_width, key_width, planes
+from stationd.journal.column_batch import ALL, CATEGORIES, CONTAINERS, USERS, Columns
+from stationd.journal.file_header import TERMINATOR, with_checksum
+from stationd.journal.sealed_codec import (
     ASCII,
     BLOCK_HEADER,
     BLOCK_MARKER,
@@ -25,9 +27,7 @@ from stationd.journal.blocks import (
     TRIGRAMS,
     key,
 )
-from stationd.journal.format import TERMINATOR, with_checksum
-from stationd.journal.planes import byte_width, key_width, planes
-from stationd.journal.search import trigram_filter
+from stationd.journal.text_search import trigram_filter
 
 BLOCK_RECORDS = 32768
 """Records in a block. Fewer make questions about one container slower, which have to

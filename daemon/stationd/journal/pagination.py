@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stationd.interfaces import Query
-from stationd.journal.block import Block
-from stationd.journal.search import Indexes
+from stationd.journal.column_batch import Block
+from stationd.journal.text_search import Indexes
 from stationd.records import Record
 
 STEP_RECORDS = 1024

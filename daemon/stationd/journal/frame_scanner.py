@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import zlib
 
-from stationd.journal.format import FILE_HEADER
-from stationd.journal.frames import (
+from stationd.journal.file_header import FILE_HEADER
+from stationd.journal.frame_codec import (
     FLAG_CONTINUES,
     FRAME_HEADER,
     FRAME_MARKER,

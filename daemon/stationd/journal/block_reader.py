@@ -9,21 +9,22 @@ from itertools import repeat
 import numpy as np
 import numpy.typing as npt
 
-from stationd.journal.block import CATEGORIES, CONTAINERS, LEVELS, Codes, Part, Places, Unreadable
-from stationd.journal.blocks import (
-    ASCII,
-    COLUMNS,
-    NAMES,
-    ORIGINS,
-    TRIGRAMS,
-    Summary,
+from stationd.journal.byte_shuffle import key_width, numbers
+from stationd.journal.chunk_reader import ChunkFile, Chunks
+from stationd.journal.column_batch import (
+    CATEGORIES,
+    CONTAINERS,
+    LEVELS,
+    Codes,
+    Part,
+    Places,
+    Unreadable,
 )
-from stationd.journal.chunks import ChunkFile, Chunks
-from stationd.journal.format import TERMINATOR
-from stationd.journal.names import Names
-from stationd.journal.planes import key_width, numbers
-from stationd.journal.sealed_texts import BlockTexts, GroupTexts
-from stationd.journal.search import FILTER_BITS, Indexes, Needle
+from stationd.journal.dictionary import Names
+from stationd.journal.file_header import TERMINATOR
+from stationd.journal.sealed_codec import ASCII, COLUMNS, NAMES, ORIGINS, TRIGRAMS, Summary
+from stationd.journal.text_columns import BlockTexts, GroupTexts
+from stationd.journal.text_search import FILTER_BITS, Indexes, Needle
 from stationd.records import Record
 
 _NONE: Indexes = np.empty(0, np.intp)
@@ -38,7 +39,7 @@ Planes = npt.NDArray[np.uint8]
 
 
 class SealedBlock:
-    """Provides L{stationd.journal.block.Block}."""
+    """Provides L{stationd.journal.column_batch.Block}."""
 
     lasting = True
 
@@ -63,7 +64,7 @@ class SealedBlock:
 
     @property
     def size_bytes(self) -> int:
-        """See L{stationd.journal.block.Block}."""
+        """See L{stationd.journal.column_batch.Block}."""
         return self._chunks.size_bytes
 
     def holds(self, part: Part) -> bool:
@@ -185,7 +186,7 @@ class SealedBlock:
         return needle.may_be_in(self.text_filter())
 
     def text_filter(self) -> bytes:
-        """See L{stationd.journal.search.trigram_filter}."""
+        """See L{stationd.journal.text_search.trigram_filter}."""
 
         def make() -> tuple[bytes, int]:
             raw = self._chunks.read(self._only[TRIGRAMS])

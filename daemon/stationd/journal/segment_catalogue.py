@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import attrs
 
-from stationd.journal.conflicts import choose
 from stationd.journal.disk import UNFINISHED, IDisk
-from stationd.journal.format import ROWS, TOMBSTONE, SegmentName, unpack_tombstone
-from stationd.journal.sealed import SealedSegment
-from stationd.journal.segment import Segment
+from stationd.journal.file_header import ROWS, TOMBSTONE, SegmentName, unpack_tombstone
+from stationd.journal.row_segment import Segment
+from stationd.journal.sealed_segment import SealedSegment
+from stationd.journal.segment_conflicts import choose
 from stationd.messages.damage_messages import FILE_MISSING, TOMBSTONE_DAMAGED
 
 TOMBSTONE_NAME = "cleared"

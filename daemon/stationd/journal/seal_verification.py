@@ -11,15 +11,15 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from stationd.journal.block import ALL, CATEGORIES, CONTAINERS, USERS, Columns, Unreadable
-from stationd.journal.blocks import ASCII, Summary, key, unpack_summary
+from stationd.journal.block_reader import SealedBlock
+from stationd.journal.column_batch import ALL, CATEGORIES, CONTAINERS, USERS, Columns, Unreadable
 from stationd.journal.disk import IDisk
-from stationd.journal.format import SEALED
+from stationd.journal.file_header import SEALED
+from stationd.journal.row_segment import Segment
 from stationd.journal.seal import frames, gathered
-from stationd.journal.sealed import SealedSegment
-from stationd.journal.sealed_block import SealedBlock
-from stationd.journal.search import Indexes, trigram_filter
-from stationd.journal.segment import Segment
+from stationd.journal.sealed_codec import ASCII, Summary, key, unpack_summary
+from stationd.journal.sealed_segment import SealedSegment
+from stationd.journal.text_search import Indexes, trigram_filter
 from stationd.messages import damage_messages, damaged_parts
 
 PIECE = 512

@@ -10,17 +10,17 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.interfaces import Query
-from stationd.journal.block import Columns
-from stationd.journal.cache import BlockCache
+from stationd.journal.block_cache import BlockCache
+from stationd.journal.block_encoder import pack_block
+from stationd.journal.column_batch import Columns
 from stationd.journal.disk import Disk
-from stationd.journal.format import FILE_HEADER, SEALED
-from stationd.journal.frames import Rows
-from stationd.journal.pack import pack_block
+from stationd.journal.file_header import FILE_HEADER, SEALED
+from stationd.journal.frame_codec import Rows
 from stationd.journal.query import select
-from stationd.journal.read_back import PIECE, differs, read_back
+from stationd.journal.row_segment import Segment
 from stationd.journal.seal import seal
-from stationd.journal.sealed import SealedSegment
-from stationd.journal.segment import Segment
+from stationd.journal.seal_verification import PIECE, differs, read_back
+from stationd.journal.sealed_segment import SealedSegment
 from stationd.journal.store import Store
 from stationd.records import Draft, Level
 

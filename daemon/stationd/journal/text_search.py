@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from stationd.journal.format import TERMINATOR
+from stationd.journal.file_header import TERMINATOR
 
 Indexes = npt.NDArray[np.intp]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from stationd.journal.format import TERMINATOR
+from stationd.journal.file_header import TERMINATOR
 from stationd.messages import damaged_parts
 
 

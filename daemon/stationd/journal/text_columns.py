@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from stationd.journal.block import Unreadable
-from stationd.journal.blocks import LENGTHS, TEXTS
-from stationd.journal.chunks import Chunks
-from stationd.journal.format import TERMINATOR
-from stationd.journal.planes import numbers
-from stationd.journal.search import Indexes
+from stationd.journal.byte_shuffle import numbers
+from stationd.journal.chunk_reader import Chunks
+from stationd.journal.column_batch import Unreadable
+from stationd.journal.file_header import TERMINATOR
+from stationd.journal.sealed_codec import LENGTHS, TEXTS
+from stationd.journal.text_search import Indexes
 from stationd.messages import damaged_parts
 
 
@@ -94,7 +94,7 @@ class GroupTexts:
 
 
 class BlockTexts:
-    """Provides L{stationd.journal.search.Searchable}: the texts of all groups.
+    """Provides L{stationd.journal.text_search.Searchable}: the texts of all groups.
 
     @ivar begins: how many texts are in the groups before each.
     """

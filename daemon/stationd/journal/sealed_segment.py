@@ -11,17 +11,10 @@ import weakref
 from collections.abc import Iterator
 
 from stationd.errors import JournalTooNew
-from stationd.journal.block import Block, Columns, Part
-from stationd.journal.blocks import (
-    BLOCK_MARKER,
-    TRAILER,
-    Summary,
-    unpack_footer,
-    unpack_summary,
-    unpack_trailer,
-)
+from stationd.journal.block_reader import SealedBlock
+from stationd.journal.column_batch import Block, Columns, Part
 from stationd.journal.disk import IDisk
-from stationd.journal.format import (
+from stationd.journal.file_header import (
     FILE_HEADER,
     INCOMPATIBLE_KNOWN,
     KIND_SEALED,
@@ -30,7 +23,14 @@ from stationd.journal.format import (
     unpack_file_header,
 )
 from stationd.journal.salvage import readable
-from stationd.journal.sealed_block import SealedBlock
+from stationd.journal.sealed_codec import (
+    BLOCK_MARKER,
+    TRAILER,
+    Summary,
+    unpack_footer,
+    unpack_summary,
+    unpack_trailer,
+)
 from stationd.messages import damage_messages
 from stationd.messages.file_reason_messages import SEALED_VERSION_UNKNOWN
 from stationd.records import MAX_TIME_US
@@ -127,12 +127,12 @@ class SealedSegment:
         return self._disk.read(self._fd, part.size, part.offset)
 
     def block(self, part: Part, known: Block | None) -> Block:
-        """See L{stationd.journal.block.BlockSource}; nothing is read yet."""
+        """See L{stationd.journal.column_batch.BlockSource}; nothing is read yet."""
         assert isinstance(part, Summary)
         return known or SealedBlock(self, part)
 
     def whole(self, part: Part) -> bool:
-        """See L{stationd.journal.block.BlockSource}. A block that was found to be whole
+        """See L{stationd.journal.column_batch.BlockSource}. A block that was found to be whole
         is not read again."""
         assert isinstance(part, Summary)
         if part.first not in self._whole and SealedBlock(self, part).has_checksums():
@@ -140,7 +140,7 @@ class SealedSegment:
         return part.first in self._whole
 
     def readable(self, part: Part) -> Iterator[Columns | None]:
-        """See L{stationd.journal.block.BlockSource}."""
+        """See L{stationd.journal.column_batch.BlockSource}."""
         assert isinstance(part, Summary)
         return readable(SealedBlock(self, part))
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import zstandard
 
-from stationd.journal.format import with_checksum
+from stationd.journal.file_header import with_checksum
 
 BLOCK_MARKER = b"\xf5BLK"
 

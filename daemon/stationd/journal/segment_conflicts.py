@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import attrs
 
 from stationd.journal.query import AnySegment
-from stationd.journal.read_back import differs
-from stationd.journal.sealed import SealedSegment
-from stationd.journal.segment import Segment
+from stationd.journal.row_segment import Segment
+from stationd.journal.seal_verification import differs
+from stationd.journal.sealed_segment import SealedSegment
 from stationd.messages import damage_messages
 from stationd.messages.message import Phrase
 

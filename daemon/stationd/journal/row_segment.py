@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from stationd.errors import JournalTooNew
-from stationd.journal.block import Block, Columns, Part
+from stationd.journal.column_batch import Block, Columns, Part
 from stationd.journal.disk import IDisk
-from stationd.journal.format import (
+from stationd.journal.file_header import (
     COLUMN_FRAMES,
     COMPATIBLE_KNOWN,
     FILE_HEADER,
@@ -25,7 +25,7 @@ from stationd.journal.format import (
     SegmentName,
     unpack_file_header,
 )
-from stationd.journal.frames import (
+from stationd.journal.frame_codec import (
     FRAME_HEADER,
     MAX_PAYLOAD_BYTES,
     FrameHeader,
@@ -35,7 +35,7 @@ from stationd.journal.frames import (
     unpack_frame_header,
     unpack_payload,
 )
-from stationd.journal.scan import Scan
+from stationd.journal.frame_scanner import Scan
 from stationd.messages import damage_messages, damaged_parts, file_reason_messages
 from stationd.records import MAX_TIME_US
 
@@ -199,7 +199,7 @@ class Segment:
         return self._disk.read(self._fd, self._disk.size(self._fd) - self.end, self.end)
 
     def block(self, part: Part, known: Block | None) -> Block:
-        """See L{stationd.journal.block.BlockSource}. What has gone bad since the
+        """See L{stationd.journal.column_batch.BlockSource}. What has gone bad since the
         scan, or cannot be read, is left out, and reported."""
         columns = known if isinstance(known, Columns) else Columns(part.offset)
         if columns.holds(part):
@@ -212,7 +212,7 @@ class Segment:
         return columns
 
     def whole(self, part: Part) -> bool:
-        """See L{stationd.journal.block.BlockSource}. A span that was found to be whole is
+        """See L{stationd.journal.column_batch.BlockSource}. A span that was found to be whole is
         not read again."""
         if self.damage or self._whole.get(part.offset, 0) >= part.end:
             return not self.damage
@@ -229,7 +229,7 @@ class Segment:
         return not self.damage
 
     def readable(self, part: Part) -> Iterator[Columns | None]:
-        """See L{stationd.journal.block.BlockSource}."""
+        """See L{stationd.journal.column_batch.BlockSource}."""
         columns = Columns(part.offset)
         while not columns.holds(part):
             for first, rows, end in self.frames(part, columns.end, PIECE_BYTES):

@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from stationd.journal.format import TERMINATOR
-from stationd.journal.frames import Rows
-from stationd.journal.search import Indexes, Needle
+from stationd.journal.file_header import TERMINATOR
+from stationd.journal.frame_codec import Rows
+from stationd.journal.text_search import Indexes, Needle
 from stationd.records import Level, Record
 
 CATEGORIES, USERS, CONTAINERS = range(3)
@@ -251,7 +251,7 @@ class Columns:
 
     @property
     def ascii(self) -> bool:
-        """See L{stationd.journal.search.Searchable}."""
+        """See L{stationd.journal.text_search.Searchable}."""
         return self._ascii
 
     def blobs(self) -> list[bytes]:
