@@ -14,7 +14,7 @@ from benchmarks.timing import Result, Stopwatch, batched, contender
 from stationd.interfaces import Appended
 from stationd.journal.disk import Disk
 from stationd.journal.journal import SEGMENT_BYTES, open_journal
-from stationd.journal.seal import seal
+from stationd.journal.seal import seal_segment
 from stationd.journal.store import Store
 from stationd.records import Draft
 
@@ -49,7 +49,7 @@ def run(count: int, directory: str) -> Result:
                 store.commit(batch[begin : begin + GROUP])
     with sealing:
         while segment := store.sealable():
-            store.adopt(segment, seal(store.disk, segment, lambda: None))
+            store.adopt(segment, seal_segment(store.disk, segment, lambda: None))
     # The last segment goes on; there is nothing sealed of less than some 100,000 records.
     sealed = store.view.segments[:-1]
     store.close()

@@ -88,7 +88,7 @@ def stray(source: str) -> list[str]:
         given = [*node.args, *(keyword.value for keyword in node.keywords)]
         if name in LEVELS and of == "_log":
             bad = True
-        elif name in {"note", "_note", "spoiled"} or (name == "append" and of == "damage"):
+        elif name in {"note", "_note", "report_damage"} or (name == "append" and of == "damage"):
             bad = any(map(is_text, given))
         else:
             bad = name in ERRORS and any(map(has_words, given))
@@ -211,7 +211,7 @@ class StrayTests(SynchronousTestCase):
             "raise InvalidValue(name, value, allowed=f'at most {limit} bytes')",
             "raise InvalidConfiguration(path, '' if good else 'not TOML: no')",
             "self.damage.append(f'{path}: damaged')",
-            "self.spoiled(part, 'gone bad')",
+            "self.report_damage(part, 'gone bad')",
         ):
             self.assertEqual(len(stray(source)), 1, source)
 

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from stationd.config import Settings
 from stationd.interfaces import IHostReactor, Retention
-from stationd.journal.disk import allow_many_files
+from stationd.journal.disk import raise_file_limit
 from stationd.journal.journal import Journal, open_journal
 from stationd.messages import log_messages
 from stationd.messages import system_record_messages as said
@@ -44,7 +44,7 @@ class JournalService(Service):
         now_us: Callable[[], int],
         elapsed_us: Callable[[], int],
     ) -> None:
-        allow_many_files()
+        raise_file_limit()
         self.set_retention(settings.retain_days, settings.retain_bytes)
         self.removed: Callable[[str], object] = lambda sentence: None
 

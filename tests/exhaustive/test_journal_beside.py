@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from stationd.interfaces import Retention
-from stationd.journal.seal import seal
+from stationd.journal.seal import seal_segment
 from tests.contracts.journal import draft
 from tests.journal import test_recovery
 
@@ -41,7 +41,7 @@ class OtherProcessTests(test_recovery.RecoveryCase):
             for number in range(1, 3001):
                 store.commit([draft(f"text {number}")])
                 if segment := store.sealable():
-                    store.adopt(segment, seal(store.disk, segment, lambda: None))
+                    store.adopt(segment, seal_segment(store.disk, segment, lambda: None))
                     sealed += 1
                 if number % 100 == 0:
                     removed += store.vacuum(Retention(max_age_us=None, max_bytes=20_000))

@@ -19,7 +19,7 @@ from stationd.journal.block_reader import SealedBlock
 from stationd.journal.disk import Disk
 from stationd.journal.frame_codec import FRAME_HEADER, unpack_frame_header
 from stationd.journal.query import AnySegment, select
-from stationd.journal.row_segment import Segment
+from stationd.journal.row_segment import RowSegment
 from stationd.journal.sealed_codec import CHUNK, COLUMNS, NAMES, ORIGINS, TEXTS
 from stationd.journal.sealed_segment import SealedSegment
 from stationd.journal.store import Store
@@ -60,7 +60,7 @@ class DamageTests(SynchronousTestCase):
         self.patch(seal, "BLOCK_RECORDS", 100)
         self.patch(block_encoder, "CHUNK_TEXT_BYTES", 300)
         self.patch(row_segment, "SPAN_RECORDS", 40)
-        self.patch(row_segment, "PIECE_BYTES", 500)
+        self.patch(row_segment, "READ_BYTES", 500)
         self.disk = BadDisk()
         salts = itertools.count(9)
         self.store = Store(self.mktemp(), 14_000, self.disk, lambda: 5, salts.__next__, lambda: 0)
@@ -71,7 +71,7 @@ class DamageTests(SynchronousTestCase):
         for _ in range(3):
             segment_ = self.store.sealable()
             assert segment_ is not None
-            path = seal.seal(self.store.disk, segment_, lambda: None)
+            path = seal.seal_segment(self.store.disk, segment_, lambda: None)
             self.store.adopt(segment_, path)
         self.records = [
             Record(n, d.time_us, d.level, d.category, d.user, d.container, d.text, d.origin)
@@ -98,7 +98,7 @@ class DamageTests(SynchronousTestCase):
                     elif kind in (COLUMNS, ORIGINS):
                         lost = frozenset(numbers[place] for place in groups[group])
                     elif kind == TEXTS:
-                        which = block._which(group).tolist()
+                        which = block._text_indexes(group).tolist()
                         lost = frozenset(
                             numbers[place]
                             for place, text in zip(groups[group], which, strict=True)
@@ -132,7 +132,7 @@ class DamageTests(SynchronousTestCase):
         """What was found damaged is so no longer."""
         for one in self.store.view.segments:
             one.damage.clear()
-            one._whole.clear()
+            one._intact.clear()
 
     def test_a_byte_that_has_flipped(self) -> None:
         @settings(max_examples=self.examples, deadline=None, derandomize=True)
@@ -204,7 +204,7 @@ class DamageTests(SynchronousTestCase):
             self.flip(path, at)
             self.check(Query(), lost, BlockCache())
             self.assertTrue(
-                any(isinstance(s, Segment) and s.damage for s in self.store.view.segments)
+                any(isinstance(s, RowSegment) and s.damage for s in self.store.view.segments)
             )
             self.flip(path, at)
             self.forget()

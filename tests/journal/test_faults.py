@@ -19,7 +19,7 @@ from stationd.journal.block_cache import BlockCache
 from stationd.journal.disk import Disk, IDisk
 from stationd.journal.query import select
 from stationd.journal.reader import Reader
-from stationd.journal.seal import seal
+from stationd.journal.seal import seal_segment
 from stationd.journal.store import Store
 from tests.contracts.journal import draft
 from tests.journal.faulty_disk import FAULTS, FaultyDisk
@@ -65,7 +65,7 @@ def sealed(store: Store) -> bool:
     segment = store.sealable()
     if segment is None:
         return False
-    store.adopt(segment, seal(store.disk, segment, lambda: None))
+    store.adopt(segment, seal_segment(store.disk, segment, lambda: None))
     return True
 
 

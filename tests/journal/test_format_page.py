@@ -17,10 +17,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from stationd.interfaces import Query
 from stationd.journal import block_encoder
 from stationd.journal.disk import Disk
-from stationd.journal.file_header import COLUMN_FRAMES, KIND_ROWS, FileHeader, pack_file_header
-from stationd.journal.frame_writer import pack_commit
+from stationd.journal.file_header import FLAG_COLUMN_FRAMES, KIND_ROWS, FileHeader, pack_file_header
+from stationd.journal.frame_writer import encode_commit
 from stationd.journal.reader import Reader
-from stationd.journal.seal import seal
+from stationd.journal.seal import seal_segment
 from stationd.journal.store import Store
 from stationd.records import Draft, Level
 from tests.test_layers import ROOT
@@ -195,9 +195,9 @@ class PageTests(SynchronousTestCase):
             first=1,
             created_us=1432022633000000,
             salt=SALT,
-            incompatible=COLUMN_FRAMES,
+            incompatible=FLAG_COLUMN_FRAMES,
         )
-        frames, _ = pack_commit(DRAFTS, 1, 1432022716600000, SALT)
+        frames, _ = encode_commit(DRAFTS, 1, 1432022716600000, SALT)
         self.assertEqual(examples()[0], pack_file_header(header) + frames)
 
     def test_a_reader_written_from_the_page_reads_the_examples(self) -> None:
@@ -218,7 +218,7 @@ class PageTests(SynchronousTestCase):
         self.assertEqual(len(store.view.segments), 2)
         segment = store.sealable()
         assert segment is not None
-        store.adopt(segment, seal(store.disk, segment, lambda: None))
+        store.adopt(segment, seal_segment(store.disk, segment, lambda: None))
         self.assertEqual(self.found(directory), given(DRAFTS + DRAFTS))
         with open(path.replace(".rows", ".sealed"), "rb") as file:
             self.assertEqual(sorted(read(file.read(), SALT)), given(DRAFTS))
@@ -255,7 +255,7 @@ class PageTests(SynchronousTestCase):
             store.commit(DRAFTS)
             segment = store.sealable()
             assert segment is not None
-            store.adopt(segment, seal(store.disk, segment, lambda: None))
+            store.adopt(segment, seal_segment(store.disk, segment, lambda: None))
             store.close()
             (path,) = (name for name in os.listdir(directory) if name.endswith(".sealed"))
             with open(os.path.join(directory, path), "rb") as file:

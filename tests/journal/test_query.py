@@ -18,7 +18,7 @@ from stationd.journal.block_cache import BlockCache
 from stationd.journal.disk import Disk
 from stationd.journal.query import select
 from stationd.journal.store import Store
-from stationd.journal.text_search import Needle, trigram_filter
+from stationd.journal.text_search import TextPattern, trigram_filter
 from stationd.records import Draft, Level, Record
 from stationd.testing import query_matches
 from tests.contracts.journal import draft
@@ -106,7 +106,7 @@ class QueryTests(SynchronousTestCase):
         for _ in range(3):
             segment_ = self.store.sealable()
             assert segment_ is not None
-            path = seal.seal(self.store.disk, segment_, lambda: None)
+            path = seal.seal_segment(self.store.disk, segment_, lambda: None)
             self.store.adopt(segment_, path)
         self.assertGreaterEqual(len(self.store.view.segments), 5)
         self.records = [
@@ -182,7 +182,7 @@ class BesideTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.patch(row_segment, "SPAN_RECORDS", 40)
-        self.patch(row_segment, "PIECE_BYTES", 500)
+        self.patch(row_segment, "READ_BYTES", 500)
         self.directory = self.mktemp()
         self.store = Store(self.directory, 1 << 20, Disk(), lambda: 5, itertools.count(9).__next__)
         self.addCleanup(self.store.close)
@@ -233,7 +233,7 @@ class BesideTests(SynchronousTestCase):
         under_way = select(self.store.view, Query(), cache)
         next(under_way)
         self.store.clear(9)
-        cache.keep(self.store.view.segments)
+        cache.retain_only(self.store.view.segments)
         self.assertEqual(sum(map(len, under_way)) > 0, True)
         self.assertEqual(cache.size_bytes(), 0)
 
@@ -251,7 +251,7 @@ class NameTests(SynchronousTestCase):
             if sealed:
                 segment_ = store.sealable()
                 assert segment_ is not None
-                store.adopt(segment_, seal.seal(store.disk, segment_, lambda: None))
+                store.adopt(segment_, seal.seal_segment(store.disk, segment_, lambda: None))
                 self.assertEqual(len(store.view.segments[-2].parts), blocks)
             found = [
                 r.category
@@ -284,9 +284,9 @@ class FilterTests(SynchronousTestCase):
             for text in texts:
                 begin = data.draw(st.integers(0, len(text)))
                 end = data.draw(st.integers(begin, len(text)))
-                self.assertTrue(Needle(text.casefold()[begin:end]).may_be_in(raw))
+                self.assertTrue(TextPattern(text.casefold()[begin:end]).may_match(raw))
                 self.assertTrue(
-                    Needle(text.upper()).may_be_in(trigram_filter([text.upper().encode()]))
+                    TextPattern(text.upper()).may_match(trigram_filter([text.upper().encode()]))
                 )
 
         check()
@@ -296,4 +296,4 @@ class FilterTests(SynchronousTestCase):
             [f"container {n} exited with code {n % 7}".encode() for n in range(999)]
         )
         missing = [f"{n:x}fault{n:x}" for n in range(200)]
-        self.assertLess(sum(Needle(part).may_be_in(raw) for part in missing), 3)
+        self.assertLess(sum(TextPattern(part).may_match(raw) for part in missing), 3)

@@ -101,7 +101,7 @@ class RecoveryCase(SynchronousTestCase):
 
     def release(self, store: Store) -> None:
         """Close a store that a test has left open."""
-        if store._appender._fd is not None:
+        if store._writer._fd is not None:
             store.close()
 
     def write(self, *texts: str, segment_bytes: int = 1 << 20) -> None:

@@ -28,12 +28,12 @@ from stationd.journal.sealed_codec import (
     TEXTS,
     TRAILER,
     TRIGRAMS,
-    Summary,
+    BlockHeader,
 )
 from stationd.journal.sealed_segment import SealedSegment
-from stationd.journal.segment_catalogue import load
+from stationd.journal.segment_catalogue import load_catalogue
 from stationd.journal.store import Store
-from stationd.journal.verify import Report, verify
+from stationd.journal.verify import VerifyReport, verify
 from stationd.records import Draft, Level, Record
 from tests.journal.faulty_disk import FaultyDisk
 from tests.journal.memory_disk import Inode, MemoryDisk, PowerCut
@@ -87,10 +87,10 @@ class RepairCase(SynchronousTestCase):
         for _ in range(sealed):
             segment = store.sealable()
             assert segment is not None
-            store.adopt(segment, seal_module.seal(store.disk, segment, lambda: None))
+            store.adopt(segment, seal_module.seal_segment(store.disk, segment, lambda: None))
         store.close()
 
-    def look(self) -> Report:
+    def look(self) -> VerifyReport:
         seen: list[tuple[int, int]] = []
         report = verify(self.directory, lambda done, of: seen.append((done, of)))
         self.assertEqual(seen[-1][0], seen[-1][1])
@@ -114,8 +114,8 @@ class RepairCase(SynchronousTestCase):
             file.seek(offset)
             file.write(bytes([byte ^ 0x10]))
 
-    def summaries(self, path: str) -> list[Summary]:
-        segments = load(Disk(), self.directory).segments
+    def summaries(self, path: str) -> list[BlockHeader]:
+        segments = load_catalogue(Disk(), self.directory).segments
         (segment,) = (s for s in segments if s.path == path)
         assert isinstance(segment, SealedSegment)
         return list(segment.parts)
@@ -329,7 +329,7 @@ class SummaryTests(RepairCase):
         for name, made, said in (
             ("trigram_filter", lambda texts: bytes(8192), "the text filter"),
             ("trigram_filter", lambda texts: bytes(100), "the text filter"),
-            ("key", lambda name: name[:4].ljust(4), "a set of keys"),
+            ("name_key", lambda name: name[:4].ljust(4), "a set of keys"),
         ):
             self.forge(name, made)
             self.assertIn(said, "".join(self.look().damage))

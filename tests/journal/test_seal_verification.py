@@ -11,15 +11,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.interfaces import Query
 from stationd.journal.block_cache import BlockCache
-from stationd.journal.block_encoder import pack_block
-from stationd.journal.column_batch import Columns
+from stationd.journal.block_encoder import encode_block
+from stationd.journal.column_batch import ColumnBatch
 from stationd.journal.disk import Disk
-from stationd.journal.file_header import FILE_HEADER, SEALED
-from stationd.journal.frame_codec import Rows
+from stationd.journal.file_header import FILE_HEADER, SEALED_SUFFIX
+from stationd.journal.frame_codec import FrameColumns
 from stationd.journal.query import select
-from stationd.journal.row_segment import Segment
-from stationd.journal.seal import seal
-from stationd.journal.seal_verification import PIECE, differs, read_back
+from stationd.journal.row_segment import RowSegment
+from stationd.journal.seal import seal_segment
+from stationd.journal.seal_verification import STEP_RECORDS, segment_difference, verify_sealed_file
 from stationd.journal.sealed_segment import SealedSegment
 from stationd.journal.store import Store
 from stationd.records import Draft, Level
@@ -47,7 +47,7 @@ def some(count: int) -> list[Draft]:
 class ReadBackCase(SynchronousTestCase):
     """One segment that is full, of several groups."""
 
-    def store(self, drafts: list[Draft]) -> tuple[Store, Segment]:
+    def store(self, drafts: list[Draft]) -> tuple[Store, RowSegment]:
         salts = itertools.count(9)
         store = Store(self.mktemp(), 1, Disk(), lambda: 5, salts.__next__, lambda: 0)
         self.addCleanup(store.close)
@@ -57,9 +57,9 @@ class ReadBackCase(SynchronousTestCase):
         assert segment is not None
         return store, segment
 
-    def sealed(self, store: Store, segment: Segment) -> SealedSegment:
-        path = seal(store.disk, segment, nothing)
-        name = attrs.evolve(segment.name, suffix=SEALED)
+    def sealed(self, store: Store, segment: RowSegment) -> SealedSegment:
+        path = seal_segment(store.disk, segment, nothing)
+        name = attrs.evolve(segment.name, suffix=SEALED_SUFFIX)
         return SealedSegment(Disk(), os.open(path, os.O_RDONLY), path, name)
 
 
@@ -70,8 +70,10 @@ class ReadBackTests(ReadBackCase):
         store, segment = self.store(some(9000))
         pauses: list[None] = []
         sealed = self.sealed(store, segment)
-        self.assertEqual(differs(sealed, segment, lambda: pauses.append(None)), "")
-        self.assertGreater(len(pauses), 2 * 9000 / PIECE, "in pieces of a millisecond or two")
+        self.assertEqual(segment_difference(sealed, segment, lambda: pauses.append(None)), "")
+        self.assertGreater(
+            len(pauses), 2 * 9000 / STEP_RECORDS, "in pieces of a millisecond or two"
+        )
 
     def test_any_field_of_any_record(self) -> None:
         drafts = some(5000)
@@ -91,30 +93,32 @@ class ReadBackTests(ReadBackCase):
                 other = [*drafts]
                 other[at] = attrs.evolve(drafts[at], **change)
                 _, segment = self.store(other)
-                self.assertNotEqual(differs(sealed, segment, nothing), "", change)
+                self.assertNotEqual(segment_difference(sealed, segment, nothing), "", change)
         for other in (drafts[:-1], [*drafts, drafts[0]]):
-            self.assertNotEqual(differs(sealed, self.store(other)[1], nothing), "")
+            self.assertNotEqual(segment_difference(sealed, self.store(other)[1], nothing), "")
 
     def test_a_block_header_that_is_wrong_in_the_file_only(self) -> None:
         store, segment = self.store(some(500))
-        path = seal(store.disk, segment, nothing)
+        path = seal_segment(store.disk, segment, nothing)
         with open(path, "r+b") as file:
             file.seek(FILE_HEADER.size + 40)
             byte = file.read(1)
             file.seek(FILE_HEADER.size + 40)
             file.write(bytes([byte[0] ^ 1]))
-        error = self.assertRaises(ValueError, read_back, store.disk, segment, path, nothing)
+        error = self.assertRaises(
+            ValueError, verify_sealed_file, store.disk, segment, path, nothing
+        )
         self.assertRegex(str(error), "records 1 to 500: the header of the block")
 
     def test_a_file_that_is_not_right_is_removed(self) -> None:
         store, segment = self.store(some(500))
-        path = seal(store.disk, segment, nothing)
+        path = seal_segment(store.disk, segment, nothing)
         with open(path, "r+b") as file:
             file.seek(-400, os.SEEK_END)
             byte = file.read(1)
             file.seek(-400, os.SEEK_END)
             file.write(bytes([byte[0] ^ 1]))
-        self.assertRaises(ValueError, read_back, store.disk, segment, path, nothing)
+        self.assertRaises(ValueError, verify_sealed_file, store.disk, segment, path, nothing)
         self.assertFalse(os.path.exists(path))
         self.assertTrue(os.path.exists(segment.path))
 
@@ -140,8 +144,8 @@ class LimitTests(ReadBackCase):
             for n in range(self.records)
         ]
         store, segment = self.store(drafts)
-        path = seal(store.disk, segment, nothing)
-        read_back(store.disk, segment, path, nothing)
+        path = seal_segment(store.disk, segment, nothing)
+        verify_sealed_file(store.disk, segment, path, nothing)
         store.adopt(segment, path)
         found = [
             r.category
@@ -155,13 +159,16 @@ class LimitTests(ReadBackCase):
 
     def test_what_a_reader_would_refuse_is_not_packed(self) -> None:
         # A few names that are longer than a record can have, so that it is quick.
-        columns = Columns()
+        columns = ColumnBatch()
         names = [bytes([65 + n]) * (13 << 20) for n in range(6)]
         count = range(2)
         columns.extend(
-            1, Rows([5, 5], [1, 1], names, [0, 3], [1, 4], [2, 5], [b"" for _ in count], [b"", b""])
+            1,
+            FrameColumns(
+                [5, 5], [1, 1], names, [0, 3], [1, 4], [2, 5], [b"" for _ in count], [b"", b""]
+            ),
         )
-        self.assertRaises(ValueError, pack_block, columns, 5, 9)
+        self.assertRaises(ValueError, encode_block, columns, 5, 9)
 
 
 del ReadBackCase

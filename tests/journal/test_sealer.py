@@ -22,8 +22,8 @@ from stationd.errors import JournalUnwritable
 from stationd.interfaces import Query
 from stationd.journal.disk import Disk
 from stationd.journal.journal import Journal
-from stationd.journal.row_segment import Segment
-from stationd.journal.seal import seal
+from stationd.journal.row_segment import RowSegment
+from stationd.journal.seal import seal_segment
 from stationd.journal.sealer import Sealer
 from stationd.journal.store import Store
 from stationd.journal.worker_thread import IWorker, ThreadWorker
@@ -142,7 +142,7 @@ class SealerTests(SynchronousTestCase):
         with open(segment.path, "r+b") as file:
             file.seek(48 + 60)
             file.write(b"\xff\xff")
-        path = seal(store.disk, segment, lambda: None)
+        path = seal_segment(store.disk, segment, lambda: None)
         self.assertRaises(JournalUnwritable, store.adopt, segment, path)
         names = [name for name in os.listdir(directory) if name != "lock"]
         self.assertEqual([name for name in names if not name.endswith(".rows")], [])
@@ -168,10 +168,10 @@ class SealerTests(SynchronousTestCase):
         self.append(journal, ["x" * 4000, "y"])
         self.close(journal)
         segment = self.store.view.segments[0]
-        bad = Segment(Disk(), os.open(os.devnull, os.O_RDONLY), segment.path, segment.name)
+        bad = RowSegment(Disk(), os.open(os.devnull, os.O_RDONLY), segment.path, segment.name)
         bad.parts = [None]  # type: ignore[list-item]
 
-        def sealable(given_up: object) -> Segment | None:
+        def sealable(given_up: object) -> RowSegment | None:
             assert isinstance(given_up, weakref.WeakSet)
             asked.append(len(given_up))
             return None if given_up else bad
@@ -189,10 +189,10 @@ class FilesTests(SynchronousTestCase):
     def test_the_limit_is_raised(self) -> None:
         code = (
             "import itertools, sys\n"
-            "from stationd.journal.disk import Disk, allow_many_files\n"
+            "from stationd.journal.disk import Disk, raise_file_limit\n"
             "from stationd.journal.store import Store\n"
             "from tests.contracts.journal import draft\n"
-            "allow_many_files()\n"
+            "raise_file_limit()\n"
             "store = Store(sys.argv[1], 10, Disk(), lambda: 5, itertools.count(7).__next__)\n"
             "for n in range(200):\n"
             "    store.commit([draft(str(n))])\n"

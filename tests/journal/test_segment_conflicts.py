@@ -15,7 +15,7 @@ from stationd.journal.block_cache import BlockCache
 from stationd.journal.disk import Disk
 from stationd.journal.query import select
 from stationd.journal.repair import repair
-from stationd.journal.seal import seal
+from stationd.journal.seal import seal_segment
 from stationd.journal.store import Store
 from stationd.journal.verify import verify
 from tests.contracts.journal import draft
@@ -49,7 +49,7 @@ class ConflictTests(SynchronousTestCase):
         for _ in range(sealed):
             segment = store.sealable()
             assert segment is not None
-            store.adopt(segment, seal(store.disk, segment, lambda: None))
+            store.adopt(segment, seal_segment(store.disk, segment, lambda: None))
         store.close()
 
     def files(self, directory: str) -> dict[str, bytes]:
@@ -81,7 +81,7 @@ class ConflictTests(SynchronousTestCase):
             self.assertTrue(store.status().damage)
             segment = store.sealable()
             if segment is not None:
-                store.adopt(segment, seal(store.disk, segment, lambda: None))
+                store.adopt(segment, seal_segment(store.disk, segment, lambda: None))
             store.close()
         old = [{n: t for n, t in one.items() if not t.startswith("new")} for one in seen]
         self.assertEqual(old, [old[0]] * 6)
@@ -158,7 +158,7 @@ class ConflictTests(SynchronousTestCase):
         store.commit([draft("next")])
         segment = store.sealable()
         assert segment is not None
-        store.adopt(segment, seal(store.disk, segment, lambda: None))
+        store.adopt(segment, seal_segment(store.disk, segment, lambda: None))
         store.close()
         self.merge(shorter, directory, [n for n in os.listdir(shorter) if "sealed" in n])
         self.count = 50

@@ -78,10 +78,10 @@ def _journals(given: list[str]) -> list[str]:
 
     @raise StationdError: one of them has none.
     """
-    from stationd.journal.disk import allow_many_files
+    from stationd.journal.disk import raise_file_limit
     from stationd.journal.file_header import SegmentName
 
-    allow_many_files()
+    raise_file_limit()
 
     def is_journal(directory: str) -> bool:
         return any(map(SegmentName.parse, os.listdir(directory)))

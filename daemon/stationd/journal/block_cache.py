@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 from collections.abc import Collection
 
-from stationd.journal.column_batch import Block, BlockSource, Part
+from stationd.journal.column_batch import Block, BlockSource, BlockSummary
 
 CACHE_BYTES = 8 << 20
 """What a journal keeps of decoded blocks: the newest ones, which most questions are
@@ -26,7 +26,7 @@ class BlockCache:
             collections.OrderedDict()
         )
 
-    def get(self, segment: BlockSource, part: Part, held: Block | None) -> Block:
+    def get(self, segment: BlockSource, part: BlockSummary, held: Block | None) -> Block:
         """A block of a segment, with some more of what the part says is in it.
 
         @param held: what an earlier call gave.
@@ -51,7 +51,7 @@ class BlockCache:
         """What they take now, about."""
         return sum(block.size_bytes for block in self._blocks.values())
 
-    def keep(self, segments: Collection[BlockSource]) -> None:
+    def retain_only(self, segments: Collection[BlockSource]) -> None:
         """Let go of the blocks of all other segments, and so of their files, now and
         from now on."""
         self._wanted = frozenset(segments)

@@ -9,23 +9,23 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import zstandard
 
-from stationd.journal.byte_shuffle import byte_width, key_width, planes
-from stationd.journal.column_batch import ALL, CATEGORIES, CONTAINERS, USERS, Columns
+from stationd.journal.byte_shuffle import byte_width, index_width, shuffle_bytes
+from stationd.journal.column_batch import ALL, CATEGORIES, CONTAINERS, USERS, ColumnBatch
 from stationd.journal.file_header import TERMINATOR, with_checksum
 from stationd.journal.sealed_codec import (
-    ASCII,
     BLOCK_HEADER,
     BLOCK_MARKER,
     CHUNK,
     COLUMNS,
+    COMPRESSION_LEVEL,
+    FLAG_ASCII,
     LENGTHS,
-    LEVEL,
     MAX_CHUNK_BYTES,
     NAMES,
     ORIGINS,
     TEXTS,
     TRIGRAMS,
-    key,
+    name_key,
 )
 from stationd.journal.text_search import trigram_filter
 
@@ -55,7 +55,7 @@ CHUNK_TEXT_BYTES = 64 << 10
 through everything; twice as much makes a single container's texts slower to get."""
 
 
-def pack_block(columns: Columns, committed_us: int, salt: int) -> bytes:
+def encode_block(columns: ColumnBatch, committed_us: int, salt: int) -> bytes:
     """A sealed block of some records, at most L{BLOCK_RECORDS}, whose numbers span no
     more than L{MAX_SPAN}.
 
@@ -78,9 +78,9 @@ def pack_block(columns: Columns, committed_us: int, salt: int) -> bytes:
     rows = np.argsort(codes[CONTAINERS], kind="stable")
     origins = columns.origins()
     shown = columns.texts(rows)
-    width = key_width(len(table))
+    width = index_width(len(table))
     chunks = [
-        (NAMES, 0, struct.pack("<I", len(table)) + counts.tobytes() + _joined(table)),
+        (NAMES, 0, struct.pack("<I", len(table)) + counts.tobytes() + _join_terminated(table)),
         (TRIGRAMS, 0, trigram_filter(shown)),
     ]
     for begin in range(0, columns.records, GROUP_RECORDS):
@@ -92,31 +92,31 @@ def pack_block(columns: Columns, committed_us: int, salt: int) -> bytes:
         ]
         texts = list(different)
         matrix = [
-            planes(numbers[group], 2),
-            planes(columns.levels(group), 1),
-            planes(codes[CATEGORIES][group], width),
-            planes(codes[USERS][group], width),
-            planes(np.array(which), 2),
-            planes(times[group] - min_us, byte_width(max_us - min_us)),
+            shuffle_bytes(numbers[group], 2),
+            shuffle_bytes(columns.levels(group), 1),
+            shuffle_bytes(codes[CATEGORIES][group], width),
+            shuffle_bytes(codes[USERS][group], width),
+            shuffle_bytes(np.array(which), 2),
+            shuffle_bytes(times[group] - min_us, byte_width(max_us - min_us)),
         ]
         chunks.append((COLUMNS, len(group), np.concatenate(matrix).tobytes()))
         if any(origins):
-            chunks.append((ORIGINS, len(group), _joined([origins[row] for row in group])))
+            chunks.append((ORIGINS, len(group), _join_terminated([origins[row] for row in group])))
         lengths = np.array([len(text) for text in texts])
         width_of_lengths = byte_width(int(lengths.max()))
-        chunks.append((LENGTHS, len(texts), planes(lengths, width_of_lengths).tobytes()))
-        chunks += [(TEXTS, len(part), _joined(part)) for part in _portions(texts)]
+        chunks.append((LENGTHS, len(texts), shuffle_bytes(lengths, width_of_lengths).tobytes()))
+        chunks += [(TEXTS, len(part), _join_terminated(part)) for part in _text_chunks(texts)]
     longest = max(len(raw) for _, _, raw in chunks)
     if longest > MAX_CHUNK_BYTES:
         raise ValueError(f"a chunk of {longest} bytes")
-    compressor = zstandard.ZstdCompressor(level=LEVEL)
+    compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL)
     stored = [compressor.compress(raw) for _, _, raw in chunks]
     directory = b"".join(
         CHUNK.pack(kind, len(data), len(raw), records, zlib.crc32(data, salt))
         for data, (kind, records, raw) in zip(stored, chunks, strict=True)
     )
     keys = [
-        b"".join(sorted({key(table[code]) for code in np.unique(column).tolist()}))
+        b"".join(sorted({name_key(table[code]) for code in np.unique(column).tolist()}))
         for column in codes
     ]
     levels = sum(1 << level for level in np.unique(columns.levels(ALL)).tolist())
@@ -125,7 +125,7 @@ def pack_block(columns: Columns, committed_us: int, salt: int) -> bytes:
         BLOCK_HEADER.size + len(directory) + sum(map(len, keys)) + 4,
         columns.records,
         len(chunks),
-        ASCII if all(map(bytes.isascii, shown)) else 0,
+        FLAG_ASCII if all(map(bytes.isascii, shown)) else 0,
         columns.first,
         columns.last,
         min_us,
@@ -137,7 +137,7 @@ def pack_block(columns: Columns, committed_us: int, salt: int) -> bytes:
     return with_checksum(header + directory + b"".join(keys), salt) + b"".join(stored)
 
 
-def _portions(texts: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+def _text_chunks(texts: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
     """Texts, as many at a time as go into a chunk."""
     begin = size = 0
     for index, text in enumerate(texts):
@@ -148,5 +148,5 @@ def _portions(texts: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
     yield texts[begin:]
 
 
-def _joined(strings: Sequence[bytes]) -> bytes:
+def _join_terminated(strings: Sequence[bytes]) -> bytes:
     return TERMINATOR.join([*strings, b""])

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Hashable
 from typing import Protocol, TypeVar, cast
 
-from stationd.journal.column_batch import Part, Unreadable
+from stationd.journal.column_batch import BlockSummary, BlockUnreadable
 from stationd.journal.file_header import SegmentName
 from stationd.journal.sealed_codec import (
     CHUNK,
@@ -16,12 +16,12 @@ from stationd.journal.sealed_codec import (
     ORIGINS,
     TEXTS,
     TRIGRAMS,
-    Summary,
+    BlockHeader,
     unpack_chunk,
 )
 from stationd.messages import damaged_parts
 
-_WHAT = {
+_CHUNK_NAMES = {
     NAMES: damaged_parts.NAMES,
     TRIGRAMS: damaged_parts.TEXT_FILTER,
     COLUMNS: damaged_parts.COLUMNS,
@@ -44,22 +44,22 @@ class ChunkFile(Protocol):
     def read(self, offset: int, size: int) -> bytes:
         """Bytes of it. Raises L{OSError}."""
 
-    def spoiled(self, part: Part, what: str) -> None:
+    def report_damage(self, part: BlockSummary, what: str) -> None:
         """Report damage in a block."""
 
 
-class Chunks:
+class ChunkReader:
     """What has been read of a block, and how to read the rest.
 
     @ivar directory: the kind of each chunk, and how many records it has.
     @ivar size_bytes: about what is kept.
     """
 
-    def __init__(self, file: ChunkFile, part: Summary) -> None:
+    def __init__(self, file: ChunkFile, part: BlockHeader) -> None:
         self._file = file
         self._part = part
         self._places: list[tuple[int, int, int, int]] = []
-        self._kept: dict[Hashable, object] = {}
+        self._cache: dict[Hashable, object] = {}
         self.directory: list[tuple[int, int]] = []
         self.size_bytes = 2000
         offset = part.offset + part.size
@@ -68,26 +68,26 @@ class Chunks:
             self._places.append((offset, stored, size, checksum))
             offset += stored
 
-    def kept(self, key: Hashable, make: Callable[[], tuple[T, int]]) -> T:
+    def cached(self, key: Hashable, make: Callable[[], tuple[T, int]]) -> T:
         """Something that is made only once, and about how many bytes it takes."""
-        if key not in self._kept:
-            self._kept[key], size_bytes = make()
+        if key not in self._cache:
+            self._cache[key], size_bytes = make()
             self.size_bytes += size_bytes
-        return cast(T, self._kept[key])
+        return cast(T, self._cache[key])
 
     def read(self, index: int) -> bytes:
         """A chunk, decompressed.
 
-        @raise Unreadable: it is damaged. The segment's damage says so from then on.
+        @raise BlockUnreadable: it is damaged. The segment's damage says so from then on.
         """
         offset, stored, size, checksum = self._places[index]
         try:
             raw = self._file.read(offset, stored)
         except OSError as error:
-            raise self.spoiled(index, str(error.strerror)) from error
+            raise self.unreadable(index, str(error.strerror)) from error
         found = unpack_chunk(raw, size, checksum, self._file.name.salt)
         if found is None:
-            raise self.spoiled(index)
+            raise self.unreadable(index)
         return found
 
     def check(self) -> bool:
@@ -96,35 +96,35 @@ class Chunks:
         for index in range(len(self.directory)):
             try:
                 self.read(index)
-            except Unreadable:
+            except BlockUnreadable:
                 whole = False
         return whole
 
-    def have_checksums(self) -> bool:
+    def have_valid_checksums(self) -> bool:
         """Whether every chunk has the right checksum."""
         salt = self._file.name.salt
         for index, (offset, stored, _, checksum) in enumerate(self._places):
             try:
                 raw = self._file.read(offset, stored)
             except OSError as error:
-                self.spoiled(index, str(error.strerror))
+                self.unreadable(index, str(error.strerror))
                 return False
             if zlib.crc32(raw, salt) != checksum:
-                self.spoiled(index)
+                self.unreadable(index)
                 return False
         return True
 
     def has(self, key: Hashable) -> bool:
         """Whether something has been made already."""
-        return key in self._kept
+        return key in self._cache
 
     def size(self, index: int) -> int:
         """How long a chunk is when it is decompressed."""
         return self._places[index][2]
 
-    def spoiled(self, index: int, reason: str = "") -> Unreadable:
+    def unreadable(self, index: int, reason: str = "") -> BlockUnreadable:
         """What to raise when a chunk is not what it should be."""
-        what = _WHAT.get(self.directory[index][0], damaged_parts.UNKNOWN)
+        what = _CHUNK_NAMES.get(self.directory[index][0], damaged_parts.UNKNOWN)
         what = damaged_parts.NOT_READ.format(what=what, error=reason) if reason else what
-        self._file.spoiled(self._part, what)
-        return Unreadable()
+        self._file.report_damage(self._part, what)
+        return BlockUnreadable()

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from stationd.journal.file_header import TERMINATOR
-from stationd.journal.frame_codec import Rows
-from stationd.journal.text_search import Indexes, Needle
+from stationd.journal.frame_codec import FrameColumns
+from stationd.journal.text_search import Indexes, TextPattern
 from stationd.records import Level, Record
 
 CATEGORIES, USERS, CONTAINERS = range(3)
@@ -25,11 +25,11 @@ Places = Indexes | slice
 ALL = slice(None)
 
 
-class Unreadable(Exception):
+class BlockUnreadable(Exception):
     """A part of a block is damaged, or the disk does not give it."""
 
 
-class Part(Protocol):
+class BlockSummary(Protocol):
     """What is known of a block without reading it.
 
     @ivar first: the number of the first of C{records} records, C{last} that of the last.
@@ -62,7 +62,7 @@ class Part(Protocol):
 class Block(Protocol):
     """Records that lie together, each at a place: 0, 1, 2, …, in no particular order.
 
-    A method that has to read raises L{Unreadable}, or C{ValueError} or C{LookupError}
+    A method that has to read raises L{BlockUnreadable}, or C{ValueError} or C{LookupError}
     for what has the right checksum and is wrong all the same.
 
     @ivar size_bytes: about what it takes in memory now; it can grow when it is used.
@@ -79,7 +79,7 @@ class Block(Protocol):
     def records(self) -> int:
         """How many there are."""
 
-    def holds(self, part: Part) -> bool:
+    def has_needed(self, part: BlockSummary) -> bool:
         """Whether all that a summary speaks of has been read that has to be read
         first. If not, asking for the block again reads more."""
 
@@ -89,7 +89,7 @@ class Block(Protocol):
     def in_order(self) -> Indexes:
         """All places, in the order of the numbers."""
 
-    def of(self, containers: Sequence[int]) -> Indexes:
+    def places_of(self, containers: Sequence[int]) -> Indexes:
         """The places of the records of some containers, which are given by where they
         stand in C{names}, in the order of the numbers."""
 
@@ -108,13 +108,13 @@ class Block(Protocol):
     def texts(self, places: Indexes) -> list[bytes]:
         """Their texts."""
 
-    def may_have(self, needle: Needle) -> bool:
+    def may_match(self, needle: TextPattern) -> bool:
         """Whether L{find} may find something, as far as can be told at once."""
 
-    def find(self, needle: Needle) -> Indexes:
+    def find(self, needle: TextPattern) -> Indexes:
         """The places of the texts that have a part, ascending."""
 
-    def take(self, places: Indexes, expected: int) -> list[Record]:
+    def records_at(self, places: Indexes, expected: int) -> list[Record]:
         """Some records, in the order of the places given.
 
         @param expected: how many will be taken for this question, in several calls.
@@ -124,21 +124,21 @@ class Block(Protocol):
 class BlockSource(Protocol):
     """Something that blocks can be read from."""
 
-    def whole(self, part: Part) -> bool:
+    def is_intact(self, part: BlockSummary) -> bool:
         """Whether every record of a block can be read, by the checksums."""
 
-    def readable(self, part: Part) -> Iterator[Columns | None]:
+    def salvage(self, part: BlockSummary) -> Iterator[ColumnBatch | None]:
         """What can be read of a damaged block; before that C{None} after each step."""
 
-    def block(self, part: Part, known: Block | None) -> Block:
+    def block(self, part: BlockSummary, known: Block | None) -> Block:
         """A block.
 
         @param known: what an earlier call gave, if it is still there.
-        @raise Unreadable: see L{Block}.
+        @raise BlockUnreadable: see L{Block}.
         """
 
 
-class Columns:
+class ColumnBatch:
     """A block that grows by whole frames: the newest records, or those that are
     about to be sealed.
     @ivar end: where the last frame in it ends in the file.
@@ -182,7 +182,7 @@ class Columns:
         row, first = self._runs[-1]
         return first + self.records - row - 1
 
-    def extend(self, first: int, rows: Rows) -> None:
+    def extend(self, first: int, rows: FrameColumns) -> None:
         """Add the records of a frame, of which the first has this number."""
         if not rows.texts:
             return
@@ -227,7 +227,7 @@ class Columns:
         found: npt.NDArray[np.int64] = within + ahead[np.searchsorted(starts, within, "right") - 1]
         return found
 
-    def holds(self, part: Part) -> bool:
+    def has_needed(self, part: BlockSummary) -> bool:
         return self.end >= part.end
 
     def times(self, places: Places) -> npt.NDArray[np.int64]:
@@ -251,7 +251,7 @@ class Columns:
 
     @property
     def ascii(self) -> bool:
-        """See L{stationd.journal.text_search.Searchable}."""
+        """See L{stationd.journal.text_search.SearchableTexts}."""
         return self._ascii
 
     def blobs(self) -> list[bytes]:
@@ -270,18 +270,18 @@ class Columns:
     def in_order(self) -> Indexes:
         return np.arange(self.records)
 
-    def of(self, containers: Sequence[int]) -> Indexes:
+    def places_of(self, containers: Sequence[int]) -> Indexes:
         return np.flatnonzero(np.isin(self.codes(CONTAINERS, ALL), containers))
 
-    def may_have(self, needle: Needle) -> bool:
+    def may_match(self, needle: TextPattern) -> bool:
         return True
 
-    def find(self, needle: Needle) -> Indexes:
+    def find(self, needle: TextPattern) -> Indexes:
         if self._found[:2] != (needle.text, self.records):
             self._found = needle.text, self.records, needle.find(self)
         return self._found[2]
 
-    def take(self, places: Indexes, expected: int) -> list[Record]:
+    def records_at(self, places: Indexes, expected: int) -> list[Record]:
         names = [name.decode() for name in self._index]
         categories, users, containers = self._names
         return [

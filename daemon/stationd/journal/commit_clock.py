@@ -20,7 +20,7 @@ off, or a clock leapt. A segment is written to for a day at most, so on a host w
 anything happens from day to day the gaps are shorter."""
 
 
-class Dated(Protocol):
+class DatedSegment(Protocol):
     """A segment, as far as its age matters.
 
     @ivar records: how many it has.
@@ -60,7 +60,7 @@ class CommitClock:
 
     def __init__(
         self,
-        segments: Sequence[Dated],
+        segments: Sequence[DatedSegment],
         wall_us: Callable[[], int],
         elapsed_us: Callable[[], int],
     ) -> None:
@@ -89,7 +89,7 @@ class CommitClock:
         """The time for a commit, or for a segment that is made. It never goes back."""
         return self._base_us + self._since_opened_us()
 
-    def age_us(self, segment: Dated) -> int:
+    def age_us(self, segment: DatedSegment) -> int:
         """How long ago the newest commit of a segment was, at the least."""
         at_opening_us = self._ages_us.get(segment.name.stem)
         if at_opening_us is None or (self.continues and segment.committed_us > self._base_us):

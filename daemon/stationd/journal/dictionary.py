@@ -11,7 +11,7 @@ from stationd.journal.file_header import TERMINATOR
 from stationd.messages import damaged_parts
 
 
-class Names:
+class Dictionary:
     """A table of names. Records are stored in the order of their containers in it.
 
     @ivar table: the names, ascending, in UTF-8.
@@ -28,19 +28,19 @@ class Names:
         self._ends = np.cumsum(np.frombuffer(raw, "<u4", count, 4))
         if not count or int(self._ends[-1]) != records:
             raise ValueError(damaged_parts.NAME_SUM)
-        self.decoded = _Decoded(self.table)
+        self.decoded = _LazyStrings(self.table)
 
-    def places(self, code: int) -> tuple[int, int]:
+    def container_range(self, code: int) -> tuple[int, int]:
         """Where the records of a container begin and end in their order."""
         begin = int(self._ends[code - 1]) if code else 0
         return begin, int(self._ends[code])
 
-    def containers(self, places: npt.NDArray[np.intp]) -> npt.NDArray[np.uint16]:
+    def containers_at(self, places: npt.NDArray[np.intp]) -> npt.NDArray[np.uint16]:
         """The containers of the records at some places."""
         return np.searchsorted(self._ends, places, "right").astype(np.uint16)
 
 
-class _Decoded(dict[int, str]):
+class _LazyStrings(dict[int, str]):
     """Strings of a table, each decoded when it is first asked for."""
 
     def __init__(self, table: Sequence[bytes]) -> None:

@@ -17,7 +17,7 @@ from stationd.errors import JournalLocked, JournalUnwritable
 
 LOCK_NAME = "lock"
 
-UNFINISHED = ".new"
+TEMPORARY_SUFFIX = ".new"
 """After the name of a file that is being written; it means nothing."""
 
 
@@ -114,29 +114,29 @@ class Disk:
             os.close(fd)
 
 
-def unwritable(error: OSError) -> JournalUnwritable:
+def as_unwritable(error: OSError) -> JournalUnwritable:
     """What the system said, as ours."""
     full = error.errno in {errno.ENOSPC, errno.EDQUOT}
     return JournalUnwritable(error.strerror or str(error), full)
 
 
-def replace(disk: IDisk, path: str, data: bytes) -> None:
+def replace_file(disk: IDisk, path: str, data: bytes) -> None:
     """Make a file with these contents, durable, in place of any of that name: after
     a crash it is the old one or the new one.
 
     @raise OSError: it is the old one, unless the very last step failed.
     """
-    put(disk, path, data)
+    write_file(disk, path, data)
     disk.sync_directory(os.path.dirname(path))
 
 
-def put(disk: IDisk, path: str, data: bytes) -> None:
+def write_file(disk: IDisk, path: str, data: bytes) -> None:
     """Make a file with these contents, which are durable, in place of any of that name.
     Readers see it from now on; its name is durable after L{IDisk.sync_directory}.
 
     @raise OSError: they see the old one.
     """
-    temporary = path + UNFINISHED
+    temporary = path + TEMPORARY_SUFFIX
     disk.unlink(temporary)
     fd = disk.create(temporary)
     try:
@@ -152,15 +152,15 @@ def put(disk: IDisk, path: str, data: bytes) -> None:
         raise
 
 
-FILES = 1 << 19
+MAX_OPEN_FILES = 1 << 19
 """What systemd lets a service ask for: of sealed records some 600 GB."""
 
 
-def allow_many_files() -> None:
+def raise_file_limit() -> None:
     """Let this process have as many files open as it is allowed to ask for, within
     reason: a journal keeps each of its segments open, and most systems give 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(MAX_OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 

@@ -20,13 +20,13 @@ KIND_ROWS = 1
 KIND_SEALED = 2
 """A segment that is finished: blocks of compressed columns, and a footer."""
 
-COMPATIBLE_KNOWN = 0
+KNOWN_COMPATIBLE = 0
 """Flags that a reader may ignore and a writer must not."""
 
-COLUMN_FRAMES = 1
+FLAG_COLUMN_FRAMES = 1
 """An incompatible flag: the segment can have frames of kind 2."""
 
-INCOMPATIBLE_KNOWN = COLUMN_FRAMES
+KNOWN_INCOMPATIBLE = FLAG_COLUMN_FRAMES
 """Flags without which a file cannot be read at all."""
 
 FILE_HEADER = struct.Struct("<8sHHIIIQqII")
@@ -42,8 +42,8 @@ TOMBSTONE_MAGIC = b"STATIONC"
 TERMINATOR = b"\xff"
 """Ends each string that stands in a list of strings. UTF-8 has no such byte."""
 
-ROWS = ".rows"
-SEALED = ".sealed"
+ROWS_SUFFIX = ".rows"
+SEALED_SUFFIX = ".sealed"
 
 assert FILE_HEADER.size == 48
 assert TOMBSTONE.size == 28
@@ -57,13 +57,13 @@ class SegmentName:
     @ivar sequence: 1, 2, 3, … in the order in which segments were made.
     @ivar first: see L{FileHeader.first}.
     @ivar salt: see L{FileHeader.salt}.
-    @ivar suffix: L{ROWS}, or L{SEALED} for what was made of it.
+    @ivar suffix: L{ROWS_SUFFIX}, or L{SEALED_SUFFIX} for what was made of it.
     """
 
     sequence: int
     first: int
     salt: int
-    suffix: str = ROWS
+    suffix: str = ROWS_SUFFIX
 
     @property
     def stem(self) -> str:
@@ -74,9 +74,9 @@ class SegmentName:
         return self.stem + self.suffix
 
     @classmethod
-    def kept(cls, name: str) -> SegmentName | None:
+    def parse_kept(cls, name: str) -> SegmentName | None:
         """Whose broken tail or damaged copy a file is, C{None} if it is none."""
-        for suffix in (ROWS, SEALED):
+        for suffix in (ROWS_SUFFIX, SEALED_SUFFIX):
             stem, found, rest = name.partition(suffix)
             if found and rest.startswith(".") and not rest.endswith(".new"):
                 return cls.parse(stem + suffix)
@@ -87,7 +87,11 @@ class SegmentName:
         """The parts of a file name, C{None} if it is not a segment's."""
         stem, dot, suffix = name.partition(".")
         parts = stem.split("-")
-        if dot + suffix not in (ROWS, SEALED) or [len(part) for part in parts] != [8, 20, 8]:
+        if dot + suffix not in (ROWS_SUFFIX, SEALED_SUFFIX) or [len(part) for part in parts] != [
+            8,
+            20,
+            8,
+        ]:
             return None
         try:
             found = cls(int(parts[0]), int(parts[1]), int(parts[2], 16), dot + suffix)

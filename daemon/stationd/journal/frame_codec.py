@@ -35,18 +35,18 @@ FLAG_CONTINUES = 1
 """A frame's flag: the commit goes on in the next frame, and counts only if its
 last frame, which has no such flag, is there."""
 
-FRAME_ROWS = 1024
+MAX_FRAME_RECORDS = 1024
 """Records in a frame at most: a millisecond's work for a reader."""
 
-FRAME_CHARACTERS = 32 << 10
+MAX_FRAME_CHARACTERS = 32 << 10
 """A frame is closed before its strings get longer than this, unless it has one
 record only."""
 
 MAX_PAYLOAD_BYTES = 256 << 10
-"""No payload is longer: a frame of L{FRAME_CHARACTERS}, four bytes each, has half
+"""No payload is longer: a frame of L{MAX_FRAME_CHARACTERS}, four bytes each, has half
 of it. It bounds what a damaged length can make a reader do."""
 
-FIXED_BYTES = 15
+FIXED_BYTES_PER_RECORD = 15
 """Bytes of a record in a column payload, without its strings."""
 
 assert FRAME_HEADER.size == 56
@@ -77,7 +77,7 @@ class FrameHeader(NamedTuple):
     kind: int
 
 
-class Rows(NamedTuple):
+class FrameColumns(NamedTuple):
     """The records of one frame, column by column, as they stand in it.
 
     @ivar names: the strings that the three columns after it point to, in UTF-8.
@@ -96,7 +96,7 @@ class Rows(NamedTuple):
 
 
 def pack_columns(drafts: Sequence[Draft]) -> bytes:
-    """The payload for some drafts, at most L{FRAME_ROWS} of them."""
+    """The payload for some drafts, at most L{MAX_FRAME_RECORDS} of them."""
     count = len(drafts)
     names: dict[str, int] = {}
     index = names.setdefault
@@ -120,7 +120,7 @@ def pack_columns(drafts: Sequence[Draft]) -> bytes:
     return fixed + TERMINATOR.join(strings)
 
 
-def unpack_payload(kind: int, payload: bytes, records: int) -> Rows:
+def unpack_payload(kind: int, payload: bytes, records: int) -> FrameColumns:
     """The records of a payload whose checksum is right.
 
     @raise ValueError: it is not what its header says all the same, so whoever
@@ -134,13 +134,13 @@ def unpack_payload(kind: int, payload: bytes, records: int) -> Rows:
         raise ValueError(str(error)) from error
 
 
-def _unpack_columns(payload: bytes, n: int) -> Rows:
+def _unpack_columns(payload: bytes, n: int) -> FrameColumns:
     fixed = struct.unpack_from(f"<{n}q{3 * n}H{n}B", payload)
-    strings = payload[FIXED_BYTES * n :].split(TERMINATOR)
+    strings = payload[FIXED_BYTES_PER_RECORD * n :].split(TERMINATOR)
     names = strings[: -2 * n - 1]
     if strings[-1] or max(fixed[n : 4 * n]) >= len(names):
         raise ValueError(damaged_parts.FRAME_STRINGS)
-    return Rows(
+    return FrameColumns(
         times_us=fixed[:n],
         levels=fixed[4 * n :],
         names=names,
@@ -152,7 +152,7 @@ def _unpack_columns(payload: bytes, n: int) -> Rows:
     )
 
 
-def _unpack_rows(payload: bytes, records: int) -> Rows:
+def _unpack_rows(payload: bytes, records: int) -> FrameColumns:
     times_us: list[int] = []
     levels: list[int] = []
     columns: tuple[list[bytes], ...] = ([], [], [], [], [])
@@ -172,12 +172,12 @@ def _unpack_rows(payload: bytes, records: int) -> Rows:
     for name in chain(*columns[:3]):
         index.setdefault(name, len(index))
     categories, users, containers = ([index[name] for name in column] for column in columns[:3])
-    return Rows(
+    return FrameColumns(
         times_us, levels, list(index), categories, users, containers, columns[3], columns[4]
     )
 
 
-def check_rows(rows: Rows) -> None:
+def check_columns(rows: FrameColumns) -> None:
     """Make sure that records can be made of a frame.
 
     @raise ValueError: not so; or L{LookupError}.
@@ -189,7 +189,7 @@ def check_rows(rows: Rows) -> None:
         Level(level)
 
 
-def next_header(raw: bytes, offset: int, salt: int) -> int:
+def find_frame_header(raw: bytes, offset: int, salt: int) -> int:
     """Where the next frame header is, at or after an offset, or the end of the buffer."""
     while (offset := raw.find(FRAME_MARKER, offset)) >= 0:
         if unpack_frame_header(raw, offset, salt):

@@ -14,14 +14,14 @@ from stationd.journal.frame_codec import (
 )
 from stationd.messages.damage_messages import FRAMES_DAMAGED
 
-UNWRITTEN = bytes(512)
+UNWRITTEN_SECTOR = bytes(512)
 """A disk's smallest block, as a file system shows one that it has not written."""
 
-Found = tuple[int, FrameHeader]
+ScannedFrame = tuple[int, FrameHeader]
 """A frame: its offset in the file, and its header."""
 
 
-class Scan:
+class FrameScanner:
     """What the bytes of a row segment hold.
 
     @param below: the first number of the next segment, if L{ends_with} is true of it:
@@ -33,9 +33,9 @@ class Scan:
     def __init__(self, raw: bytes, path: str, salt: int, first: int, below: int | None) -> None:
         self._raw = raw
         self._salt = salt
-        self.frames: list[Found] = []
+        self.frames: list[ScannedFrame] = []
         self.damage: list[str] = []
-        self._run(path, first - 1, below)
+        self._scan_from(path, first - 1, below)
 
     def ends_with(self, below: int) -> bool:
         """Whether the frames from a number on are one commit, the last. Only that can
@@ -47,44 +47,44 @@ class Scan:
             and (rest[0].first == below or bool(self.damage))
         )
 
-    def _run(self, path: str, last: int, below: int | None) -> None:
+    def _scan_from(self, path: str, last: int, below: int | None) -> None:
         offset = FILE_HEADER.size
-        commit: list[Found] = []
+        commit: list[ScannedFrame] = []
         hole = ""
         while offset < len(self._raw):
-            frame = self._frame(offset, last)
+            frame = self._frame_at(offset, last)
             if frame is None:
-                found = self._next_frame(offset + 1, last)
+                found = self._find_frame(offset + 1, last)
                 if found is None:
                     return
                 bad = {"offset": offset, "size": found - offset, "first": last + 1}
                 sentence = FRAMES_DAMAGED.render(path=path, **bad)
-                if UNWRITTEN in self._raw[offset:found]:
+                if UNWRITTEN_SECTOR in self._raw[offset:found]:
                     # The power may have gone in the middle of this very commit. It
                     # counts if another one follows, which was written after it.
                     hole = sentence
                 else:
-                    self._take(commit)
+                    self._accept_commit(commit)
                     self.damage.append(sentence)
                 offset = found
                 continue
             if below is not None and frame.first >= below:
                 return
             if hole and commit and not commit[-1][1].flags & FLAG_CONTINUES:
-                self._take(commit)
+                self._accept_commit(commit)
                 self.damage.append(hole)
                 hole = ""
             commit.append((offset, frame))
             last = frame.first + frame.records - 1
             offset += FRAME_HEADER.size + frame.length
             if not frame.flags & FLAG_CONTINUES and not hole:
-                self._take(commit)
+                self._accept_commit(commit)
 
-    def _take(self, commit: list[Found]) -> None:
+    def _accept_commit(self, commit: list[ScannedFrame]) -> None:
         self.frames += commit
         commit.clear()
 
-    def _frame(self, offset: int, last: int) -> FrameHeader | None:
+    def _frame_at(self, offset: int, last: int) -> FrameHeader | None:
         """The frame at an offset if it is whole and right, and its numbers go up."""
         header = unpack_frame_header(self._raw, offset, self._salt)
         if header is None or header.first <= last:
@@ -95,10 +95,10 @@ class Scan:
             return None
         return header
 
-    def _next_frame(self, offset: int, last: int) -> int | None:
+    def _find_frame(self, offset: int, last: int) -> int | None:
         """Where the next whole frame begins, at or after an offset."""
         while (offset := self._raw.find(FRAME_MARKER, offset)) >= 0:
-            if self._frame(offset, last):
+            if self._frame_at(offset, last):
                 return offset
             offset += 1
         return None

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from stationd.journal.frame_codec import (
     FLAG_CONTINUES,
-    FRAME_CHARACTERS,
-    FRAME_ROWS,
     KIND_COLUMN_PAYLOAD,
+    MAX_FRAME_CHARACTERS,
+    MAX_FRAME_RECORDS,
     FrameHeader,
     pack_columns,
     pack_frame,
@@ -16,20 +16,22 @@ from stationd.journal.frame_codec import (
 from stationd.records import Draft
 
 
-def batches(drafts: Sequence[Draft]) -> Iterator[Sequence[Draft]]:
+def frame_batches(drafts: Sequence[Draft]) -> Iterator[Sequence[Draft]]:
     """Drafts, as many at a time as a frame takes."""
     begin = characters = 0
     for index, draft in enumerate(drafts):
         length = sum(map(len, (draft.text, draft.origin, draft.container)))
         length += len(draft.category) + len(draft.user)
         characters += length
-        if index > begin and (characters > FRAME_CHARACTERS or index - begin == FRAME_ROWS):
+        if index > begin and (
+            characters > MAX_FRAME_CHARACTERS or index - begin == MAX_FRAME_RECORDS
+        ):
             yield drafts[begin:index]
             begin, characters = index, length
     yield drafts[begin:]
 
 
-def pack_commit(
+def encode_commit(
     drafts: Sequence[Draft], first: int, now_us: int, salt: int
 ) -> tuple[bytes, list[FrameHeader]]:
     """The frames of one commit, and their headers.
@@ -41,7 +43,7 @@ def pack_commit(
     frames: list[bytes] = []
     headers: list[FrameHeader] = []
     last = first + len(drafts) - 1
-    for batch in batches(drafts):
+    for batch in frame_batches(drafts):
         payload = pack_columns(batch)
         times_us = [draft.time_us for draft in batch]
         header = FrameHeader(

@@ -20,8 +20,8 @@ from stationd.interfaces import Appended, IJournal, JournalStatus, Query, Retent
 from stationd.journal.block_cache import BlockCache
 from stationd.journal.commit_clock import boot_time_us
 from stationd.journal.disk import Disk
-from stationd.journal.query import View, select
-from stationd.journal.row_segment import Segment
+from stationd.journal.query import Snapshot, select
+from stationd.journal.row_segment import RowSegment
 from stationd.journal.sealer import Sealer
 from stationd.journal.store import Store
 from stationd.journal.worker_thread import IWorker, ThreadWorker
@@ -40,11 +40,11 @@ SEGMENT_BYTES = 8 << 20
 """How long a row segment gets before it is sealed. The last one is read whole when
 the journal is opened."""
 
-DRAFT_BYTES = 150
+DRAFT_OVERHEAD_BYTES = 150
 """What a waiting record takes besides its strings; measured with tracemalloc: 141 and
 a pointer."""
 
-APPEND_BYTES = 800
+APPEND_OVERHEAD_BYTES = 800
 """What a waiting append takes besides its records, likewise: 777."""
 
 
@@ -64,20 +64,20 @@ class _Task:
 
 
 @attrs.frozen
-class _Outcome:
+class _Results:
     """What the thread has to say to the waiting: results in the order of the calls,
     and what readers may see from now on."""
 
     fired: list[tuple[Deferred[Appended], Appended] | tuple[Deferred[int], int]]
     failed: list[tuple[Deferred[Appended] | Deferred[int], Exception]]
-    view: View
+    view: Snapshot
     taken_bytes: int
 
 
-def _held_bytes(draft: Draft) -> int:
+def _memory_bytes(draft: Draft) -> int:
     """What a draft takes in memory, its strings included."""
     return (
-        DRAFT_BYTES
+        DRAFT_OVERHEAD_BYTES
         + getsizeof(draft.text)
         + getsizeof(draft.origin)
         + getsizeof(draft.container)
@@ -144,7 +144,7 @@ class Journal:
         self._waiting_bytes = 0
         self._closed: list[Deferred[None]] | None = None
         self._released = False
-        self._worker = writer(self._work)
+        self._worker = writer(self._run)
         self._sealer = Sealer(store.disk, store.sealable, self._adopt, sealer)
         self._sealer.wake()
 
@@ -153,7 +153,7 @@ class Journal:
             return fail(JournalClosed())
         if not drafts:
             raise ValueError("an append needs at least one record")
-        size_bytes = APPEND_BYTES + sum(map(_held_bytes, drafts))
+        size_bytes = APPEND_OVERHEAD_BYTES + sum(map(_memory_bytes, drafts))
         if self._waiting_bytes and self._waiting_bytes + size_bytes > MAX_WAITING_BYTES:
             return fail(JournalOverloaded())
         self._waiting_bytes += size_bytes
@@ -197,18 +197,18 @@ class Journal:
 
     # In the worker's thread:
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         """Do everything that waits, then tell. Called once more after the last wake."""
         while self._queue:
             segments = self._store.view.segments
-            outcome = self._round()
+            outcome = self._run_batch()
             if outcome.view.segments is not segments:
                 self._sealer.wake()
-            self._deliver(lambda outcome=outcome: self._tell(outcome))  # type: ignore[misc]
+            self._deliver(lambda outcome=outcome: self._publish(outcome))  # type: ignore[misc]
         if self._closed is not None and not self._released:
             self._deliver(self._release)
 
-    def _round(self) -> _Outcome:
+    def _run_batch(self) -> _Results:
         """One task, or one commit of all the appends before the next task."""
         fired: list[tuple[Deferred[Appended], Appended] | tuple[Deferred[int], int]] = []
         failed: list[tuple[Deferred[Appended] | Deferred[int], Exception]] = []
@@ -236,11 +236,11 @@ class Journal:
             if not isinstance(error, JournalUnwritable):
                 log_messages.WRITER_FAILED.emit(self._log)
             failed = [(job.done, error) for job in group] or [(task.done, error)]
-        return _Outcome(fired, failed, self._store.view, taken_bytes)
+        return _Results(fired, failed, self._store.view, taken_bytes)
 
     # In the sealer's thread:
 
-    def _adopt(self, segment: Segment, path: str, done: Callable[[bool], None]) -> None:
+    def _adopt(self, segment: RowSegment, path: str, done: Callable[[bool], None]) -> None:
         def adopt() -> int:
             adopted = False
             try:
@@ -257,9 +257,9 @@ class Journal:
 
     # In the reactor's thread:
 
-    def _tell(self, outcome: _Outcome) -> None:
+    def _publish(self, outcome: _Results) -> None:
         if outcome.view.segments is not self._view.segments:
-            self._cache.keep(outcome.view.segments)
+            self._cache.retain_only(outcome.view.segments)
         self._view = outcome.view
         self._waiting_bytes -= outcome.taken_bytes
         for done, result in outcome.fired:

@@ -13,7 +13,7 @@ STEP_RECORDS = 1024
 """Records that one step makes at most: some two milliseconds' work."""
 
 
-class Page:
+class Pagination:
     """What of the records that are found a query wants.
 
     @ivar skip: how many are still to be left out; C{left}: how many are still to be
@@ -25,10 +25,10 @@ class Page:
         self._oldest_first = query.oldest_first
         self._at: int | None = None
 
-    def of(self, block: Block, found: Indexes) -> Iterator[list[Record]]:
+    def take(self, block: Block, found: Indexes) -> Iterator[list[Record]]:
         """The records at some places of a block, which are in the order of the numbers.
 
-        @raise Unreadable: see L{Block}. L{rest} goes on where it was.
+        @raise BlockUnreadable: see L{Block}. L{take_rest} goes on where it was.
         """
         found = found if self._oldest_first else found[::-1]
         if passed := min(self.skip, len(found)):
@@ -36,15 +36,15 @@ class Page:
             self.skip -= passed
         found = found[passed:][: self.left]
         for begin in range(0, len(found), STEP_RECORDS):
-            records = block.take(found[begin : begin + STEP_RECORDS], len(found))
+            records = block.records_at(found[begin : begin + STEP_RECORDS], len(found))
             self._at = records[-1].number
             self.left = None if self.left is None else self.left - len(records)
             yield records
 
-    def rest(self, block: Block, found: Indexes) -> Iterator[list[Record]]:
+    def take_rest(self, block: Block, found: Indexes) -> Iterator[list[Record]]:
         """The same, but for those that were given or left out before of another block
         of the same records."""
         if self._at is not None:
             numbers = block.numbers(found)
             found = found[numbers > self._at if self._oldest_first else numbers < self._at]
-        return self.of(block, found)
+        return self.take(block, found)

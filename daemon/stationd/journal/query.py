@@ -17,35 +17,35 @@ from stationd.journal.column_batch import (
     CONTAINERS,
     USERS,
     Block,
+    BlockSummary,
+    BlockUnreadable,
     Codes,
-    Part,
     Places,
-    Unreadable,
 )
-from stationd.journal.pagination import Page
-from stationd.journal.row_segment import Segment
-from stationd.journal.sealed_codec import Summary, key
+from stationd.journal.pagination import Pagination
+from stationd.journal.row_segment import RowSegment
+from stationd.journal.sealed_codec import BlockHeader, name_key
 from stationd.journal.sealed_segment import SealedSegment
-from stationd.journal.text_search import Indexes, Needle
+from stationd.journal.text_search import Indexes, TextPattern
 from stationd.records import Record
 
-FEW = 16
+MAX_COMPARISONS = 16
 """If no more than one in so many records of a block is left, what is asked of them is
 looked up for each; else for the whole block."""
 
 DOCKER_PREFIX = len("docker/") + 12
 """How long the reference of a Docker container must be to mean all ids that begin so."""
 
-DOCKER_WHOLE = len("docker/") + 64
+DOCKER_FULL = len("docker/") + 64
 
 
 _NONE: Indexes = np.empty(0, np.intp)
 
-AnySegment = Segment | SealedSegment
+AnySegment = RowSegment | SealedSegment
 
 
 @attrs.frozen
-class View:
+class Snapshot:
     """What a reader sees: the segments of one moment, up to the last number that
     was committed then. Writing, sealing, clearing and retention leave it as it is.
 
@@ -57,60 +57,64 @@ class View:
     last: int
 
 
-def select(view: View, query: Query, cache: BlockCache) -> Iterator[list[Record]]:
+def select(view: Snapshot, query: Query, cache: BlockCache) -> Iterator[list[Record]]:
     """See L{stationd.interfaces.IJournal.select}."""
-    plan = _Plan(query, view.last)
-    page = Page(query)
-    for segment, part in _parts(view, plan, query.oldest_first):
+    plan = _QueryPlan(query, view.last)
+    page = Pagination(query)
+    for segment, part in _candidate_blocks(view, plan, query.oldest_first):
         if page.left == 0:
             return
         if part is None:
             yield []
             continue
         try:
-            if page.skip and not segment.whole(part):
+            if page.skip and not segment.is_intact(part):
                 # What cannot be read does not count.
-                raise Unreadable
-            if plan.takes_all(part) and page.skip >= part.records:
+                raise BlockUnreadable
+            if plan.matches_all(part) and page.skip >= part.records:
                 page.skip -= part.records
                 continue
             block = cache.get(segment, part, None)
-            while not block.holds(part):
+            while not block.has_needed(part):
                 yield []
                 block = cache.get(segment, part, block)
-            yield from page.of(block, plan.find(block, part))
-        except (Unreadable, LookupError, ValueError) as error:
-            if not isinstance(error, Unreadable):
+            yield from page.take(block, plan.find(block, part))
+        except (BlockUnreadable, LookupError, ValueError) as error:
+            if not isinstance(error, BlockUnreadable):
                 # Whole by its checksum, and wrong all the same: a writer's fault.
-                segment.spoiled(part, str(error))
-            yield from _readable(segment, part, plan, page)
+                segment.report_damage(part, str(error))
+            yield from _salvage(segment, part, plan, page)
         yield []
 
 
-def _readable(segment: AnySegment, part: Part, plan: _Plan, page: Page) -> Iterator[list[Record]]:
+def _salvage(
+    segment: AnySegment, part: BlockSummary, plan: _QueryPlan, page: Pagination
+) -> Iterator[list[Record]]:
     """What a query wants of a block that is damaged."""
-    for columns in segment.readable(part):
+    for columns in segment.salvage(part):
         if columns is None:
             yield []
         elif columns.records:
-            yield from page.rest(columns, plan.find(columns, part))
+            yield from page.take_rest(columns, plan.find(columns, part))
 
 
-def _parts(view: View, plan: _Plan, oldest_first: bool) -> Iterator[tuple[AnySegment, Part | None]]:
+def _candidate_blocks(
+    view: Snapshot, plan: _QueryPlan, oldest_first: bool
+) -> Iterator[tuple[AnySegment, BlockSummary | None]]:
     """What may hold matches, in the order asked for; C{None} after each segment."""
     direction = 1 if oldest_first else -1
     for segment in view.segments[::direction]:
-        if plan.rules_out_segment(segment):
+        if plan.excludes_segment(segment):
             continue
         # A copy: the writer appends to the list while we are suspended.
-        parts: list[Part] = segment.parts[::direction]  # type: ignore[assignment]
+        parts: list[BlockSummary] = segment.parts[::direction]  # type: ignore[assignment]
         for part in parts:
-            if not plan.rules_out(part):
+            if not plan.excludes(part):
                 yield segment, part
         yield segment, None
 
 
-class _Plan:
+class _QueryPlan:
     """A query, worked out."""
 
     def __init__(self, query: Query, last: int) -> None:
@@ -128,22 +132,22 @@ class _Plan:
             )
             if names is not None
         ]
-        self._keys = [(field, [key(name) for name in names]) for field, names in self._fields]
-        self._needle = Needle(query.text) if query.text else None
+        self._keys = [(field, [name_key(name) for name in names]) for field, names in self._fields]
+        self._pattern = TextPattern(query.text) if query.text else None
         self._anything = (
             self._start_us is None
             and self._end_us is None
             and self._levels is None
             and not self._fields
-            and self._needle is None
+            and self._pattern is None
         )
 
-    def takes_all(self, part: Part) -> bool:
+    def matches_all(self, part: BlockSummary) -> bool:
         """Whether every record of a block is wanted."""
         inside = self._least <= part.first and part.last <= self._greatest
         return self._anything and inside
 
-    def rules_out_segment(self, segment: AnySegment) -> bool:
+    def excludes_segment(self, segment: AnySegment) -> bool:
         """Whether nothing in a segment is wanted."""
         return (
             segment.name.first > self._greatest
@@ -152,7 +156,7 @@ class _Plan:
             or (self._end_us is not None and segment.min_us > self._end_us)
         )
 
-    def rules_out(self, part: Part) -> bool:
+    def excludes(self, part: BlockSummary) -> bool:
         """Whether nothing in a block is wanted, by its summary."""
         if (
             part.first > self._greatest
@@ -161,27 +165,28 @@ class _Plan:
             or (self._end_us is not None and part.min_us > self._end_us)
         ):
             return True
-        if not isinstance(part, Summary):
+        if not isinstance(part, BlockHeader):
             return False
         if not part.levels & self._level_set:
             return True
         return any(
-            not any(part.has(field, wanted) for wanted in keys) for field, keys in self._keys
+            not any(part.may_contain(field, wanted) for wanted in keys)
+            for field, keys in self._keys
         )
 
-    def find(self, block: Block, part: Part) -> Indexes:
+    def find(self, block: Block, part: BlockSummary) -> Indexes:
         """The places of the records of a block that are wanted, in the order of the
         numbers.
 
-        @raise Unreadable: see L{Block}.
+        @raise BlockUnreadable: see L{Block}.
         """
-        if self._needle is not None and not block.may_have(self._needle):
+        if self._pattern is not None and not block.may_match(self._pattern):
             return _NONE
-        wanted = {f: _codes(f, names, block.names()) for f, names in self._fields}
+        wanted = {f: _wanted_codes(f, names, block.names()) for f, names in self._fields}
         if not all(wanted.values()):
             return _NONE
         containers = wanted.pop(CONTAINERS, None)
-        places: Places = ALL if containers is None else block.of(containers)
+        places: Places = ALL if containers is None else block.places_of(containers)
         masks: list[npt.NDArray[np.bool_]] = []
         # A block of the newest records may have got more than the summary speaks of.
         other = block.records != part.records
@@ -189,50 +194,50 @@ class _Plan:
             numbers = block.numbers(places)
             masks.append((numbers >= self._least) & (numbers <= self._greatest))
         for field, codes in wanted.items():
-            masks.append(_among(block.codes(field, places), codes))
+            masks.append(_is_one_of(block.codes(field, places), codes))
         if self._levels is not None:
-            masks.append(_among(block.levels(places), self._levels))
+            masks.append(_is_one_of(block.levels(places), self._levels))
         if self._start_us is not None and (other or part.min_us < self._start_us):
             masks.append(block.times(places) >= self._start_us)
         if self._end_us is not None and (other or part.max_us > self._end_us):
             masks.append(block.times(places) <= self._end_us)
         mask = np.logical_and.reduce(masks) if masks else None
-        if self._needle is not None:
-            having = self._having(block, places, mask)
+        if self._pattern is not None:
+            having = self._with_text(block, places, mask)
             mask = having if mask is None else mask & having
         if not isinstance(places, slice):
             return places if mask is None else places[mask]
-        if mask is not None and np.count_nonzero(mask) * FEW <= block.records:
+        if mask is not None and np.count_nonzero(mask) * MAX_COMPARISONS <= block.records:
             found = np.flatnonzero(mask)
             return found[np.argsort(block.numbers(found))]
         order = block.in_order()
         return order if mask is None else order[mask[order]]
 
-    def _having(
+    def _with_text(
         self, block: Block, places: Places, mask: npt.NDArray[np.bool_] | None
     ) -> npt.NDArray[np.bool_]:
         """Which of some records have the text that is looked for; of those that a mask
         rules out it does not matter what is said."""
-        assert self._needle is not None
+        assert self._pattern is not None
         at = np.arange(block.records) if isinstance(places, slice) else places
         kept = np.arange(len(at)) if mask is None else np.flatnonzero(mask)
-        if len(kept) * FEW <= block.records:
+        if len(kept) * MAX_COMPARISONS <= block.records:
             having = np.zeros(len(at), np.bool_)
-            having[kept] = [self._needle.is_in(text) for text in block.texts(at[kept])]
+            having[kept] = [self._pattern.matches(text) for text in block.texts(at[kept])]
             return having
         among = np.zeros(block.records, np.bool_)
-        among[block.find(self._needle)] = True
+        among[block.find(self._pattern)] = True
         return among[places]
 
 
-def _codes(field: int, wanted: list[bytes], names: list[bytes]) -> list[int]:
+def _wanted_codes(field: int, wanted: list[bytes], names: list[bytes]) -> list[int]:
     """Where the names that are wanted stand in a block's table."""
     prefixes = tuple(
         name
         for name in wanted
         if field == CONTAINERS
         and name.startswith(b"docker/")
-        and DOCKER_PREFIX <= len(name) < DOCKER_WHOLE
+        and DOCKER_PREFIX <= len(name) < DOCKER_FULL
     )
     if prefixes or len(wanted) > 8:
         exactly = set(wanted)
@@ -242,7 +247,7 @@ def _codes(field: int, wanted: list[bytes], names: list[bytes]) -> list[int]:
     return [names.index(name) for name in wanted if name in names]
 
 
-def _among(column: Codes | npt.NDArray[np.uint8], codes: list[int]) -> npt.NDArray[np.bool_]:
+def _is_one_of(column: Codes | npt.NDArray[np.uint8], codes: list[int]) -> npt.NDArray[np.bool_]:
     """Which of a column's values are one of some: for a few, comparing with each is
     some times as fast as C{isin}."""
     if len(codes) > 8:
@@ -253,7 +258,7 @@ def _among(column: Codes | npt.NDArray[np.uint8], codes: list[int]) -> npt.NDArr
     return mask
 
 
-def status(view: View, cleared_us: int, damage: tuple[str, ...]) -> JournalStatus:
+def status(view: Snapshot, cleared_us: int, damage: tuple[str, ...]) -> JournalStatus:
     """See L{stationd.interfaces.IJournal.status}."""
     segments = [segment for segment in view.segments if segment.records]
     return JournalStatus(

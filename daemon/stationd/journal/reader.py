@@ -9,8 +9,8 @@ from stationd.errors import JournalUnreadable
 from stationd.interfaces import JournalStatus, Query
 from stationd.journal.block_cache import BlockCache
 from stationd.journal.disk import Disk
-from stationd.journal.query import View, select, status
-from stationd.journal.segment_catalogue import load
+from stationd.journal.query import Snapshot, select, status
+from stationd.journal.segment_catalogue import load_catalogue
 from stationd.records import Record
 
 
@@ -23,11 +23,11 @@ class Reader:
 
     def __init__(self, directory: str) -> None:
         try:
-            self._catalogue = load(Disk(), directory)
+            self._catalogue = load_catalogue(Disk(), directory)
         except OSError as error:
             raise JournalUnreadable(directory, error.strerror or str(error)) from error
         self._cache = BlockCache()
-        self._view = View(self._catalogue.segments, self._catalogue.last)
+        self._view = Snapshot(self._catalogue.segments, self._catalogue.last)
 
     def select(self, query: Query) -> Iterator[list[Record]]:
         """See L{stationd.interfaces.IJournal.select}."""

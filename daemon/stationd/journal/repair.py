@@ -14,23 +14,23 @@ from collections.abc import Callable, Iterator, Sequence
 
 from stationd.errors import JournalUnreadable
 from stationd.journal.block_reader import SealedBlock
-from stationd.journal.column_batch import Unreadable
-from stationd.journal.disk import UNFINISHED, IDisk, Lock, replace, unwritable
-from stationd.journal.file_header import KIND_SEALED, ROWS, SEALED, FileHeader
-from stationd.journal.frame_codec import Rows, check_rows
+from stationd.journal.column_batch import BlockUnreadable
+from stationd.journal.disk import TEMPORARY_SUFFIX, IDisk, Lock, as_unwritable, replace_file
+from stationd.journal.file_header import KIND_SEALED, ROWS_SUFFIX, SEALED_SUFFIX, FileHeader
+from stationd.journal.frame_codec import FrameColumns, check_columns
 from stationd.journal.query import AnySegment
-from stationd.journal.seal import gathered, write_sealed
-from stationd.journal.sealed_codec import Summary
+from stationd.journal.seal import gather_blocks, write_sealed
+from stationd.journal.sealed_codec import BlockHeader
 from stationd.journal.sealed_segment import SealedSegment
-from stationd.journal.segment_catalogue import TOMBSTONE_NAME, load
-from stationd.journal.verify import problems
+from stationd.journal.segment_catalogue import TOMBSTONE_NAME, load_catalogue
+from stationd.journal.verify import find_problems
 from stationd.messages import damage_messages
 from stationd.records import Record
 
-DAMAGED = ".damaged"
+DAMAGED_SUFFIX = ".damaged"
 """After the name of a file that was repaired."""
 
-_BAD = (Unreadable, LookupError, ValueError)
+_READ_ERRORS = (BlockUnreadable, LookupError, ValueError)
 
 
 def repair(directory: str, disk: IDisk, progress: Callable[[int, int], None]) -> list[str]:
@@ -50,46 +50,46 @@ def repair(directory: str, disk: IDisk, progress: Callable[[int, int], None]) ->
     try:
         return list(_repair(directory, disk, progress))
     except OSError as error:
-        raise unwritable(error) from error
+        raise as_unwritable(error) from error
     finally:
         lock.release()
 
 
 def _repair(directory: str, disk: IDisk, progress: Callable[[int, int], None]) -> Iterator[str]:
-    catalogue = load(disk, directory)
+    catalogue = load_catalogue(disk, directory)
     tombstone = os.path.join(directory, TOMBSTONE_NAME)
     if any(sentence.startswith(tombstone) for sentence in catalogue.damage):
-        kept = _set_aside(disk, tombstone)
+        kept = _keep_copy(disk, tombstone)
         disk.unlink(tombstone)
         disk.sync_directory(directory)
         yield damage_messages.TOMBSTONE_REPAIRED.render(path=tombstone, kept=kept)
-    for path in catalogue.strangers:
-        kept = _set_aside(disk, path)
+    for path in catalogue.foreign:
+        kept = _keep_copy(disk, path)
         disk.unlink(path)
         disk.sync_directory(directory)
         yield damage_messages.STRANGER_REPAIRED.render(path=path, kept=kept)
-    if catalogue.strangers:
-        catalogue = load(disk, directory)
+    if catalogue.foreign:
+        catalogue = load_catalogue(disk, directory)
     size_bytes = sum(segment.end for segment in catalogue.segments)
     done = 0
     for segment, after in itertools.zip_longest(catalogue.segments, catalogue.segments[1:]):
         progress(done, size_bytes)
         through = max(segment.last, after.name.first - 1 if after else 0)
-        damaged = bool(problems(segment))
+        damaged = bool(find_problems(segment))
         if damaged or segment.last < through:
-            yield _mend(disk, segment, through, damaged)
+            yield _rewrite(disk, segment, through, damaged)
         done += segment.end
     progress(done, size_bytes)
 
 
-def _mend(disk: IDisk, segment: AnySegment, through: int, damaged: bool) -> str:
+def _rewrite(disk: IDisk, segment: AnySegment, through: int, damaged: bool) -> str:
     """Seal what can be read of a segment, and have it answer for all numbers up to the
     next one. Between the steps the segment counts in its
     old form, or in its new form beside the old one, which opening then removes."""
-    to = os.path.join(os.path.dirname(segment.path), segment.name.stem + SEALED)
+    to = os.path.join(os.path.dirname(segment.path), segment.name.stem + SEALED_SUFFIX)
     kept = ""
     if damaged:
-        kept = damage_messages.DAMAGED_KEPT.render(kept=_set_aside(disk, segment.path))
+        kept = damage_messages.DAMAGED_KEPT.render(kept=_keep_copy(disk, segment.path))
     header = FileHeader(
         kind=KIND_SEALED,
         first=segment.name.first,
@@ -98,66 +98,70 @@ def _mend(disk: IDisk, segment: AnySegment, through: int, damaged: bool) -> str:
     )
     read = 0
 
-    def frames() -> Iterator[tuple[int, Rows]]:
+    def frames() -> Iterator[tuple[int, FrameColumns]]:
         nonlocal read
-        for first, rows in _readable(segment):
+        for first, rows in _salvage_segment(segment):
             read += len(rows.texts)
             yield first, rows
 
-    blocks = gathered(frames(), lambda: None)
-    write_sealed(disk, to + UNFINISHED, header, blocks, segment.committed_us, through)
-    disk.rename(to + UNFINISHED, to)
+    blocks = gather_blocks(frames(), lambda: None)
+    write_sealed(disk, to + TEMPORARY_SUFFIX, header, blocks, segment.committed_us, through)
+    disk.rename(to + TEMPORARY_SUFFIX, to)
     disk.sync_directory(os.path.dirname(to))
-    if segment.name.suffix == ROWS:
+    if segment.name.suffix == ROWS_SUFFIX:
         disk.unlink(segment.path)
         disk.sync_directory(os.path.dirname(to))
     lost = through - segment.name.first + 1 - read
     return damage_messages.SEGMENT_REPAIRED.render(path=to, read=read, lost=lost, kept=kept)
 
 
-def _set_aside(disk: IDisk, path: str) -> str:
+def _keep_copy(disk: IDisk, path: str) -> str:
     """Copy a file to a name that no other copy has; the name."""
     directory, name = os.path.split(path)
     names = disk.names(directory)
     numbers = itertools.chain([""], map(str, itertools.count(2)))
-    kept = next(name + DAMAGED + n for n in numbers if name + DAMAGED + n not in names)
+    kept = next(
+        name + DAMAGED_SUFFIX + n for n in numbers if name + DAMAGED_SUFFIX + n not in names
+    )
     fd = disk.open(path, write=False)
     try:
-        replace(disk, os.path.join(directory, kept), disk.read(fd, disk.size(fd), 0))
+        replace_file(disk, os.path.join(directory, kept), disk.read(fd, disk.size(fd), 0))
     finally:
         disk.close(fd)
     return kept
 
 
-def _readable(segment: AnySegment) -> Iterator[tuple[int, Rows]]:
+def _salvage_segment(segment: AnySegment) -> Iterator[tuple[int, FrameColumns]]:
     """Records with consecutive numbers, and the number of the first of them."""
     if isinstance(segment, SealedSegment):
         for part in segment.parts:
-            yield from _readable_in(segment, part)
+            yield from _salvage_block(segment, part)
         return
     for span in segment.parts:
-        with contextlib.suppress(Unreadable):
+        with contextlib.suppress(BlockUnreadable):
             for first, rows, _ in segment.frames(span, span.offset, span.end - span.offset):
-                with contextlib.suppress(*_BAD):
-                    check_rows(rows)
+                with contextlib.suppress(*_READ_ERRORS):
+                    check_columns(rows)
                     yield first, rows
 
 
-def _readable_in(segment: SealedSegment, part: Summary) -> Iterator[tuple[int, Rows]]:
+def _salvage_block(segment: SealedSegment, part: BlockHeader) -> Iterator[tuple[int, FrameColumns]]:
     """Those of a block, as far as whole groups can be read."""
     found: dict[int, Record] = {}
-    with contextlib.suppress(*_BAD):
+    with contextlib.suppress(*_READ_ERRORS):
         block = SealedBlock(segment, part)
         for places in block.groups():
-            with contextlib.suppress(*_BAD):
-                found.update((record.number, record) for record in block.take(places, part.records))
+            with contextlib.suppress(*_READ_ERRORS):
+                found.update(
+                    (record.number, record) for record in block.records_at(places, part.records)
+                )
     numbers = sorted(number for number in found if part.first <= number <= part.last)
     for _, run in itertools.groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
         records = [found[number] for _, number in run]
-        yield records[0].number, _rows(records)
+        yield records[0].number, _frame_columns(records)
 
 
-def _rows(records: Sequence[Record]) -> Rows:
+def _frame_columns(records: Sequence[Record]) -> FrameColumns:
     names: dict[str, int] = {}
     columns = [
         [names.setdefault(name, len(names)) for name in column]
@@ -167,7 +171,7 @@ def _rows(records: Sequence[Record]) -> Rows:
             [record.container for record in records],
         )
     ]
-    return Rows(
+    return FrameColumns(
         times_us=[record.time_us for record in records],
         levels=[int(record.level) for record in records],
         names=[name.encode() for name in names],

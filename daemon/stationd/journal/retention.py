@@ -15,7 +15,7 @@ from stationd.messages import journal_log_messages as log_messages
 _log = Logger()
 
 
-def expired(
+def count_expired(
     segments: Sequence[AnySegment], retention: Retention, age_us: Callable[[AnySegment], int]
 ) -> int:
     """How many segments may go, from the oldest on. How many there are is no reason;
@@ -39,7 +39,7 @@ def expired(
     return going - 1 if 0 < going == len(segments) and not segments[-1].records else going
 
 
-def remove(disk: IDisk, directory: str, segments: Sequence[AnySegment]) -> int:
+def remove_files(disk: IDisk, directory: str, segments: Sequence[AnySegment]) -> int:
     """Remove the files of segments, with what was cut from them or kept of them, in the
     order given.
 

@@ -1,7 +1,6 @@
 """One row segment: what a scan of its file finds, and reading records back.
 
-A scan makes a sparse time index, one L{Span} for some hundred records; it is
-never stored, so it can never be wrong about the file.
+Its sparse time index, one L{FrameSpan} for some hundred records, is never stored.
 """
 
 from __future__ import annotations
@@ -12,14 +11,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from stationd.errors import JournalTooNew
-from stationd.journal.column_batch import Block, Columns, Part
+from stationd.journal.column_batch import Block, BlockSummary, ColumnBatch
 from stationd.journal.disk import IDisk
 from stationd.journal.file_header import (
-    COLUMN_FRAMES,
-    COMPATIBLE_KNOWN,
     FILE_HEADER,
-    INCOMPATIBLE_KNOWN,
+    FLAG_COLUMN_FRAMES,
     KIND_ROWS,
+    KNOWN_COMPATIBLE,
+    KNOWN_INCOMPATIBLE,
     VERSION,
     FileHeader,
     SegmentName,
@@ -28,14 +27,14 @@ from stationd.journal.file_header import (
 from stationd.journal.frame_codec import (
     FRAME_HEADER,
     MAX_PAYLOAD_BYTES,
+    FrameColumns,
     FrameHeader,
-    Rows,
-    check_rows,
-    next_header,
+    check_columns,
+    find_frame_header,
     unpack_frame_header,
     unpack_payload,
 )
-from stationd.journal.frame_scanner import Scan
+from stationd.journal.frame_scanner import FrameScanner
 from stationd.messages import damage_messages, damaged_parts, file_reason_messages
 from stationd.records import MAX_TIME_US
 
@@ -44,18 +43,18 @@ SPAN_BYTES = 512 << 10
 """Frames are indexed together until they have so many records or bytes. Questions with
 rare answers take some 50 us for each span."""
 
-PIECE_BYTES = 48 << 10
+READ_BYTES = 48 << 10
 """What of a span is decoded at a time: some milliseconds' work, if each record was a
 commit of its own."""
 
 SECTOR_BYTES = 4096
 """What a disk refuses to give, if it gives the rest: a sector, or a page."""
 
-NO_ROWS = Rows((), (), [], (), (), (), [], [])
+NO_COLUMNS = FrameColumns((), (), [], (), (), (), [], [])
 """Of a frame that cannot be read."""
 
 
-class Span(NamedTuple):
+class FrameSpan(NamedTuple):
     """Frames that stand one after the other, with nothing damaged between them.
 
     @ivar offset: where the first begins in the file, C{end} where the last ends.
@@ -76,7 +75,7 @@ class Span(NamedTuple):
         return self.first + self.records - 1
 
 
-class Segment:
+class RowSegment:
     """A segment that can be read, at any time from any thread.
 
     @ivar name: its file name's parts.
@@ -107,14 +106,14 @@ class Segment:
         self.name = name
         self.path = path
         self.created_us = 0
-        self._whole: dict[int, int] = {}
+        self._intact: dict[int, int] = {}
         self._forget()
         # A reader half-way through a query may be the last to let go of a
         # segment that the writer has removed.
         self._closing = weakref.finalize(self, disk.close, fd)
 
     def _forget(self) -> None:
-        self.parts: list[Span] = []
+        self.parts: list[FrameSpan] = []
         self.end = FILE_HEADER.size
         self.records = 0
         self.last = self.name.first - 1
@@ -126,10 +125,10 @@ class Segment:
         """Give the descriptor back now: nothing was read of it, and nothing will be."""
         self._closing()
 
-    def add(self, header: FrameHeader) -> None:
+    def add_frame(self, header: FrameHeader) -> None:
         """Take a frame that ends where the file now ends into the index."""
         size = FRAME_HEADER.size + header.length
-        span = Span(
+        span = FrameSpan(
             self.end, self.end + size, header.first, header.records, header.min_us, header.max_us
         )
         self.end += size
@@ -145,7 +144,7 @@ class Segment:
             and span.end - before.offset <= SPAN_BYTES
             and before.records + span.records <= SPAN_RECORDS
         ):
-            self.parts[-1] = Span(
+            self.parts[-1] = FrameSpan(
                 before.offset,
                 span.end,
                 before.first,
@@ -161,7 +160,7 @@ class Segment:
     def scan(self, below: int | None) -> int:
         """Read the whole file and make the index afresh.
 
-        @param below: the first number of the next segment, see L{Scan}.
+        @param below: the first number of the next segment, see L{FrameScanner}.
         @return: how many bytes after L{end} are no frame: a torn tail, if nothing
             follows in another segment.
         @raise JournalTooNew: the file says that this code cannot read it.
@@ -174,47 +173,47 @@ class Segment:
             if not self.unfinished:
                 self.damage.append(damage_messages.FILE_HEADER_DAMAGED.render(path=self.path))
         else:
-            self._check(header)
+            self._check_header(header)
             self.created_us = header.created_us
-        found = Scan(raw, self.path, self.name.salt, self.name.first, None)
+        found = FrameScanner(raw, self.path, self.name.salt, self.name.first, None)
         if below is not None and found.ends_with(below):
-            found = Scan(raw, self.path, self.name.salt, self.name.first, below)
+            found = FrameScanner(raw, self.path, self.name.salt, self.name.first, below)
         for offset, frame in found.frames:
             self.end = offset
-            self.add(frame)
+            self.add_frame(frame)
         self.damage += found.damage
         return max(0, len(raw) - self.end)
 
-    def _check(self, header: FileHeader) -> None:
+    def _check_header(self, header: FileHeader) -> None:
         if header.version > VERSION or header.kind != KIND_ROWS:
             has = {"version": header.version, "kind": header.kind}
             raise JournalTooNew(self.path, file_reason_messages.VERSION_UNKNOWN.render(**has))
-        if unknown := header.incompatible & ~INCOMPATIBLE_KNOWN:
+        if unknown := header.incompatible & ~KNOWN_INCOMPATIBLE:
             raise JournalTooNew(self.path, file_reason_messages.FLAGS_UNKNOWN.render(flags=unknown))
-        self.read_only = bool(header.compatible & ~COMPATIBLE_KNOWN)
-        self.appendable = bool(header.incompatible & COLUMN_FRAMES)
+        self.read_only = bool(header.compatible & ~KNOWN_COMPATIBLE)
+        self.appendable = bool(header.incompatible & FLAG_COLUMN_FRAMES)
 
     def tail(self) -> bytes:
         """The bytes after the last whole frame."""
         return self._disk.read(self._fd, self._disk.size(self._fd) - self.end, self.end)
 
-    def block(self, part: Part, known: Block | None) -> Block:
+    def block(self, part: BlockSummary, known: Block | None) -> Block:
         """See L{stationd.journal.column_batch.BlockSource}. What has gone bad since the
         scan, or cannot be read, is left out, and reported."""
-        columns = known if isinstance(known, Columns) else Columns(part.offset)
-        if columns.holds(part):
+        columns = known if isinstance(known, ColumnBatch) else ColumnBatch(part.offset)
+        if columns.has_needed(part):
             # It may hold more: another query has seen a later commit.
             return columns
-        for first, rows, end in self.frames(part, columns.end, PIECE_BYTES):
+        for first, rows, end in self.frames(part, columns.end, READ_BYTES):
             columns.extend(first, rows)
             columns.end = end
-            columns.lasting = columns.lasting and rows is not NO_ROWS
+            columns.lasting = columns.lasting and rows is not NO_COLUMNS
         return columns
 
-    def whole(self, part: Part) -> bool:
+    def is_intact(self, part: BlockSummary) -> bool:
         """See L{stationd.journal.column_batch.BlockSource}. A span that was found to be whole is
         not read again."""
-        if self.damage or self._whole.get(part.offset, 0) >= part.end:
+        if self.damage or self._intact.get(part.offset, 0) >= part.end:
             return not self.damage
         raw = self._span(part, part.offset, part.end - part.offset)
         offset, salt = 0, self.name.salt
@@ -223,27 +222,29 @@ class Segment:
             begin = offset + FRAME_HEADER.size
             offset = begin + (header.length if header else 0)
             if header is None or zlib.crc32(raw[begin:offset], salt) != header.checksum:
-                self.spoiled(part, damaged_parts.FRAME)
+                self.report_damage(part, damaged_parts.FRAME)
                 return False
-        self._whole[part.offset] = part.end
+        self._intact[part.offset] = part.end
         return not self.damage
 
-    def readable(self, part: Part) -> Iterator[Columns | None]:
+    def salvage(self, part: BlockSummary) -> Iterator[ColumnBatch | None]:
         """See L{stationd.journal.column_batch.BlockSource}."""
-        columns = Columns(part.offset)
-        while not columns.holds(part):
-            for first, rows, end in self.frames(part, columns.end, PIECE_BYTES):
+        columns = ColumnBatch(part.offset)
+        while not columns.has_needed(part):
+            for first, rows, end in self.frames(part, columns.end, READ_BYTES):
                 columns.end = end
                 try:
-                    check_rows(rows)
+                    check_columns(rows)
                 except (LookupError, ValueError) as error:
-                    self.spoiled(part, str(error))
+                    self.report_damage(part, str(error))
                 else:
                     columns.extend(first, rows)
             yield None
         yield columns
 
-    def frames(self, part: Part, begin: int, size: int) -> Iterator[tuple[int, Rows, int]]:
+    def frames(
+        self, part: BlockSummary, begin: int, size: int
+    ) -> Iterator[tuple[int, FrameColumns, int]]:
         """The frames of a span from an offset on, one at least: the number of the first
         record of each, its records, and the offset where it ends. What cannot be read
         is left out, and reported: a frame without records.
@@ -255,32 +256,32 @@ class Segment:
         while offset < min(size, len(raw)):
             header = unpack_frame_header(raw, offset, self.name.salt)
             if header is None or offset + FRAME_HEADER.size + header.length > len(raw):
-                self.spoiled(part, damaged_parts.FRAME)
+                self.report_damage(part, damaged_parts.FRAME)
                 # All of the span, as the next frame may be further on than was asked for.
                 raw = raw if begin + len(raw) == part.end else self._span(part, begin, part.end)
-                offset = next_header(raw, offset + 1, self.name.salt)
-                yield part.first, NO_ROWS, begin + offset
+                offset = find_frame_header(raw, offset + 1, self.name.salt)
+                yield part.first, NO_COLUMNS, begin + offset
                 continue
             offset += FRAME_HEADER.size + header.length
-            rows = NO_ROWS
+            rows = NO_COLUMNS
             payload = raw[offset - header.length : offset]
             if zlib.crc32(payload, self.name.salt) != header.checksum:
-                self.spoiled(part, damaged_parts.FRAME)
+                self.report_damage(part, damaged_parts.FRAME)
             else:
                 try:
                     rows = unpack_payload(header.kind, payload, header.records)
                 except ValueError as error:
-                    self.spoiled(part, str(error))
+                    self.report_damage(part, str(error))
             yield header.first, rows, begin + offset
 
-    def _span(self, part: Part, begin: int, size: int) -> bytes:
+    def _span(self, part: BlockSummary, begin: int, size: int) -> bytes:
         """So many bytes of a span, and some more for the frame that they end in. If the
         disk does not give all, those it does not give are zeros, which are no frame."""
         end = min(part.end, begin + max(size, FRAME_HEADER.size + MAX_PAYLOAD_BYTES))
         try:
             return self._disk.read(self._fd, end - begin, begin)
         except OSError as error:
-            self.spoiled(part, error.strerror or str(error))
+            self.report_damage(part, error.strerror or str(error))
         pieces: list[bytes] = []
         while begin < end:
             size = min(end, (begin // SECTOR_BYTES + 1) * SECTOR_BYTES) - begin
@@ -291,7 +292,7 @@ class Segment:
             begin += size
         return b"".join(pieces)
 
-    def spoiled(self, part: Part, what: str) -> None:
+    def report_damage(self, part: BlockSummary, what: str) -> None:
         """Report what was read once and cannot be any more, once."""
         span = {"offset": part.offset, "first": part.first, "last": part.last}
         sentence = damage_messages.SPAN_DAMAGED.render(path=self.path, what=what, **span)

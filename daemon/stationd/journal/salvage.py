@@ -8,8 +8,14 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from stationd.journal.block_reader import SealedBlock
-from stationd.journal.column_batch import CATEGORIES, CONTAINERS, USERS, Columns, Unreadable
-from stationd.journal.frame_codec import Rows, check_rows
+from stationd.journal.column_batch import (
+    CATEGORIES,
+    CONTAINERS,
+    USERS,
+    BlockUnreadable,
+    ColumnBatch,
+)
+from stationd.journal.frame_codec import FrameColumns, check_columns
 
 Fields = tuple[int, int, int, int, int, int, bytes, bytes]
 """number, time, level, category, user, container, origin, text"""
@@ -18,32 +24,32 @@ STEP_RUNS = 256
 """Records that follow one another are taken together; so many times in a step."""
 
 
-def readable(block: SealedBlock) -> Iterator[Columns | None]:
+def salvage_block(block: SealedBlock) -> Iterator[ColumnBatch | None]:
     """See L{stationd.journal.column_batch.BlockSource}."""
     found: list[Fields] = []
     names: list[bytes] = []
     for group in range(len(block.groups())):
-        with contextlib.suppress(Unreadable, LookupError, ValueError):
+        with contextlib.suppress(BlockUnreadable, LookupError, ValueError):
             names = block.names()
-            found += _group(block, group)
+            found += _salvage_group(block, group)
         yield None
     found.sort()
-    columns = Columns()
+    columns = ColumnBatch()
     runs = groupby(enumerate(found), lambda pair: pair[1][0] - pair[0])
     for count, (_, run) in enumerate(runs):
-        first, rows = _rows([fields for _, fields in run], names)
+        first, rows = _frame_columns([fields for _, fields in run], names)
         with contextlib.suppress(LookupError, ValueError):
-            check_rows(rows)
+            check_columns(rows)
             columns.extend(first, rows)
         if count % STEP_RUNS == STEP_RUNS - 1:
             yield None
     yield columns
 
 
-def _group(block: SealedBlock, group: int) -> list[Fields]:
+def _salvage_group(block: SealedBlock, group: int) -> list[Fields]:
     """The records of a group that can be read.
 
-    @raise Unreadable: none can: its columns or origins are damaged, or the names.
+    @raise BlockUnreadable: none can: its columns or origins are damaged, or the names.
     """
     places = block.groups()[group]
     columns = zip(
@@ -58,12 +64,12 @@ def _group(block: SealedBlock, group: int) -> list[Fields]:
     return [fields for fields in columns if fields[7] is not None]
 
 
-def _rows(found: list[Fields], names: list[bytes]) -> tuple[int, Rows]:
+def _frame_columns(found: list[Fields], names: list[bytes]) -> tuple[int, FrameColumns]:
     """Records with consecutive numbers, and the number of the first."""
     numbers, times, levels, categories, users, containers, origins, texts = zip(*found, strict=True)
     used = sorted({*categories, *users, *containers})
     index = {code: at for at, code in enumerate(used)}
-    rows = Rows(
+    rows = FrameColumns(
         times_us=times,
         levels=levels,
         names=[names[code] for code in used],

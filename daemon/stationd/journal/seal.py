@@ -15,20 +15,20 @@ from stationd.journal.block_encoder import (
     BLOCK_TEXT_BYTES,
     MAX_NAMES,
     MAX_SPAN,
-    pack_block,
+    encode_block,
 )
-from stationd.journal.column_batch import Columns
-from stationd.journal.disk import UNFINISHED, IDisk
-from stationd.journal.file_header import KIND_SEALED, SEALED, FileHeader, pack_file_header
-from stationd.journal.frame_codec import Rows
-from stationd.journal.row_segment import Segment
-from stationd.journal.sealed_codec import pack_footer, unpack_summary
+from stationd.journal.column_batch import ColumnBatch
+from stationd.journal.disk import TEMPORARY_SUFFIX, IDisk
+from stationd.journal.file_header import KIND_SEALED, SEALED_SUFFIX, FileHeader, pack_file_header
+from stationd.journal.frame_codec import FrameColumns
+from stationd.journal.row_segment import RowSegment
+from stationd.journal.sealed_codec import pack_footer, unpack_block_header
 
-PIECE = 1024
+STEP_RECORDS = 1024
 """Records of frames that are read without a pause."""
 
 
-def seal(disk: IDisk, segment: Segment, pause: Callable[[], None]) -> str:
+def seal_segment(disk: IDisk, segment: RowSegment, pause: Callable[[], None]) -> str:
     """Write the sealed form of a row segment beside it, under a name that means
     nothing yet, and make it durable. What of the segment is unreadable is left out.
 
@@ -44,8 +44,8 @@ def seal(disk: IDisk, segment: Segment, pause: Callable[[], None]) -> str:
         created_us=segment.created_us,
         salt=segment.name.salt,
     )
-    path = segment.path.removesuffix(segment.name.suffix) + SEALED + UNFINISHED
-    blocks = gathered(frames(segment, pause), pause)
+    path = segment.path.removesuffix(segment.name.suffix) + SEALED_SUFFIX + TEMPORARY_SUFFIX
+    blocks = gather_blocks(read_frames(segment, pause), pause)
     write_sealed(disk, path, header, blocks, segment.committed_us, segment.last)
     return path
 
@@ -54,7 +54,7 @@ def write_sealed(
     disk: IDisk,
     path: str,
     header: FileHeader,
-    blocks: Iterable[Columns],
+    blocks: Iterable[ColumnBatch],
     committed_us: int,
     through: int,
 ) -> None:
@@ -74,8 +74,8 @@ def write_sealed(
         offset = len(raw)
         headers: list[bytes] = []
         for columns in blocks:
-            raw = pack_block(columns, committed_us, header.salt)
-            summary = unpack_summary(raw, 0, offset, header.salt)
+            raw = encode_block(columns, committed_us, header.salt)
+            summary = unpack_block_header(raw, 0, offset, header.salt)
             assert summary is not None
             headers.append(raw[: summary.size])
             disk.write(fd, raw)
@@ -90,10 +90,12 @@ def write_sealed(
         disk.close(fd)
 
 
-def gathered(frames: Iterable[tuple[int, Rows]], pause: Callable[[], None]) -> Iterator[Columns]:
+def gather_blocks(
+    frames: Iterable[tuple[int, FrameColumns]], pause: Callable[[], None]
+) -> Iterator[ColumnBatch]:
     """Frames, each with the number of its first record, as many at a time as a block
     takes."""
-    columns = Columns()
+    columns = ColumnBatch()
     for first, rows in frames:
         count = len(rows.texts)
         if columns.records and (
@@ -105,20 +107,22 @@ def gathered(frames: Iterable[tuple[int, Rows]], pause: Callable[[], None]) -> I
         ):
             yield columns
             pause()
-            columns = Columns()
+            columns = ColumnBatch()
         columns.extend(first, rows)
     if columns.records:
         yield columns
 
 
-def frames(segment: Segment, pause: Callable[[], None]) -> Iterator[tuple[int, Rows]]:
+def read_frames(
+    segment: RowSegment, pause: Callable[[], None]
+) -> Iterator[tuple[int, FrameColumns]]:
     """The frames of a row segment, each with the number of its first record."""
     since = 0
     for part in segment.parts:
         for first, rows, _ in segment.frames(part, part.offset, part.end - part.offset):
             yield first, rows
             since += len(rows.texts)
-            if since >= PIECE:
+            if since >= STEP_RECORDS:
                 pause()
                 since = 0
         pause()

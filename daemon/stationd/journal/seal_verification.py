@@ -12,34 +12,43 @@ import numpy as np
 import numpy.typing as npt
 
 from stationd.journal.block_reader import SealedBlock
-from stationd.journal.column_batch import ALL, CATEGORIES, CONTAINERS, USERS, Columns, Unreadable
+from stationd.journal.column_batch import (
+    ALL,
+    CATEGORIES,
+    CONTAINERS,
+    USERS,
+    BlockUnreadable,
+    ColumnBatch,
+)
 from stationd.journal.disk import IDisk
-from stationd.journal.file_header import SEALED
-from stationd.journal.row_segment import Segment
-from stationd.journal.seal import frames, gathered
-from stationd.journal.sealed_codec import ASCII, Summary, key, unpack_summary
+from stationd.journal.file_header import SEALED_SUFFIX
+from stationd.journal.row_segment import RowSegment
+from stationd.journal.seal import gather_blocks, read_frames
+from stationd.journal.sealed_codec import FLAG_ASCII, BlockHeader, name_key, unpack_block_header
 from stationd.journal.sealed_segment import SealedSegment
 from stationd.journal.text_search import Indexes, trigram_filter
 from stationd.messages import damage_messages, damaged_parts
 
-PIECE = 512
+STEP_RECORDS = 512
 """Records that are compared without a pause."""
 
 _FIELDS = (damaged_parts.CATEGORIES, damaged_parts.USERS, damaged_parts.CONTAINERS)
 
 
-def read_back(disk: IDisk, segment: Segment, path: str, pause: Callable[[], None]) -> None:
+def verify_sealed_file(
+    disk: IDisk, segment: RowSegment, path: str, pause: Callable[[], None]
+) -> None:
     """Make sure of a file that was sealed. If it is not what it was made from, or what
     C{pause} raises ends the work, it is removed.
 
-    @param path: what L{stationd.journal.seal.seal} returned.
+    @param path: what L{stationd.journal.seal.seal_segment} returned.
     @raise ValueError: it is not.
     @raise OSError: the disk refused, or the rows have gone bad.
     """
     try:
-        name = attrs.evolve(segment.name, suffix=SEALED)
+        name = attrs.evolve(segment.name, suffix=SEALED_SUFFIX)
         sealed = SealedSegment(disk, disk.open(path, write=False), path, name)
-        what = differs(sealed, segment, pause)
+        what = segment_difference(sealed, segment, pause)
         if segment.damage:
             raise OSError(errno.EIO, segment.damage[0])
         if what:
@@ -51,7 +60,7 @@ def read_back(disk: IDisk, segment: Segment, path: str, pause: Callable[[], None
         raise
 
 
-def differs(sealed: SealedSegment, rows: Segment, pause: Callable[[], None]) -> str:
+def segment_difference(sealed: SealedSegment, rows: RowSegment, pause: Callable[[], None]) -> str:
     """What of a sealed segment is not as in the row segment, C{""} if all is.
 
     Every chunk is read as a reader does, every record and field is compared, and so is
@@ -70,31 +79,33 @@ def differs(sealed: SealedSegment, rows: Segment, pause: Callable[[], None]) -> 
     if sealed.last < rows.last:
         return damage_messages.SEALED_END.render(last=sealed.last)
     parts = iter(sealed.parts)
-    for columns in gathered(frames(rows, pause), pause):
+    for columns in gather_blocks(read_frames(rows, pause), pause):
         part = next(parts, None)
         if part is None:
             return damaged_parts.MISSING_BLOCK
-        if unpack_summary(sealed.header_of(part), 0, part.offset, sealed.name.salt) != part:
+        if unpack_block_header(sealed.read_header(part), 0, part.offset, sealed.name.salt) != part:
             return _in(part, damaged_parts.BLOCK_HEADER)
         try:
-            what = _differs(SealedBlock(sealed, part), part, columns, pause)
-        except (Unreadable, LookupError, ValueError) as error:
+            what = _block_difference(SealedBlock(sealed, part), part, columns, pause)
+        except (BlockUnreadable, LookupError, ValueError) as error:
             what = str(error) or damaged_parts.UNREADABLE_CHUNK
         if what:
             return _in(part, what)
     return damaged_parts.MORE_BLOCKS if next(parts, None) else "".join(rows.damage[:1])
 
 
-def _in(part: Summary, what: str) -> str:
+def _in(part: BlockHeader, what: str) -> str:
     return damage_messages.SEALED_SPAN.render(first=part.first, last=part.last, what=what)
 
 
-def _differs(block: SealedBlock, part: Summary, columns: Columns, pause: Callable[[], None]) -> str:
+def _block_difference(
+    block: SealedBlock, part: BlockHeader, columns: ColumnBatch, pause: Callable[[], None]
+) -> str:
     """What of a block is not as in the columns it should have been made of.
 
-    @raise Unreadable: a chunk is damaged, or longer than a reader takes.
+    @raise BlockUnreadable: a chunk is damaged, or longer than a reader takes.
     """
-    if what := _summary_differs(part, columns, pause):
+    if what := _header_difference(part, columns, pause):
         return what
     numbers, times = columns.numbers(ALL), columns.times(ALL)
     index = {name: code for code, name in enumerate(columns.names())}
@@ -102,7 +113,7 @@ def _differs(block: SealedBlock, part: Summary, columns: Columns, pause: Callabl
     codes = np.array([index.get(name, -1) for name in block.names()], np.int64)
     trigrams = int.from_bytes(block.text_filter(), "little")
     seen = np.zeros(len(numbers), np.bool_)
-    for places, split in _pieces(block, pause):
+    for places, split in _steps(block, pause):
         rows = np.searchsorted(numbers, block.numbers(places))
         if int(rows.max()) >= len(numbers) or (numbers[rows] != block.numbers(places)).any():
             return damaged_parts.NUMBERS
@@ -119,12 +130,12 @@ def _differs(block: SealedBlock, part: Summary, columns: Columns, pause: Callabl
             if not np.array_equal(found, wanted):
                 return what
         pause()
-        if what := _strings_differ(block, part, places, split, columns, rows, trigrams):
+        if what := _string_difference(block, part, places, split, columns, rows, trigrams):
             return what
     return "" if seen.all() else damaged_parts.MISSING_RECORD
 
 
-def _summary_differs(part: Summary, columns: Columns, pause: Callable[[], None]) -> str:
+def _header_difference(part: BlockHeader, columns: ColumnBatch, pause: Callable[[], None]) -> str:
     """What of a block's summary is not as in the columns."""
     numbers = columns.numbers(ALL)
     pause()
@@ -139,12 +150,12 @@ def _summary_differs(part: Summary, columns: Columns, pause: Callable[[], None])
     for field in (CATEGORIES, USERS, CONTAINERS):
         pause()
         used = np.unique(columns.codes(field, ALL)).tolist()
-        if b"".join(sorted({key(names[code]) for code in used})) != part.keys[field]:
+        if b"".join(sorted({name_key(names[code]) for code in used})) != part.keys[field]:
             return damaged_parts.SUMMARY_KEYS
     return ""
 
 
-def _pieces(
+def _steps(
     block: SealedBlock, pause: Callable[[], None]
 ) -> Iterator[tuple[Indexes, list[bytes | None]]]:
     """The places of each group, so many at a time as take a millisecond or two, and their
@@ -152,17 +163,17 @@ def _pieces(
     for places in block.groups():
         pause()
         split = block.split_texts(places)
-        for begin in range(0, len(places), PIECE):
+        for begin in range(0, len(places), STEP_RECORDS):
             pause()
-            yield places[begin : begin + PIECE], split[begin : begin + PIECE]
+            yield places[begin : begin + STEP_RECORDS], split[begin : begin + STEP_RECORDS]
 
 
-def _strings_differ(
+def _string_difference(
     block: SealedBlock,
-    part: Summary,
+    part: BlockHeader,
     places: Indexes,
     split: list[bytes | None],
-    columns: Columns,
+    columns: ColumnBatch,
     rows: Indexes,
     trigrams: int,
 ) -> str:
@@ -172,7 +183,7 @@ def _strings_differ(
     origins = columns.origins()
     if block.origins(places) != [origins[row] for row in rows.tolist()]:
         return damaged_parts.ALL_ORIGINS
-    if part.flags & ASCII and not all(map(bytes.isascii, texts)):
+    if part.flags & FLAG_ASCII and not all(map(bytes.isascii, texts)):
         return damaged_parts.ASCII_NOTE
     if int.from_bytes(trigram_filter(texts), "little") & ~trigrams:
         return damaged_parts.TEXT_FILTER

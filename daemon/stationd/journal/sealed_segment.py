@@ -12,23 +12,23 @@ from collections.abc import Iterator
 
 from stationd.errors import JournalTooNew
 from stationd.journal.block_reader import SealedBlock
-from stationd.journal.column_batch import Block, Columns, Part
+from stationd.journal.column_batch import Block, BlockSummary, ColumnBatch
 from stationd.journal.disk import IDisk
 from stationd.journal.file_header import (
     FILE_HEADER,
-    INCOMPATIBLE_KNOWN,
     KIND_SEALED,
+    KNOWN_INCOMPATIBLE,
     VERSION,
     SegmentName,
     unpack_file_header,
 )
-from stationd.journal.salvage import readable
+from stationd.journal.salvage import salvage_block
 from stationd.journal.sealed_codec import (
     BLOCK_MARKER,
     TRAILER,
-    Summary,
+    BlockHeader,
+    unpack_block_header,
     unpack_footer,
-    unpack_summary,
     unpack_trailer,
 )
 from stationd.messages import damage_messages
@@ -63,7 +63,7 @@ class SealedSegment:
         # See Segment: a query may be the last to let go of it.
         weakref.finalize(self, disk.close, fd)
         self.damage: list[str] = []
-        self._whole: set[int] = set()
+        self._intact: set[int] = set()
         self.created_us = 0
         self.end = disk.size(fd)
         header = unpack_file_header(disk.read(fd, FILE_HEADER.size, 0))
@@ -72,17 +72,17 @@ class SealedSegment:
         elif (
             header.version > VERSION
             or header.kind != KIND_SEALED
-            or header.incompatible & ~INCOMPATIBLE_KNOWN
+            or header.incompatible & ~KNOWN_INCOMPATIBLE
         ):
             has = {"version": header.version, "kind": header.kind, "flags": header.incompatible}
             raise JournalTooNew(path, SEALED_VERSION_UNKNOWN.render(**has))
         else:
             self.created_us = header.created_us
-        footer = self.footer()
+        footer = self.read_footer()
         if footer is None:
             bad = damage_messages.FOOTER_DAMAGED
             self.damage.append(bad.render(path=path, offset=self.end))
-            self.parts = self.found()
+            self.parts = self.scan_blocks()
             self.last = self.parts[-1].last if self.parts else name.first - 1
         else:
             self.parts, self.last = footer
@@ -91,7 +91,7 @@ class SealedSegment:
         self.max_us = max((part.max_us for part in self.parts), default=0)
         self.committed_us = max((part.committed_us for part in self.parts), default=0)
 
-    def footer(self) -> tuple[list[Summary], int] | None:
+    def read_footer(self) -> tuple[list[BlockHeader], int] | None:
         """The summaries of all blocks and the last number that the segment answers for,
         C{None} if the footer is damaged."""
         salt = self.name.salt
@@ -103,14 +103,14 @@ class SealedSegment:
         summaries = unpack_footer(stored, trailer, FILE_HEADER.size, salt)
         return None if summaries is None else (summaries, trailer.through)
 
-    def found(self) -> list[Summary]:
+    def scan_blocks(self) -> list[BlockHeader]:
         """The blocks whose headers are in the file, whole and right. Numbers that are
         missing between them are reported."""
         raw = self._disk.read(self._fd, self.end, 0)
-        parts: list[Summary] = []
+        parts: list[BlockHeader] = []
         at = raw.find(BLOCK_MARKER)
         while at >= 0:
-            summary = unpack_summary(raw, at, at, self.name.salt)
+            summary = unpack_block_header(raw, at, at, self.name.salt)
             if summary is not None and (not parts or summary.first > parts[-1].last):
                 parts.append(summary)
                 at = summary.end - 1
@@ -122,27 +122,27 @@ class SealedSegment:
                 self.damage.append(missing.render(path=self.path, offset=after.offset, **numbers))
         return parts
 
-    def header_of(self, part: Summary) -> bytes:
+    def read_header(self, part: BlockHeader) -> bytes:
         """A block's header, as it stands in the file."""
         return self._disk.read(self._fd, part.size, part.offset)
 
-    def block(self, part: Part, known: Block | None) -> Block:
+    def block(self, part: BlockSummary, known: Block | None) -> Block:
         """See L{stationd.journal.column_batch.BlockSource}; nothing is read yet."""
-        assert isinstance(part, Summary)
+        assert isinstance(part, BlockHeader)
         return known or SealedBlock(self, part)
 
-    def whole(self, part: Part) -> bool:
+    def is_intact(self, part: BlockSummary) -> bool:
         """See L{stationd.journal.column_batch.BlockSource}. A block that was found to be whole
         is not read again."""
-        assert isinstance(part, Summary)
-        if part.first not in self._whole and SealedBlock(self, part).has_checksums():
-            self._whole.add(part.first)
-        return part.first in self._whole
+        assert isinstance(part, BlockHeader)
+        if part.first not in self._intact and SealedBlock(self, part).has_checksums():
+            self._intact.add(part.first)
+        return part.first in self._intact
 
-    def readable(self, part: Part) -> Iterator[Columns | None]:
+    def salvage(self, part: BlockSummary) -> Iterator[ColumnBatch | None]:
         """See L{stationd.journal.column_batch.BlockSource}."""
-        assert isinstance(part, Summary)
-        return readable(SealedBlock(self, part))
+        assert isinstance(part, BlockHeader)
+        return salvage_block(SealedBlock(self, part))
 
     def read(self, offset: int, size: int) -> bytes:
         """Bytes of the file.
@@ -151,9 +151,9 @@ class SealedSegment:
         """
         return self._disk.read(self._fd, size, offset)
 
-    def spoiled(self, part: Part, what: str) -> None:
+    def report_damage(self, part: BlockSummary, what: str) -> None:
         """Report damage in a block, once."""
-        assert isinstance(part, Summary)
+        assert isinstance(part, BlockHeader)
         span = {"offset": part.offset, "first": part.first, "last": part.last}
         sentence = damage_messages.BLOCK_DAMAGED.render(path=self.path, what=what, **span)
         if sentence not in self.damage:

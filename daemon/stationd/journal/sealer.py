@@ -8,15 +8,15 @@ from collections.abc import Callable, Collection
 
 from twisted.logger import Logger
 
-from stationd.journal.column_batch import Unreadable
+from stationd.journal.column_batch import BlockUnreadable
 from stationd.journal.disk import IDisk
-from stationd.journal.row_segment import Segment
-from stationd.journal.seal import seal
-from stationd.journal.seal_verification import read_back
+from stationd.journal.row_segment import RowSegment
+from stationd.journal.seal import seal_segment
+from stationd.journal.seal_verification import verify_sealed_file
 from stationd.journal.worker_thread import IWorker
 from stationd.messages import journal_log_messages as log_messages
 
-PAUSE = 0.001
+PAUSE_SECONDS = 0.001
 """Seconds of rest after each piece of work, so that the reactor's thread, which is
 refused the interpreter while this one computes, waits for a piece and not for all."""
 
@@ -38,8 +38,8 @@ class Sealer:
     def __init__(
         self,
         disk: IDisk,
-        sealable: Callable[[Collection[Segment]], Segment | None],
-        adopt: Callable[[Segment, str, Callable[[bool], None]], None],
+        sealable: Callable[[Collection[RowSegment]], RowSegment | None],
+        adopt: Callable[[RowSegment, str, Callable[[bool], None]], None],
         worker: Callable[[Callable[[], None]], IWorker],
     ) -> None:
         self._disk = disk
@@ -47,10 +47,10 @@ class Sealer:
         self._adopt = adopt
         self._stopping = False
         self._busy = False
-        self._again = False
+        self._retry = False
         # Weak: retention may remove what was given up.
-        self._given_up: weakref.WeakSet[Segment] = weakref.WeakSet()
-        self._worker = worker(self._work)
+        self._given_up: weakref.WeakSet[RowSegment] = weakref.WeakSet()
+        self._worker = worker(self._run)
 
     def wake(self) -> None:
         """Look for something to seal."""
@@ -61,17 +61,17 @@ class Sealer:
         self._stopping = True
         self._worker.stop()
 
-    def _work(self) -> None:
-        self._again = self._busy
+    def _run(self) -> None:
+        self._retry = self._busy
         segment = None if self._stopping or self._busy else self._sealable(self._given_up)
         if segment is None:
             return
         try:
-            path = seal(self._disk, segment, self._pause)
-            read_back(self._disk, segment, path, self._pause)
+            path = seal_segment(self._disk, segment, self._pause)
+            verify_sealed_file(self._disk, segment, path, self._pause)
         except _Stopped:
             return
-        except (OSError, Unreadable) as error:
+        except (OSError, BlockUnreadable) as error:
             # Nothing is lost: the segment stays as it is. The next one that is
             # finished gives another occasion.
             log_messages.SEGMENT_NOT_SEALED.emit(self._log, path=segment.path, error=error)
@@ -82,14 +82,14 @@ class Sealer:
             self.wake()
             return
         self._busy = True
-        self._adopt(segment, path, self._done)
+        self._adopt(segment, path, self._completed)
 
     def _pause(self) -> None:
         if self._stopping:
             raise _Stopped()
-        time.sleep(PAUSE)
+        time.sleep(PAUSE_SECONDS)
 
-    def _done(self, adopted: bool) -> None:
+    def _completed(self, adopted: bool) -> None:
         self._busy = False
-        if adopted or self._again:
+        if adopted or self._retry:
             self.wake()

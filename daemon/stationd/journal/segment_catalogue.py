@@ -10,72 +10,73 @@ from collections.abc import Sequence
 
 import attrs
 
-from stationd.journal.disk import UNFINISHED, IDisk
-from stationd.journal.file_header import ROWS, TOMBSTONE, SegmentName, unpack_tombstone
-from stationd.journal.row_segment import Segment
+from stationd.journal.disk import TEMPORARY_SUFFIX, IDisk
+from stationd.journal.file_header import ROWS_SUFFIX, TOMBSTONE, SegmentName, unpack_tombstone
+from stationd.journal.row_segment import RowSegment
 from stationd.journal.sealed_segment import SealedSegment
-from stationd.journal.segment_conflicts import choose
+from stationd.journal.segment_conflicts import resolve_conflicts
 from stationd.messages.damage_messages import FILE_MISSING, TOMBSTONE_DAMAGED
 
 TOMBSTONE_NAME = "cleared"
 
-ATTEMPTS = 20
+MAX_ATTEMPTS = 20
 """How often a directory is listed anew because it changed meanwhile. A writer changes
 it some times a second at most."""
 
 
 @attrs.frozen(kw_only=True)
-class Catalogue:
+class SegmentCatalogue:
     """A directory, read.
 
     @ivar segments: those that count, ascending, their contents known.
-    @ivar strangers: paths of files that contradict those that count, see L{choose}.
+    @ivar foreign: paths of files that contradict those that count, see L{resolve_conflicts}.
     @ivar last: the greatest number ever given, as far as the files tell, strangers too.
     @ivar sequence: the greatest sequence number of any segment's name.
     @ivar cleared_us: when the journal was last cleared, 0 if never.
-    @ivar remove: files that a clear or a start left unfinished: they mean nothing.
+    @ivar leftovers: files that a clear or a start left unfinished: they mean nothing.
     @ivar torn: bytes after the last whole frame of the last segment.
     @ivar damage: a sentence for each thing that is wrong between the files.
     """
 
-    segments: tuple[Segment | SealedSegment, ...]
-    strangers: tuple[str, ...]
+    segments: tuple[RowSegment | SealedSegment, ...]
+    foreign: tuple[str, ...]
     last: int
     sequence: int
     cleared_us: int
-    remove: tuple[str, ...]
+    leftovers: tuple[str, ...]
     torn: int
     damage: tuple[str, ...]
 
 
-def load(disk: IDisk, directory: str) -> Catalogue:
+def load_catalogue(disk: IDisk, directory: str) -> SegmentCatalogue:
     """Read a directory; nothing is changed. A writer at work, who seals and removes
     meanwhile, does not disturb it.
 
     @raise OSError: it cannot be read.
     @raise JournalTooNew: a segment is of a kind that this code does not know.
     """
-    for _ in range(ATTEMPTS):
+    for _ in range(MAX_ATTEMPTS):
         names = frozenset(disk.names(directory))
         # A listing is no snapshot: a file renamed meanwhile may be in it under
         # neither name. One that did not change is one.
         if frozenset(disk.names(directory)) == names:
             with contextlib.suppress(FileNotFoundError):
-                return _load(disk, directory, names)
-    return _load(disk, directory, frozenset(disk.names(directory)))
+                return _load_once(disk, directory, names)
+    return _load_once(disk, directory, frozenset(disk.names(directory)))
 
 
-def _load(disk: IDisk, directory: str, names: frozenset[str]) -> Catalogue:
+def _load_once(disk: IDisk, directory: str, names: frozenset[str]) -> SegmentCatalogue:
     damage: list[str] = []
-    through, cleared_us = _tombstone(disk, directory, damage)
+    through, cleared_us = _read_tombstone(disk, directory, damage)
     found = [parsed for name in names if (parsed := SegmentName.parse(name))]
     found.sort(key=lambda name: (name.sequence, str(name)))
     remove = [
         name
         for name in names
-        if name.endswith(UNFINISHED) or ((of := SegmentName.kept(name)) and of.first <= through)
+        if name.endswith(TEMPORARY_SUFFIX)
+        or ((of := SegmentName.parse_kept(name)) and of.first <= through)
     ]
-    segments: list[Segment | SealedSegment] = []
+    segments: list[RowSegment | SealedSegment] = []
     for parsed in found:
         if parsed.first <= through:
             remove.append(str(parsed))
@@ -83,39 +84,39 @@ def _load(disk: IDisk, directory: str, names: frozenset[str]) -> Catalogue:
         path = os.path.join(directory, str(parsed))
         fd = disk.open(path, write=False)
         segments.append(
-            Segment(disk, fd, path, parsed)
-            if parsed.suffix == ROWS
+            RowSegment(disk, fd, path, parsed)
+            if parsed.suffix == ROWS_SUFFIX
             else SealedSegment(disk, fd, path, parsed)
         )
-    leftovers = _scan(segments)
+    leftovers = _scan_rows(segments)
     # A file that was being made has no records, but its name has still told which
     # frames of the one before it were taken back.
     remove += [str(segment.name) for segment in segments if segment.unfinished]
     whole = [segment for segment in segments if not segment.unfinished]
-    choice = choose(whole)
+    choice = resolve_conflicts(whole)
     served = choice.served
     for before, after in itertools.pairwise(served):
         if before.last + 1 < after.name.first:
             missing = {"first": before.last + 1, "last": after.name.first - 1}
             damage.append(FILE_MISSING.render(path=before.path, **missing))
-    return Catalogue(
+    return SegmentCatalogue(
         segments=tuple(served),
-        strangers=tuple(choice.strangers),
+        foreign=tuple(choice.foreign),
         last=max((through, *(segment.last for segment in whole))),
         sequence=max((parsed.sequence for parsed in found), default=0),
         cleared_us=cleared_us,
-        remove=tuple(os.path.join(directory, name) for name in sorted(remove + choice.replaced)),
+        leftovers=tuple(os.path.join(directory, name) for name in sorted(remove + choice.replaced)),
         torn=leftovers.get(served[-1].path, 0) if served else 0,
         damage=tuple(damage),
     )
 
 
-def _scan(segments: Sequence[Segment | SealedSegment]) -> dict[str, int]:
+def _scan_rows(segments: Sequence[RowSegment | SealedSegment]) -> dict[str, int]:
     """Read the row segments among some, ascending; how many bytes there are after the
     last frame of each, by its path."""
     leftovers: dict[str, int] = {}
     for index, segment in enumerate(segments):
-        if isinstance(segment, Segment):
+        if isinstance(segment, RowSegment):
             leftovers[segment.path] = segment.scan(None)
             later = (other.name for other in itertools.islice(segments, index + 1, None))
             after = next((n for n in later if n.sequence > segment.name.sequence), None)
@@ -124,7 +125,7 @@ def _scan(segments: Sequence[Segment | SealedSegment]) -> dict[str, int]:
     return leftovers
 
 
-def _tombstone(disk: IDisk, directory: str, damage: list[str]) -> tuple[int, int]:
+def _read_tombstone(disk: IDisk, directory: str, damage: list[str]) -> tuple[int, int]:
     """C{(through, cleared_us)}: C{(0, 0)} if the journal was never cleared."""
     path = os.path.join(directory, TOMBSTONE_NAME)
     try:

@@ -12,56 +12,60 @@ from collections.abc import Sequence
 import attrs
 
 from stationd.journal.query import AnySegment
-from stationd.journal.row_segment import Segment
-from stationd.journal.seal_verification import differs
+from stationd.journal.row_segment import RowSegment
+from stationd.journal.seal_verification import segment_difference
 from stationd.journal.sealed_segment import SealedSegment
 from stationd.messages import damage_messages
 from stationd.messages.message import Phrase
 
 
 @attrs.define
-class Choice:
+class ConflictResolution:
     """Which of some segments count.
 
     @ivar served: those that do, ascending by sequence and by number.
     @ivar replaced: names of files of which another has all that they have.
-    @ivar strangers: paths of files that do not count and are kept. The segment that
+    @ivar foreign: paths of files that do not count and are kept. The segment that
         counts instead says so in its damage, so it is left as it is too.
     """
 
     served: list[AnySegment] = attrs.Factory(list)
     replaced: list[str] = attrs.Factory(list)
-    strangers: list[str] = attrs.Factory(list)
+    foreign: list[str] = attrs.Factory(list)
 
-    def _stranger(self, segment: AnySegment, instead: AnySegment, why: Phrase) -> None:
-        self.strangers.append(segment.path)
+    def _exclude(self, segment: AnySegment, instead: AnySegment, why: Phrase) -> None:
+        self.foreign.append(segment.path)
         paths = {"path": segment.path, "instead": instead.path}
         instead.damage.append(damage_messages.FILE_NOT_SHOWN.render(why=why.text, **paths))
 
 
-def choose(segments: Sequence[AnySegment]) -> Choice:
+def resolve_conflicts(segments: Sequence[AnySegment]) -> ConflictResolution:
     """Which segments count, of all in a directory that have been read."""
-    choice = Choice()
+    choice = ConflictResolution()
     forms: dict[str, AnySegment] = {}
     for segment in sorted(segments, key=lambda s: (s.name.sequence, str(s.name))):
         other = forms.get(segment.name.stem)
-        if isinstance(other, Segment) and isinstance(segment, SealedSegment):
-            forms[segment.name.stem] = _form(choice, other, segment)
+        if isinstance(other, RowSegment) and isinstance(segment, SealedSegment):
+            forms[segment.name.stem] = _choose_form(choice, other, segment)
         else:
             forms[segment.name.stem] = segment
     ordered = list(forms.values())
-    if all(_before(a, b) for a, b in itertools.pairwise(ordered)):
+    if all(_precedes(a, b) for a, b in itertools.pairwise(ordered)):
         choice.served = ordered
     else:
-        _lines(choice, ordered)
+        _choose_lineage(choice, ordered)
     return choice
 
 
-def _form(choice: Choice, rows: Segment, sealed: SealedSegment) -> AnySegment:
+def _choose_form(choice: ConflictResolution, rows: RowSegment, sealed: SealedSegment) -> AnySegment:
     """Which form of a segment counts: the sealed one if it has all that the rows have."""
     all_sealed = sealed.records >= rows.records and sealed.last >= rows.last
     all_in_rows = rows.records >= sealed.records and rows.last >= sealed.last
-    if not sealed.damage and all_sealed and (rows.damage or not differs(sealed, rows, _go_on)):
+    if (
+        not sealed.damage
+        and all_sealed
+        and (rows.damage or not segment_difference(sealed, rows, _no_pause))
+    ):
         choice.replaced.append(str(rows.name))
         return sealed
     if sealed.damage and all_in_rows and not rows.damage:
@@ -69,22 +73,22 @@ def _form(choice: Choice, rows: Segment, sealed: SealedSegment) -> AnySegment:
         choice.replaced.append(str(sealed.name))
         return rows
     if rows.records > sealed.records or (all_in_rows and not rows.damage):
-        choice._stranger(sealed, rows, damage_messages.LESS_THAN_ROWS)
+        choice._exclude(sealed, rows, damage_messages.LESS_THAN_ROWS)
         return rows
-    choice._stranger(rows, sealed, damage_messages.NOT_ITS_ROWS)
+    choice._exclude(rows, sealed, damage_messages.NOT_ITS_ROWS)
     return sealed
 
 
-def _go_on() -> None:
+def _no_pause() -> None:
     """No pause: nothing else runs yet."""
 
 
-def _before(a: AnySegment, b: AnySegment) -> bool:
+def _precedes(a: AnySegment, b: AnySegment) -> bool:
     """Whether one segment comes before another in one journal."""
     return a.name.sequence < b.name.sequence and a.last < b.name.first
 
 
-def _lines(choice: Choice, segments: Sequence[AnySegment]) -> None:
+def _choose_lineage(choice: ConflictResolution, segments: Sequence[AnySegment]) -> None:
     """Take the segments of the journal that has most records, and of others what does
     not contradict them.
 
@@ -96,7 +100,7 @@ def _lines(choice: Choice, segments: Sequence[AnySegment]) -> None:
     totals: collections.Counter[str] = collections.Counter()
     for segment in segments:
         before = ends.get(segment.name.first)
-        follows = before is not None and _before(before, segment)
+        follows = before is not None and _precedes(before, segment)
         stem = segment.name.stem
         line[stem] = line[before.name.stem] if before is not None and follows else stem
         totals[line[stem]] += segment.records
@@ -107,12 +111,12 @@ def _lines(choice: Choice, segments: Sequence[AnySegment]) -> None:
     ):
         at = bisect.bisect_left(served, segment.name.sequence, key=lambda s: s.name.sequence)
         clash = [
-            *[a for a in served[max(0, at - 1) : at] if not _before(a, segment)],
-            *[b for b in served[at : at + 1] if not _before(segment, b)],
+            *[a for a in served[max(0, at - 1) : at] if not _precedes(a, segment)],
+            *[b for b in served[at : at + 1] if not _precedes(segment, b)],
         ]
         if not clash:
             served.insert(at, segment)
         elif segment.records or segment.damage:
-            choice._stranger(segment, clash[0], damage_messages.SAME_NUMBERS)
+            choice._exclude(segment, clash[0], damage_messages.SAME_NUMBERS)
         else:
-            choice.strangers.append(segment.path)
+            choice.foreign.append(segment.path)

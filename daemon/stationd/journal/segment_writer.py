@@ -8,19 +8,19 @@ import os
 
 from twisted.logger import Logger
 
-from stationd.journal.disk import IDisk, replace
+from stationd.journal.disk import IDisk, replace_file
 from stationd.journal.file_header import (
-    COLUMN_FRAMES,
+    FLAG_COLUMN_FRAMES,
     KIND_ROWS,
     FileHeader,
     SegmentName,
     pack_file_header,
 )
-from stationd.journal.row_segment import Segment
+from stationd.journal.row_segment import RowSegment
 from stationd.messages import journal_log_messages as log_messages
 
 
-class Appender:
+class SegmentWriter:
     """What is appended to. Of every change that fails it leaves no file and no
     descriptor behind.
 
@@ -39,12 +39,12 @@ class Appender:
         self._disk = disk
         self._directory = directory
         self._fd: int | None = None
-        self._before: tuple[Segment | None, int | None] | None = None
+        self._before: tuple[RowSegment | None, int | None] | None = None
         self._unremoved: list[str] = []
-        self.segment: Segment | None = None
+        self.segment: RowSegment | None = None
         self.usable = False
 
-    def resume(self, segment: Segment) -> None:
+    def resume(self, segment: RowSegment) -> None:
         """Go on with a segment that was found.
 
         @raise OSError: it cannot be written.
@@ -54,8 +54,8 @@ class Appender:
         self._fd = self._disk.open(segment.path, write=True)
         self.segment, self.usable = segment, True
 
-    def rotate(self, name: SegmentName, now_us: int) -> Segment:
-        """Begin another segment. L{settle} or L{discard} must follow.
+    def rotate(self, name: SegmentName, now_us: int) -> RowSegment:
+        """Begin another segment. L{finish_rotation} or L{undo_rotation} must follow.
 
         @raise OSError: it is not there; nothing more is written to the one before.
         """
@@ -70,7 +70,7 @@ class Appender:
         self.segment, self._fd, self.usable = segment, fd, True
         return segment
 
-    def _create(self, path: str, name: SegmentName, now_us: int) -> tuple[int, Segment]:
+    def _create(self, path: str, name: SegmentName, now_us: int) -> tuple[int, RowSegment]:
         """A new segment, and a descriptor for appending to it. Its name and header are
         durable; a crash before that leaves a file without frames, which opening removes."""
         header = FileHeader(
@@ -78,7 +78,7 @@ class Appender:
             first=name.first,
             created_us=now_us,
             salt=name.salt,
-            incompatible=COLUMN_FRAMES,
+            incompatible=FLAG_COLUMN_FRAMES,
         )
         fd = self._disk.create(path)
         try:
@@ -90,19 +90,19 @@ class Appender:
             self.remove(path)
             self._close(fd)
             raise
-        segment = Segment(self._disk, reading, path, name)
+        segment = RowSegment(self._disk, reading, path, name)
         segment.created_us = now_us
         segment.appendable = True
         return fd, segment
 
-    def settle(self) -> None:
+    def finish_rotation(self) -> None:
         """The segment that was begun counts; the one before it gets no more."""
         _, fd = self._before or (None, None)
         self._before = None
         if fd is not None:
             self._close(fd)
 
-    def discard(self) -> None:
+    def undo_rotation(self) -> None:
         """Take back what L{rotate} did. What was written to the segment meanwhile was
         not acknowledged."""
         assert self._before is not None and self.segment is not None and self._fd is not None
@@ -158,7 +158,7 @@ class Appender:
             log_messages.SEGMENT_NOT_CLOSED.emit(self._log, path=self._directory, error=error)
 
 
-def cut(disk: IDisk, segment: Segment) -> str:
+def cut_torn_tail(disk: IDisk, segment: RowSegment) -> str:
     """Cut what a crash left of the last commit. It was never acknowledged; a copy
     is kept all the same, because the disk may have done this to one that was.
 
@@ -166,7 +166,7 @@ def cut(disk: IDisk, segment: Segment) -> str:
     @raise OSError: the disk refused; what is there may be copied, and is not cut.
     """
     broken = f"{segment.path}.{segment.end}.broken"
-    replace(disk, broken, segment.tail())
+    replace_file(disk, broken, segment.tail())
     fd = disk.open(segment.path, write=True)
     try:
         disk.truncate(fd, segment.end)

@@ -16,15 +16,15 @@ from twisted.logger import Logger
 from stationd.errors import JournalTooNew, JournalUnwritable
 from stationd.interfaces import JournalStatus, Retention
 from stationd.journal.commit_clock import CommitClock, boot_time_us
-from stationd.journal.disk import UNFINISHED, IDisk, Lock, unwritable
-from stationd.journal.file_header import SEALED, SegmentName
-from stationd.journal.frame_writer import pack_commit
-from stationd.journal.query import View, status
-from stationd.journal.retention import expired, remove
-from stationd.journal.row_segment import Segment
+from stationd.journal.disk import TEMPORARY_SUFFIX, IDisk, Lock, as_unwritable
+from stationd.journal.file_header import SEALED_SUFFIX, SegmentName
+from stationd.journal.frame_writer import encode_commit
+from stationd.journal.query import Snapshot, status
+from stationd.journal.retention import count_expired, remove_files
+from stationd.journal.row_segment import RowSegment
 from stationd.journal.sealed_segment import SealedSegment
-from stationd.journal.segment_catalogue import load
-from stationd.journal.segment_writer import Appender, cut
+from stationd.journal.segment_catalogue import load_catalogue
+from stationd.journal.segment_writer import SegmentWriter, cut_torn_tail
 from stationd.journal.tombstone import Tombstone
 from stationd.messages import journal_log_messages as log_messages
 from stationd.messages.file_reason_messages import SEGMENT_INCOMPLETE, WRITTEN_BY_A_NEWER
@@ -66,45 +66,45 @@ class Store:
         self._wall_us = now_us
         self._elapsed_us = elapsed_us
         self._salt = salt
-        self._appender = Appender(disk, directory)
+        self._writer = SegmentWriter(disk, directory)
         self._tombstone = Tombstone(disk, directory)
         try:
             os.makedirs(directory, mode=0o750, exist_ok=True)
             self._lock = Lock(directory)
         except OSError as error:
-            raise unwritable(error) from error
+            raise as_unwritable(error) from error
         try:
             self._open()
         except OSError as error:
             self.close()
-            raise unwritable(error) from error
+            raise as_unwritable(error) from error
         except BaseException:
             self.close()
             raise
 
     def _open(self) -> None:
         directory = self._directory
-        catalogue = load(self.disk, directory)
+        catalogue = load_catalogue(self.disk, directory)
         for segment in catalogue.segments:
             if segment.read_only:
                 raise JournalTooNew(segment.path, WRITTEN_BY_A_NEWER.text)
-        for path in catalogue.remove:
+        for path in catalogue.leftovers:
             self.disk.unlink(path)
         self._sequence = catalogue.sequence
         self._cleared_us = catalogue.cleared_us
         self._damage = catalogue.damage
         self._clock = CommitClock(catalogue.segments, self._wall_us, self._elapsed_us)
-        self.view = View(catalogue.segments, catalogue.last)
+        self.view = Snapshot(catalogue.segments, catalogue.last)
         for sentence in self.status().damage:
             log_messages.JOURNAL_DAMAGED.emit(self._log, sentence=sentence)
         try:
-            if not self._resumed(catalogue.torn):
-                self._show(self._rotate())
+            if not self._resumable(catalogue.torn):
+                self._publish(self._rotate())
         except OSError as error:
             # A full disk, for one: what is there can be read, and a commit tries again.
             log_messages.JOURNAL_NOT_APPENDABLE.emit(self._log, path=directory, error=error)
 
-    def _resumed(self, torn: int) -> bool:
+    def _resumable(self, torn: int) -> bool:
         """Go on with the newest segment, if that may be. A damaged file gets no more
         records, nor does one of an earlier version, or one from before a leap of the
         clock; and numbers that only the tombstone still knows of are never given again.
@@ -113,7 +113,7 @@ class Store:
         """
         active = self.view.segments[-1] if self.view.segments else None
         if (
-            not isinstance(active, Segment)
+            not isinstance(active, RowSegment)
             or not active.appendable
             or active.damage
             or active.last != self.view.last
@@ -121,12 +121,12 @@ class Store:
         ):
             return False
         if torn:
-            broken = cut(self.disk, active)
+            broken = cut_torn_tail(self.disk, active)
             log_messages.COMMIT_CUT.emit(self._log, torn=torn, path=active.path, broken=broken)
-        self._appender.resume(active)
+        self._writer.resume(active)
         return True
 
-    def status(self, view: View | None = None) -> JournalStatus:
+    def status(self, view: Snapshot | None = None) -> JournalStatus:
         """See L{stationd.interfaces.IJournal.status}; of an earlier view, if one is
         given."""
         return status(view or self.view, self._cleared_us, self._damage)
@@ -140,65 +140,65 @@ class Store:
         @return: the number of the first record.
         @raise JournalUnwritable: none of them is stored, and no file is left of them.
         """
-        appender, first, now_us = self._appender, self.view.last + 1, self._clock.now_us()
+        appender, first, now_us = self._writer, self.view.last + 1, self._clock.now_us()
         try:
-            begun = self._rotate() if not appender.usable or self._full(now_us) else None
+            begun = self._rotate() if not appender.usable or self._is_full(now_us) else None
             segment = appender.segment
             assert segment is not None
             try:
-                data, headers = pack_commit(drafts, first, now_us, segment.name.salt)
+                data, headers = encode_commit(drafts, first, now_us, segment.name.salt)
                 appender.append(data)
             except BaseException:
                 if begun:
-                    appender.discard()
+                    appender.undo_rotation()
                 raise
         except OSError as error:
-            raise unwritable(error) from error
+            raise as_unwritable(error) from error
         for header in headers:
-            segment.add(header)
+            segment.add_frame(header)
         if begun:
-            self._show(begun)
-        self.view = View(self.view.segments, segment.last)
+            self._publish(begun)
+        self.view = Snapshot(self.view.segments, segment.last)
         return first
 
-    def _full(self, now_us: int) -> bool:
+    def _is_full(self, now_us: int) -> bool:
         """Whether the active segment has enough in it. On a quiet host that is a
         day's records, so that retention, which removes whole segments, is right
         to the day."""
-        active = self._appender.segment
+        active = self._writer.segment
         assert active is not None
         aged = abs(now_us - active.created_us) >= SEGMENT_US
         return active.end >= self._segment_bytes or (aged and bool(active.parts))
 
-    def _rotate(self) -> Segment:
+    def _rotate(self) -> RowSegment:
         """Begin a new segment, which readers do not see yet.
 
         @raise OSError: there is none.
         """
-        # Its number is not given again even if it fails, see Appender.
+        # Its number is not given again even if it fails, see L{SegmentWriter}.
         self._sequence += 1
         name = SegmentName(self._sequence, self.view.last + 1, self._salt())
-        return self._appender.rotate(name, self._clock.now_us())
+        return self._writer.rotate(name, self._clock.now_us())
 
-    def _show(self, segment: Segment) -> None:
+    def _publish(self, segment: RowSegment) -> None:
         """Let readers see a segment that was begun. One before it in which nothing was
         ever stored goes: its first number is that of the new one."""
-        self._appender.settle()
+        self._writer.finish_rotation()
         segments = self.view.segments
         before = segments[-1] if segments else None
         if before and before.name.first == segment.name.first and not before.damage:
-            self._appender.remove(before.path)
+            self._writer.remove(before.path)
             segments = segments[:-1]
-        self.view = View((*segments, segment), self.view.last)
+        self.view = Snapshot((*segments, segment), self.view.last)
 
-    def sealable(self, given_up: Collection[Segment] = ()) -> Segment | None:
+    def sealable(self, given_up: Collection[RowSegment] = ()) -> RowSegment | None:
         """The oldest segment that gets no more records and is not sealed yet, and is
         none of those given up; C{None} if there is none. May be called from any
         thread. A damaged one is left as it is: what can be made of it is for repair
         to say."""
         for segment in self.view.segments[:-1]:
             if (
-                isinstance(segment, Segment)
+                isinstance(segment, RowSegment)
                 and segment.records
                 and not segment.damage
                 and segment not in given_up
@@ -206,20 +206,20 @@ class Store:
                 return segment
         return None
 
-    def adopt(self, segment: Segment, path: str) -> None:
+    def adopt(self, segment: RowSegment, path: str) -> None:
         """Put the sealed form of a segment, which is durable already, in its place: a
         look whether it is whole, rename, then the names made durable, then the other
         file removed. Between them both are there, and opening takes the sealed one.
 
-        @param path: what L{stationd.journal.seal.seal} returned.
+        @param path: what L{stationd.journal.seal.seal_segment} returned.
         @raise JournalUnwritable: the disk refused; nothing has changed for readers.
         """
-        to = path.removesuffix(UNFINISHED)
+        to = path.removesuffix(TEMPORARY_SUFFIX)
         try:
             if segment not in self.view.segments:
                 self.disk.unlink(path)
                 return
-            name = attrs.evolve(segment.name, suffix=SEALED)
+            name = attrs.evolve(segment.name, suffix=SEALED_SUFFIX)
             sealed = SealedSegment(self.disk, self.disk.open(path, write=False), to, name)
             if sealed.damage or sealed.records != segment.records:
                 # What was read of the segment is less than there was when it was opened.
@@ -228,9 +228,9 @@ class Store:
             self.disk.rename(path, to)
             self.disk.sync_directory(self._directory)
         except OSError as error:
-            raise unwritable(error) from error
+            raise as_unwritable(error) from error
         segments = tuple(sealed if held is segment else held for held in self.view.segments)
-        self.view = View(segments, self.view.last)
+        self.view = Snapshot(segments, self.view.last)
         try:
             self.disk.unlink(segment.path)
             self.disk.sync_directory(self._directory)
@@ -253,14 +253,14 @@ class Store:
             try:
                 self._tombstone.write(through, now_us, self.view.segments)
             except BaseException:
-                self._appender.discard()
+                self._writer.undo_rotation()
                 raise
         except OSError as error:
-            raise unwritable(error) from error
-        self._appender.settle()
+            raise as_unwritable(error) from error
+        self._writer.finish_rotation()
         self._cleared_us = now_us
         self._damage = ()
-        self.view = View((begun,), through)
+        self.view = Snapshot((begun,), through)
         self._tombstone.finish()
         return removed
 
@@ -274,24 +274,24 @@ class Store:
         """
         self._tombstone.finish()
         segments = self.view.segments
-        going = expired(segments, retention, self._clock.age_us)
+        going = count_expired(segments, retention, self._clock.age_us)
         before = self.status().records
-        gone = remove(self.disk, self._directory, segments[: min(going, len(segments) - 1)])
-        self.view = View(segments[gone:], self.view.last)
+        gone = remove_files(self.disk, self._directory, segments[: min(going, len(segments) - 1)])
+        self.view = Snapshot(segments[gone:], self.view.last)
         if going == len(segments) == gone + 1:
             try:
                 begun = self._rotate()
             except OSError as error:
                 if not gone:
-                    raise unwritable(error) from error
+                    raise as_unwritable(error) from error
                 log_messages.NEWEST_RECORDS_KEPT.emit(self._log, error=error)
             else:
-                self._show(begun)
-                gone = remove(self.disk, self._directory, segments[-1:])
-                self.view = View(self.view.segments[gone:], self.view.last)
+                self._publish(begun)
+                gone = remove_files(self.disk, self._directory, segments[-1:])
+                self.view = Snapshot(self.view.segments[gone:], self.view.last)
         return before - self.status().records
 
     def close(self) -> None:
         """Release files and lock."""
-        self._appender.close()
+        self._writer.close()
         self._lock.release()

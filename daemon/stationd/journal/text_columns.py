@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from stationd.journal.byte_shuffle import numbers
-from stationd.journal.chunk_reader import Chunks
-from stationd.journal.column_batch import Unreadable
+from stationd.journal.byte_shuffle import unshuffle_bytes
+from stationd.journal.chunk_reader import ChunkReader
+from stationd.journal.column_batch import BlockUnreadable
 from stationd.journal.file_header import TERMINATOR
 from stationd.journal.sealed_codec import LENGTHS, TEXTS
 from stationd.journal.text_search import Indexes
@@ -23,7 +23,7 @@ class GroupTexts:
     @ivar records: how many texts there are.
     """
 
-    def __init__(self, chunks: Chunks, kinds: Mapping[int, Sequence[int]]) -> None:
+    def __init__(self, chunks: ChunkReader, kinds: Mapping[int, Sequence[int]]) -> None:
         self._chunks = chunks
         self._lengths = kinds[LENGTHS][0]
         self._blobs = kinds[TEXTS]
@@ -39,7 +39,7 @@ class GroupTexts:
             raw = self._chunks.read(self._blobs[index])
             return raw, len(raw)
 
-        return self._chunks.kept(("blob", self._blobs[index]), make)
+        return self._chunks.cached(("blob", self._blobs[index]), make)
 
     def blobs(self) -> list[bytes]:
         """All chunks."""
@@ -50,11 +50,11 @@ class GroupTexts:
 
         def make() -> tuple[Indexes, int]:
             raw = np.frombuffer(self._chunks.read(self._lengths), np.uint8)
-            lengths = numbers(raw.reshape(-1, self.records))
+            lengths = unshuffle_bytes(raw.reshape(-1, self.records))
             ends = lengths.cumsum() + np.arange(self.records)
             return ends, ends.nbytes
 
-        return self._chunks.kept(("ends", self._lengths), make)
+        return self._chunks.cached(("ends", self._lengths), make)
 
     def strings(self) -> list[str]:
         """All of them, as strings.
@@ -75,7 +75,7 @@ class GroupTexts:
             count = self._chunks.directory[self._blobs[index]][1]
             try:
                 texts = self.blob(index).split(TERMINATOR)[:-1]
-            except Unreadable:
+            except BlockUnreadable:
                 texts = []
             found += texts if len(texts) == count else [None] * count
         return found
@@ -94,7 +94,7 @@ class GroupTexts:
 
 
 class BlockTexts:
-    """Provides L{stationd.journal.text_search.Searchable}: the texts of all groups.
+    """Provides L{stationd.journal.text_search.SearchableTexts}: the texts of all groups.
 
     @ivar begins: how many texts are in the groups before each.
     """

@@ -57,7 +57,7 @@ def trigram_filter(texts: list[bytes]) -> bytes:
     return np.packbits(bits, bitorder="little").tobytes()
 
 
-class Searchable(Protocol):
+class SearchableTexts(Protocol):
     """Texts that are searched together."""
 
     @property
@@ -78,7 +78,7 @@ class Searchable(Protocol):
         """Some of them, counted from 0."""
 
 
-class _Scratch(threading.local):
+class _FoldBuffer(threading.local):
     """Memory in which texts are folded, used again and again: new pages for each
     block would take longer than the search."""
 
@@ -99,10 +99,10 @@ class _Scratch(threading.local):
         return self._memory, size
 
 
-_scratch = _Scratch()
+_fold_buffer = _FoldBuffer()
 
 
-class Needle:
+class TextPattern:
     """What is looked for.
 
     @ivar text: it, case-folded.
@@ -114,17 +114,17 @@ class Needle:
         self._folded = bytes(byte | _CASE for byte in raw) if raw.isascii() else None
         self._bits = sorted(set(_hashes(raw).tolist())) if len(raw) > 2 else []
 
-    def may_be_in(self, trigrams: bytes) -> bool:
+    def may_match(self, trigrams: bytes) -> bool:
         """Whether a block can have it, by its L{trigram_filter}."""
         return all(trigrams[bit >> 3] >> (bit & 7) & 1 for bit in self._bits)
 
-    def is_in(self, text: bytes) -> bool:
+    def matches(self, text: bytes) -> bool:
         """Whether a single text has it."""
         return self.text in text.decode().casefold()
 
-    def find(self, within: Searchable) -> Indexes:
+    def find(self, within: SearchableTexts) -> Indexes:
         """The places of the texts that have it, ascending."""
-        memory, size = _scratch.fold(within.blobs())
+        memory, size = _fold_buffer.fold(within.blobs())
         folded = np.frombuffer(memory, np.uint8, size)
         found = _NONE if self._folded is None else _occurrences(folded, self._folded)
         candidates = np.searchsorted(within.ends(), found) if len(found) else _NONE
@@ -134,7 +134,7 @@ class Needle:
         if not len(candidates):
             return _NONE
         places = np.unique(candidates)
-        return places[[self.is_in(text) for text in within.texts(places)]]
+        return places[[self.matches(text) for text in within.texts(places)]]
 
 
 def _occurrences(raw: npt.NDArray[np.uint8], part: bytes) -> Indexes:

@@ -11,10 +11,10 @@ import os
 from collections.abc import Sequence
 
 from stationd.errors import JournalUnwritable
-from stationd.journal.disk import IDisk, put, unwritable
+from stationd.journal.disk import IDisk, as_unwritable, write_file
 from stationd.journal.file_header import pack_tombstone
 from stationd.journal.query import AnySegment
-from stationd.journal.retention import remove
+from stationd.journal.retention import remove_files
 from stationd.journal.segment_catalogue import TOMBSTONE_NAME
 from stationd.messages.file_reason_messages import CLEAR_NOT_DURABLE
 
@@ -35,7 +35,7 @@ class Tombstone:
         @raise OSError: nothing is cleared.
         """
         path = os.path.join(self._directory, TOMBSTONE_NAME)
-        put(self._disk, path, pack_tombstone(through, now_us))
+        write_file(self._disk, path, pack_tombstone(through, now_us))
         self._covered = (*self._covered, *covered)
 
     def finish(self) -> None:
@@ -50,8 +50,8 @@ class Tombstone:
         try:
             self._disk.sync_directory(self._directory)
         except OSError as error:
-            refused = unwritable(error)
+            refused = as_unwritable(error)
             reason = CLEAR_NOT_DURABLE.render(reason=refused.reason)
             raise JournalUnwritable(reason, refused.full) from error
         covered, self._covered = self._covered, ()
-        remove(self._disk, self._directory, covered)
+        remove_files(self._disk, self._directory, covered)

@@ -14,24 +14,24 @@ import numpy as np
 
 from stationd.errors import JournalUnreadable
 from stationd.journal.block_reader import SealedBlock
-from stationd.journal.column_batch import ALL, CATEGORIES, CONTAINERS, USERS, Unreadable
+from stationd.journal.column_batch import ALL, CATEGORIES, CONTAINERS, USERS, BlockUnreadable
 from stationd.journal.disk import Disk
 from stationd.journal.file_header import FILE_HEADER
-from stationd.journal.frame_codec import check_rows
+from stationd.journal.frame_codec import check_columns
 from stationd.journal.query import AnySegment
-from stationd.journal.row_segment import Segment
-from stationd.journal.sealed_codec import ASCII, Summary, key, unpack_summary
+from stationd.journal.row_segment import RowSegment
+from stationd.journal.sealed_codec import FLAG_ASCII, BlockHeader, name_key, unpack_block_header
 from stationd.journal.sealed_segment import SealedSegment
-from stationd.journal.segment_catalogue import load
+from stationd.journal.segment_catalogue import load_catalogue
 from stationd.journal.text_search import trigram_filter
 from stationd.messages import damage_messages, damaged_parts
 
-KEPT = re.compile(r"\.(broken|damaged\d*)$")
+KEPT_COPY = re.compile(r"\.(broken|damaged\d*)$")
 """After the names of files that were set aside; they are no part of the journal."""
 
 
 @attrs.frozen(kw_only=True)
-class Report:
+class VerifyReport:
     """What a look at a journal found.
 
     @ivar records: how many records there are.
@@ -47,7 +47,7 @@ class Report:
     notes: tuple[str, ...]
 
 
-def verify(directory: str, progress: Callable[[int, int], None]) -> Report:
+def verify(directory: str, progress: Callable[[int, int], None]) -> VerifyReport:
     """Read a whole journal. It may be written meanwhile; nothing is changed.
 
     @param progress: told how many bytes have been looked at, of how many.
@@ -56,8 +56,8 @@ def verify(directory: str, progress: Callable[[int, int], None]) -> Report:
     """
     disk = Disk()
     try:
-        catalogue = load(disk, directory)
-        kept = sorted(name for name in disk.names(directory) if KEPT.search(name))
+        catalogue = load_catalogue(disk, directory)
+        kept = sorted(name for name in disk.names(directory) if KEPT_COPY.search(name))
     except OSError as error:
         raise JournalUnreadable(directory, error.strerror or str(error)) from error
     segments = catalogue.segments
@@ -66,8 +66,8 @@ def verify(directory: str, progress: Callable[[int, int], None]) -> Report:
     done = 0
     for segment in segments:
         progress(done, size_bytes)
-        damage += problems(segment)
-        notes += gaps(segment)
+        damage += find_problems(segment)
+        notes += find_gaps(segment)
         done += segment.end
     progress(done, size_bytes)
     if catalogue.torn:
@@ -75,7 +75,7 @@ def verify(directory: str, progress: Callable[[int, int], None]) -> Report:
         notes.append(unfinished.render(path=segments[-1].path, torn=catalogue.torn))
     aside = damage_messages.FILE_SET_ASIDE
     notes += [aside.render(path=os.path.join(directory, name)) for name in kept]
-    return Report(
+    return VerifyReport(
         records=sum(segment.records for segment in segments),
         segments=len(segments),
         size_bytes=size_bytes,
@@ -84,18 +84,22 @@ def verify(directory: str, progress: Callable[[int, int], None]) -> Report:
     )
 
 
-def problems(segment: AnySegment) -> list[str]:
+def find_problems(segment: AnySegment) -> list[str]:
     """A sentence for each thing that is wrong in a segment."""
-    looked = _in_rows(segment) if isinstance(segment, Segment) else _in_sealed(segment)
+    looked = (
+        _check_row_segment(segment)
+        if isinstance(segment, RowSegment)
+        else _check_sealed_segment(segment)
+    )
     damaged = damage_messages.CONTENT_DAMAGED
     found = [damaged.render(path=segment.path, offset=at, what=what) for at, what in looked]
     # What reading met on the way has been added to these.
     return [*segment.damage, *found]
 
 
-def gaps(segment: AnySegment) -> list[str]:
+def find_gaps(segment: AnySegment) -> list[str]:
     """A sentence for numbers that a sealed segment says it has not got."""
-    if isinstance(segment, Segment):
+    if isinstance(segment, RowSegment):
         return []
     lost = segment.last - segment.name.first + 1 - segment.records
     return [damage_messages.RECORDS_LOST.render(path=segment.path, lost=lost)] if lost else []
@@ -105,7 +109,7 @@ Finding = tuple[int, str]
 """Where in a file, and what."""
 
 
-def _in_rows(segment: Segment) -> Iterator[Finding]:
+def _check_row_segment(segment: RowSegment) -> Iterator[Finding]:
     if not segment.damage:
         for before, after in itertools.pairwise(segment.parts):
             if before.last + 1 != after.first:
@@ -114,10 +118,10 @@ def _in_rows(segment: Segment) -> Iterator[Finding]:
     for part in segment.parts:
         records = 0
         times: list[int] = []
-        with contextlib.suppress(Unreadable):
+        with contextlib.suppress(BlockUnreadable):
             for _, rows, end in segment.frames(part, part.offset, part.end - part.offset):
                 try:
-                    check_rows(rows)
+                    check_columns(rows)
                 except (LookupError, ValueError) as error:
                     yield part.offset, damage_messages.FRAME_WRONG.render(end=end, error=error)
                 records += len(rows.texts)
@@ -127,7 +131,7 @@ def _in_rows(segment: Segment) -> Iterator[Finding]:
             yield part.offset, damage_messages.SPAN_WRONG.render(**span)
 
 
-def _in_sealed(segment: SealedSegment) -> Iterator[Finding]:
+def _check_sealed_segment(segment: SealedSegment) -> Iterator[Finding]:
     end = FILE_HEADER.size
     last = segment.name.first - 1
     for part in segment.parts:
@@ -135,13 +139,16 @@ def _in_sealed(segment: SealedSegment) -> Iterator[Finding]:
         if part.offset != end or part.first <= last:
             yield part.offset, damage_messages.BLOCK_MISPLACED.render(**span)
         end, last = part.end, part.last
-        if unpack_summary(segment.header_of(part), 0, part.offset, segment.name.salt) != part:
+        if (
+            unpack_block_header(segment.read_header(part), 0, part.offset, segment.name.salt)
+            != part
+        ):
             yield part.offset, damage_messages.BLOCK_HEADER_DAMAGED.render(**span)
         try:
             block = SealedBlock(segment, part)
-            for what in _in_block(block, part) if block.check() else ():
+            for what in _check_block(block, part) if block.check() else ():
                 yield part.offset, damage_messages.SUMMARY_WRONG.render(what=what, **span)
-        except Unreadable:
+        except BlockUnreadable:
             pass
         except (LookupError, ValueError) as error:
             yield part.offset, damage_messages.BLOCK_WRONG.render(error=error, **span)
@@ -149,15 +156,15 @@ def _in_sealed(segment: SealedSegment) -> Iterator[Finding]:
         yield end, damage_messages.END_WRONG.render(said=segment.last, last=last)
 
 
-def _in_block(block: SealedBlock, part: Summary) -> Iterator[str]:
+def _check_block(block: SealedBlock, part: BlockHeader) -> Iterator[str]:
     """What of a block's summary is not so.
 
-    @raise Unreadable: see L{stationd.journal.column_batch.Block}.
+    @raise BlockUnreadable: see L{stationd.journal.column_batch.Block}.
     """
     names = block.names()
     if names != sorted(set(names)):
         yield damaged_parts.NAME_ORDER
-    block.take(block.in_order(), part.records)
+    block.records_at(block.in_order(), part.records)
     numbers, times = block.numbers(ALL), block.times(ALL)
     containers = block.codes(CONTAINERS, ALL)
     if len(np.unique(numbers)) != part.records:
@@ -172,10 +179,10 @@ def _in_block(block: SealedBlock, part: Summary) -> Iterator[str]:
         yield damaged_parts.LEVEL_SET
     for field in (CATEGORIES, USERS, CONTAINERS):
         codes = np.unique(block.codes(field, ALL)).tolist()
-        if b"".join(sorted({key(names[code]) for code in codes})) != part.keys[field]:
+        if b"".join(sorted({name_key(names[code]) for code in codes})) != part.keys[field]:
             yield damaged_parts.KEY_SET
     texts = block.texts(np.arange(part.records))
-    if part.flags & ASCII and not all(map(bytes.isascii, texts)):
+    if part.flags & FLAG_ASCII and not all(map(bytes.isascii, texts)):
         yield damaged_parts.ASCII_NOTE
     needed = int.from_bytes(trigram_filter(texts), "little")
     if needed & ~int.from_bytes(block.text_filter(), "little"):
