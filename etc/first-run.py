@@ -9,7 +9,7 @@ import os
 import secrets
 import sys
 
-from stationd.web.passwords import SALT_BYTES, Account, hashed, write
+from stationd.web.users_file import SALT_BYTES, Account, hashed, write
 
 CONFIGURATION = """\
 # Made by the first run; etc/stationd.toml explains every key.

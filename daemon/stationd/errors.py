@@ -1,7 +1,7 @@
 """Every error that stationd raises on purpose, in one tree.
 
 Errors are named for what happened and carry it in fields; what an HTTP client
-is told about each is a table in L{stationd.web.problems}.
+is told about each is a table in L{stationd.web.problem_details}.
 """
 
 from __future__ import annotations

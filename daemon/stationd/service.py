@@ -34,8 +34,8 @@ from stationd.source_queries import SourceQueries
 from stationd.supervisor import Sources, Supervisor
 from stationd.waits import Waits
 from stationd.web.accounts import Accounts
-from stationd.web.api import Api
-from stationd.web.hashing import Hashing, HashingThreads
+from stationd.web.password_hashing import Hashing, HashingThreads
+from stationd.web.request_context import Api
 from stationd.web.sessions import Sessions
 from stationd.web.site import make_site
 

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.cli.main import main
 from stationd.errors import InvalidConfiguration
-from stationd.web.passwords import parse, read, verified
+from stationd.web.users_file import parse, read, verified
 
 
 class UserTests(SynchronousTestCase):

@@ -13,7 +13,7 @@ import time
 
 from twisted.trial.unittest import TestCase
 
-from stationd.web.passwords import Account, hashed, write
+from stationd.web.users_file import Account, hashed, write
 from tests.functional.daemon import STOPS_WITHIN, TWISTD, Daemon, eventually
 
 

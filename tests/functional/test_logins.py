@@ -12,7 +12,7 @@ import time
 
 from twisted.trial.unittest import TestCase
 
-from stationd.web.passwords import Account, hashed, write
+from stationd.web.users_file import Account, hashed, write
 from tests.functional.daemon import STOPS_WITHIN, Daemon
 
 TICK = 1 / os.sysconf("SC_CLK_TCK")

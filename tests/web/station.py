@@ -30,12 +30,12 @@ from stationd.supervisor import Sources
 from stationd.testing import MemoryJournal
 from stationd.waits import Waits
 from stationd.web.accounts import Accounts
-from stationd.web.api import Api
 from stationd.web.channel import ApiChannel
-from stationd.web.hashing import Hashing, IThreads
-from stationd.web.passwords import Account, write
+from stationd.web.password_hashing import Hashing, IThreads
+from stationd.web.request_context import Api
 from stationd.web.sessions import COOKIE, Sessions
 from stationd.web.site import ApiSite, make_site
+from stationd.web.users_file import Account, write
 from tests.test_record_builder import happened
 
 BASE = "http://stationd"

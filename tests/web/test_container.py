@@ -7,8 +7,8 @@ import os
 from stationd.errors import JournalUnwritable
 from stationd.records import State
 from stationd.waits import GRACE_SECONDS
-from stationd.web.passwords import Account, hashed, write
 from stationd.web.sessions import COOKIE, IDLE, LONGEST
+from stationd.web.users_file import Account, hashed, write
 from tests.test_record_builder import ID
 from tests.web.station import StationCase
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from stationd.cli.journal import add_commands
 from stationd.errors import InvalidValue, StationdError
-from stationd.web.passwords import SALT_BYTES, Account, check_name, hashed, read, write
+from stationd.web.users_file import SALT_BYTES, Account, check_name, hashed, read, write
 
 USERS = "/etc/stationd/users"
 

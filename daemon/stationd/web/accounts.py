@@ -8,8 +8,8 @@ from twisted.logger import Logger
 
 from stationd.errors import InvalidConfiguration
 from stationd.messages.log_messages import USERS_KEPT
-from stationd.web.hashing import Hashing
-from stationd.web.passwords import Account, N, P, R, read
+from stationd.web.password_hashing import Hashing
+from stationd.web.users_file import Account, N, P, R, read
 
 MAX_PASSWORD_LENGTH = 1024
 """Characters of a password; a longer one is wrong without being looked at."""

@@ -10,9 +10,9 @@ from twisted.web.http import Request
 from stationd.errors import AuthenticationRequired, InvalidValue, PermissionDenied
 from stationd.messages import allowed_values
 from stationd.messages.reason_messages import ADMINISTRATOR_ROUTE
-from stationd.web.api import Answer, Api, Call, Caller, Stream
-from stationd.web.headers import header
-from stationd.web.identity import caller_of, peer_uid, token_of
+from stationd.web.authentication import caller_of, peer_uid, token_of
+from stationd.web.request_context import Answer, Api, Call, Caller, Stream
+from stationd.web.request_headers import header
 from stationd.web.routes import Access, Route, find
 
 MAX_PARAMETERS = 100

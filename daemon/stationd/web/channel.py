@@ -13,7 +13,7 @@ from twisted.web.http import HTTPChannel
 from twisted.web.server import Site
 
 from stationd.messages.error_messages import REQUEST_MALFORMED
-from stationd.web import problems
+from stationd.web import problem_details
 
 RECEIVE_TIMEOUT = 30.0
 """Seconds that a request may take to arrive, from its first byte to its last. Twisted
@@ -128,10 +128,10 @@ class ApiChannel(HTTPChannel):
         if self._ending:
             return
         self.end()
-        body = problems.document(status, REQUEST_MALFORMED.text)
+        body = problem_details.document(status, REQUEST_MALFORMED.text)
         lines = [
             f"HTTP/1.1 {int(status)} {status.phrase}",
-            f"Content-Type: {problems.CONTENT_TYPE}",
+            f"Content-Type: {problem_details.CONTENT_TYPE}",
             f"Content-Length: {len(body)}",
             "Connection: close",
         ]

@@ -13,10 +13,10 @@ from twisted.web.server import Request
 
 from stationd.errors import StationdError
 from stationd.messages import error_messages, log_messages
-from stationd.web import problems
+from stationd.web import problem_details
 from stationd.web.admission import Admitted, admit
-from stationd.web.answers import send, stream
-from stationd.web.api import Answer, Api, Stream
+from stationd.web.request_context import Answer, Api, Stream
+from stationd.web.responses import send, stream
 
 
 class ApiResource(Resource):
@@ -68,9 +68,9 @@ class ApiResource(Resource):
         error = failure.value
         status = HTTPStatus.INTERNAL_SERVER_ERROR
         if isinstance(error, StationdError):
-            status = problems.status_of(error)
+            status = problem_details.status_of(error)
         if isinstance(error, StationdError) and status is not HTTPStatus.INTERNAL_SERVER_ERROR:
-            body, headers = problems.document_of(error), problems.headers_of(error)
+            body, headers = problem_details.document_of(error), problem_details.headers_of(error)
         else:
             headers = {}
             incident = secrets.token_hex(4)
@@ -82,5 +82,7 @@ class ApiResource(Resource):
                 path=request.path.decode("latin-1"),
             )
             detail = error_messages.INTERNAL_ERROR.render(incident=incident)
-            body = problems.document(status, detail, incident=incident)
-        return Answer(body=body, status=status, content_type=problems.CONTENT_TYPE, headers=headers)
+            body = problem_details.document(status, detail, incident=incident)
+        return Answer(
+            body=body, status=status, content_type=problem_details.CONTENT_TYPE, headers=headers
+        )

@@ -10,7 +10,7 @@ import attrs
 from stationd.errors import InvalidValue, MethodNotAllowed, ResourceNotFound
 from stationd.messages import allowed_values
 from stationd.web import routes_account, routes_container, routes_event, routes_log, routes_system
-from stationd.web.api import Handler
+from stationd.web.request_context import Handler
 
 SMALL_BYTES = 8 << 10
 """The greatest body where none is needed, or a name and a password."""

@@ -10,8 +10,8 @@ from stationd.errors import AuthenticationRequired, InvalidValue
 from stationd.messages import allowed_values
 from stationd.messages.log_messages import LOGIN_REFUSED
 from stationd.messages.reason_messages import WRONG_PASSWORD
-from stationd.web.api import Answer, Call
-from stationd.web.bodies import parse
+from stationd.web.request_body import parse
+from stationd.web.request_context import Answer, Call
 from stationd.web.routes_log import date, json_answer
 from stationd.web.sessions import COOKIE
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from stationd.errors import InvalidValue
 from stationd.messages.allowed_values import ONE_OF
 from stationd.records import Container, ContainerStats, State
-from stationd.web.api import Answer, Call
-from stationd.web.parameters import Parameters
+from stationd.web.query_parameters import Parameters
+from stationd.web.request_context import Answer, Call
 from stationd.web.routes_log import date, json_answer
 
 TYPES = ("lxc", "docker")

@@ -8,9 +8,9 @@ from twisted.internet.defer import CancelledError
 from stationd.interfaces import Query
 from stationd.messages import allowed_values
 from stationd.records import Record
-from stationd.web.api import Answer, Call, collect
-from stationd.web.bodies import event_drafts
-from stationd.web.parameters import MAX_NUMBER, Parameters
+from stationd.web.query_parameters import MAX_NUMBER, Parameters
+from stationd.web.request_body import event_drafts
+from stationd.web.request_context import Answer, Call, collect
 from stationd.web.routes_log import json_answer
 
 LATEST = 20

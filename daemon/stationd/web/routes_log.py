@@ -13,9 +13,9 @@ import numpy as np
 from stationd.errors import InvalidValue
 from stationd.messages import allowed_values
 from stationd.records import Level, Record
-from stationd.web.api import Answer, Call, Stream, collect
-from stationd.web.bodies import log_drafts
-from stationd.web.parameters import DEFAULT_LIMIT, Parameters, log_query
+from stationd.web.query_parameters import DEFAULT_LIMIT, Parameters, log_query
+from stationd.web.request_body import log_drafts
+from stationd.web.request_context import Answer, Call, Stream, collect
 
 LEVELS = [level.name for level in Level]
 

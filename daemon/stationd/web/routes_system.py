@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stationd.web.api import Answer, Call
+from stationd.web.request_context import Answer, Call
 from stationd.web.routes_log import json_answer
 
 

@@ -11,8 +11,8 @@ from twisted.web.server import Request, Site
 
 from stationd.errors import BodyTooLarge, StationdError, TooManyBodies
 from stationd.web.admission import Admitted
-from stationd.web.api import Api
 from stationd.web.channel import ApiChannel, Refused
+from stationd.web.request_context import Api
 from stationd.web.resource import ApiResource
 from stationd.web.routes import SMALL_BYTES
 

@@ -11,7 +11,7 @@ from stationd.errors import InvalidValue, PermissionDenied
 from stationd.messages import allowed_values
 from stationd.messages.reason_messages import ADMINISTRATOR_WRITES
 from stationd.records import MAX_TIME_US, Draft, Level
-from stationd.web.api import SLICE, Call, Caller, pause
+from stationd.web.request_context import SLICE, Call, Caller, pause
 from stationd.web.strict_json import Documents, Literal, written
 
 MAX_RECORDS = 10_000

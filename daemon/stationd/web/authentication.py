@@ -9,8 +9,8 @@ import struct
 
 from twisted.web.http import Request
 
-from stationd.web.api import Api, Caller
-from stationd.web.headers import cookie
+from stationd.web.request_context import Api, Caller
+from stationd.web.request_headers import cookie
 from stationd.web.sessions import COOKIE
 
 _UCRED = struct.Struct("3i")

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.errors import TooManyLogins
 from stationd.web.accounts import MAX_PASSWORD_LENGTH
-from stationd.web.hashing import AT_ONCE, WAITING, Hashing
+from stationd.web.password_hashing import AT_ONCE, WAITING, Hashing
 from tests.web.station import CHEAP, StationCase, Wire
 
 

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from stationd.errors import TooManyLogins
-from stationd.web.passwords import verified
+from stationd.web.users_file import verified
 
 AT_ONCE = 2
 """Passwords that are compared at the same time."""

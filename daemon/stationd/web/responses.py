@@ -13,8 +13,8 @@ from twisted.web.http import Request, datetimeToString
 from zope.interface import implementer
 
 from stationd.messages.log_messages import ANSWER_CUT_OFF
-from stationd.web.api import Answer, Stream
-from stationd.web.headers import header
+from stationd.web.request_context import Answer, Stream
+from stationd.web.request_headers import header
 
 WORTH_BYTES = 1024
 """A body below this fits into one packet as it is."""
