@@ -9,7 +9,7 @@ import os
 import secrets
 import sys
 
-from stationd.web.users_file import SALT_BYTES, Account, hashed, write
+from stationd.web.users_file import SALT_BYTES, Account, hash_password, write_users
 
 CONFIGURATION = """\
 # Made by the first run; etc/stationd.toml explains every key.
@@ -39,7 +39,9 @@ def main(directory: str) -> None:
     users = os.path.join(directory, "users")
     if not os.path.exists(users):
         password = secrets.token_urlsafe(9)
-        write(users, [Account("admin", "admin", hashed(password, os.urandom(SALT_BYTES)))])
+        write_users(
+            users, [Account("admin", "admin", hash_password(password, os.urandom(SALT_BYTES)))]
+        )
         print(f"wrote {users}: log in as admin, password {password} (shown once)")
 
 

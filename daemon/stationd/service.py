@@ -34,8 +34,8 @@ from stationd.source_queries import SourceQueries
 from stationd.supervisor import Sources, Supervisor
 from stationd.waits import Waits
 from stationd.web.accounts import Accounts
-from stationd.web.password_hashing import Hashing, HashingThreads
-from stationd.web.request_context import Api
+from stationd.web.password_hashing import HashingThreads, PasswordHasher
+from stationd.web.request_context import ApiServices
 from stationd.web.sessions import Sessions
 from stationd.web.site import make_site
 
@@ -101,8 +101,8 @@ class DaemonService(MultiService):
         self._journal_service.removed = lambda sentence: recorder.note(Level.INFO, sentence)
         for source in made:
             self._sources.add(source, Supervisor(reactor, source, recorder, recorder.note))
-        hashing = Hashing(HashingThreads(reactor))
-        api = Api(
+        hashing = PasswordHasher(HashingThreads(reactor))
+        api = ApiServices(
             log=log,
             event=event,
             recorder=recorder,

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.cli.main import main
 from stationd.errors import InvalidConfiguration
-from stationd.web.users_file import parse, read, verified
+from stationd.web.users_file import parse_users, read_users, verify_password
 
 
 class UserTests(SynchronousTestCase):
@@ -31,18 +31,18 @@ class UserTests(SynchronousTestCase):
     def test_add_list_password_remove(self) -> None:
         self.assertEqual(self.ctl("add", "ann", "--admin", "--generate"), 0)
         password = self.out.getvalue().strip()
-        account = read(self.users)["ann"]
+        account = read_users(self.users)["ann"]
         self.assertTrue(account.admin)
-        self.assertTrue(verified(password, account.hash))
-        self.assertFalse(verified(password + "x", account.hash))
+        self.assertTrue(verify_password(password, account.hash))
+        self.assertFalse(verify_password(password + "x", account.hash))
         self.assertEqual(stat.S_IMODE(os.stat(self.users).st_mode), 0o600)
         self.assertEqual(self.ctl("add", "bob", "--password-stdin", given="correct horse\n"), 0)
         self.ctl("list")
         self.assertTrue(self.out.getvalue().endswith("ann\tadmin\nbob\tuser\n"))
         self.assertEqual(self.ctl("password", "bob", "--password-stdin", given="battery1\n"), 0)
-        self.assertTrue(verified("battery1", read(self.users)["bob"].hash))
+        self.assertTrue(verify_password("battery1", read_users(self.users)["bob"].hash))
         self.assertEqual(self.ctl("remove", "ann"), 0)
-        self.assertEqual(list(read(self.users)), ["bob"])
+        self.assertEqual(list(read_users(self.users)), ["bob"])
 
     def test_errors_are_one_line_and_change_nothing(self) -> None:
         for arguments, expected in (
@@ -65,7 +65,7 @@ class FileTests(SynchronousTestCase):
 
     def test_errors(self) -> None:
         good = "ann:admin:scrypt$16$8$1$c2FsdHNhbHQ=$c2FsdHNhbHQ="
-        self.assertEqual(list(parse("u", f"# people\n\n{good}\n")), ["ann"])
+        self.assertEqual(list(parse_users("u", f"# people\n\n{good}\n")), ["ann"])
         for line, expected in (
             ("ann", "the role of ann is ''"),
             ("ann:boss:x", "it can be admin or user"),
@@ -74,5 +74,5 @@ class FileTests(SynchronousTestCase):
             ("ann:user:scrypt$999999999$8$1$c2FsdHNhbHQ=$c2FsdHNhbHQ=", "not one that is safe"),
             (good, "ann is there already"),
         ):
-            error = self.assertRaises(InvalidConfiguration, parse, "u", f"{good}\n{line}")
+            error = self.assertRaises(InvalidConfiguration, parse_users, "u", f"{good}\n{line}")
             self.assertRegex(str(error), rf"^u: line 2: .*{expected}")

@@ -13,7 +13,7 @@ import time
 
 from twisted.trial.unittest import TestCase
 
-from stationd.web.users_file import Account, hashed, write
+from stationd.web.users_file import Account, hash_password, write_users
 from tests.functional.daemon import STOPS_WITHIN, TWISTD, Daemon, eventually
 
 
@@ -25,8 +25,8 @@ class HttpTests(TestCase):
     def setUp(self) -> None:
         self.daemon = Daemon()
         self.addCleanup(self.daemon.close)
-        accounts = [Account("admin", "admin", hashed("secret", b"x" * 16))]
-        write(f"{self.daemon.directory}/users", accounts)
+        accounts = [Account("admin", "admin", hash_password("secret", b"x" * 16))]
+        write_users(f"{self.daemon.directory}/users", accounts)
         self.daemon.start()
 
     def tcp(self, path: str, *arguments: str) -> str:

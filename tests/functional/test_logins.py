@@ -12,7 +12,7 @@ import time
 
 from twisted.trial.unittest import TestCase
 
-from stationd.web.users_file import Account, hashed, write
+from stationd.web.users_file import Account, hash_password, write_users
 from tests.functional.daemon import STOPS_WITHIN, Daemon
 
 TICK = 1 / os.sysconf("SC_CLK_TCK")
@@ -32,9 +32,9 @@ class LoginTests(TestCase):
         self.daemon = Daemon()
         self.addCleanup(self.daemon.close)
         began = time.thread_time()
-        accounts = [Account("admin", "admin", hashed("secret", b"x" * 16))]
+        accounts = [Account("admin", "admin", hash_password("secret", b"x" * 16))]
         self.hash_seconds = time.thread_time() - began
-        write(f"{self.daemon.directory}/users", accounts)
+        write_users(f"{self.daemon.directory}/users", accounts)
         self.daemon.start()
         self.port = self.daemon.port
 

@@ -31,11 +31,11 @@ from stationd.testing import MemoryJournal
 from stationd.waits import Waits
 from stationd.web.accounts import Accounts
 from stationd.web.channel import ApiChannel
-from stationd.web.password_hashing import Hashing, IThreads
-from stationd.web.request_context import Api
-from stationd.web.sessions import COOKIE, Sessions
+from stationd.web.password_hashing import IHashingThreads, PasswordHasher
+from stationd.web.request_context import ApiServices
+from stationd.web.sessions import COOKIE_NAME, Sessions
 from stationd.web.site import ApiSite, make_site
-from stationd.web.users_file import Account, write
+from stationd.web.users_file import Account, write_users
 from tests.test_record_builder import happened
 
 BASE = "http://stationd"
@@ -196,13 +196,13 @@ class StationCase(SynchronousTestCase):
         )
         self.users = self.mktemp()
         accounts = [Account("admin", "admin", CHEAP), Account("reader", "user", CHEAP)]
-        write(self.users, accounts)
+        write_users(self.users, accounts)
         tokens = iter(bytes([n]) * 32 for n in range(1, 255))
         self.sessions = Sessions(self.clock, lambda size: next(tokens))
-        self.hashing = Hashing(self.make_threads())
+        self.hashing = PasswordHasher(self.make_threads())
         self.hashing.startService()
         self.addCleanup(self.hashing.stopService)
-        self.api = Api(
+        self.api = ApiServices(
             log=self.log,
             event=self.event,
             recorder=self.recorder,
@@ -219,10 +219,10 @@ class StationCase(SynchronousTestCase):
         self.agent = RequestTraversalAgent(None)
         # It would put a site of its own around a resource.
         self.agent._serverFactory = self.site
-        self.token = self.sessions.begin("admin", CHEAP, 0)
+        self.token = self.sessions.create("admin", CHEAP, 0)
         self.wires: list[Wire] = []
 
-    def make_threads(self) -> IThreads:
+    def make_threads(self) -> IHashingThreads:
         """What passwords are compared in."""
         return InlineThreads()
 
@@ -232,7 +232,7 @@ class StationCase(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def login(self, name: str) -> None:
-        self.token = self.sessions.begin(name, CHEAP, 0)
+        self.token = self.sessions.create(name, CHEAP, 0)
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Deferred[IResponse]:
         """Send a request; its answer comes when L{answer} is called."""
@@ -240,7 +240,7 @@ class StationCase(SynchronousTestCase):
         for name, value in headers.items():
             given.addRawHeader(name.replace("_", "-"), value)
         if self.token:
-            given.addRawHeader("Cookie", f"{COOKIE}={self.token}")
+            given.addRawHeader("Cookie", f"{COOKIE_NAME}={self.token}")
         data = None
         if body is not None:
             data = _Body(body if isinstance(body, bytes) else json.dumps(body).encode())

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.internet.testing import StringTransport
 
 from stationd.web.channel import CLOSE_TIMEOUT, RECEIVE_TIMEOUT
-from stationd.web.sessions import COOKIE
+from stationd.web.sessions import COOKIE_NAME
 from stationd.web.site import IDLE_TIMEOUT
 from tests.web.station import StationCase, Wire
 from tests.web.test_site import HalfTransport
@@ -126,7 +126,7 @@ class EndingTests(StationCase):
         self.assertTrue(wire.transport.disconnected)
 
     def cookie(self) -> bytes:
-        return f"{COOKIE}={self.token}".encode()
+        return f"{COOKIE_NAME}={self.token}".encode()
 
 
 del StationCase

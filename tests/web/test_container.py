@@ -7,8 +7,8 @@ import os
 from stationd.errors import JournalUnwritable
 from stationd.records import State
 from stationd.waits import GRACE_SECONDS
-from stationd.web.sessions import COOKIE, IDLE, LONGEST
-from stationd.web.users_file import Account, hashed, write
+from stationd.web.sessions import COOKIE_NAME, IDLE_SECONDS, MAX_SECONDS
+from stationd.web.users_file import Account, hash_password, write_users
 from tests.test_record_builder import ID
 from tests.web.station import StationCase
 
@@ -153,7 +153,9 @@ class AccountTests(StationCase):
     def setUp(self) -> None:
         super().setUp()
         self.token = ""
-        write(self.users, [Account("admin", "admin", hashed("secret", os.urandom(16)))])
+        write_users(
+            self.users, [Account("admin", "admin", hash_password("secret", os.urandom(16)))]
+        )
 
     def login_as(self, body: bytes, **headers: str) -> str:
         answered = self.call("POST", "/api/v1/login", body, **headers)
@@ -167,7 +169,7 @@ class AccountTests(StationCase):
             },
         )
         cookie = answered.headers["set-cookie"]
-        self.assertTrue(cookie.startswith(f"{COOKIE}="))
+        self.assertTrue(cookie.startswith(f"{COOKIE_NAME}="))
         self.assertTrue(cookie.endswith("; Path=/; HttpOnly; SameSite=Strict"))
         return cookie.partition("=")[2].partition(";")[0]
 
@@ -201,24 +203,26 @@ class AccountTests(StationCase):
 
     def test_a_session_ends(self) -> None:
         self.token = self.login_as(b"username=admin&password=secret")
-        self.clock.advance(IDLE)
+        self.clock.advance(IDLE_SECONDS)
         self.get("/api/v1/log")
-        self.clock.advance(IDLE + 1)
+        self.clock.advance(IDLE_SECONDS + 1)
         self.problem(401, self.call("GET", "/api/v1/log"))
         self.token = self.login_as(b"username=admin&password=secret")
-        for _ in range(int(LONGEST / IDLE)):
-            self.clock.advance(IDLE)
+        for _ in range(int(MAX_SECONDS / IDLE_SECONDS)):
+            self.clock.advance(IDLE_SECONDS)
             self.get("/api/v1/log")
         self.clock.advance(1)
         self.problem(401, self.call("GET", "/api/v1/log"))
 
     def test_another_password_or_no_account_ends_it(self) -> None:
-        for accounts in ([Account("admin", "admin", hashed("new", b"x" * 16))], []):
+        for accounts in ([Account("admin", "admin", hash_password("new", b"x" * 16))], []):
             self.token = self.login_as(b"username=admin&password=secret")
             before = self.users
-            write(self.users, accounts)
+            write_users(self.users, accounts)
             self.problem(401, self.call("GET", "/api/v1/log"))
-            write(before, [Account("admin", "admin", hashed("secret", os.urandom(16)))])
+            write_users(
+                before, [Account("admin", "admin", hash_password("secret", os.urandom(16)))]
+            )
 
 
 class OtherTests(StationCase):

@@ -14,8 +14,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.records import Level, Record
-from stationd.web.routes_log import _csv, _lines
-from stationd.web.sessions import COOKIE
+from stationd.web.routes_log import _csv_chunks, _csv_lines
+from stationd.web.sessions import COOKIE_NAME
 from tests.contracts.journal import draft
 from tests.web.station import Answered, StationCase
 
@@ -198,7 +198,7 @@ class CutTests(StationCase):
 
         self.patch(self.log, "select", broken)
         wire = self.wire()
-        request = f"GET /api/v1/log/export HTTP/1.0\r\nCookie: {COOKIE}={self.token}\r\n\r\n"
+        request = f"GET /api/v1/log/export HTTP/1.0\r\nCookie: {COOKIE_NAME}={self.token}\r\n\r\n"
         wire.send(request.encode())
         self.settle()
         self.assertTrue(wire.transport.disconnected, "reset, not closed in order")
@@ -220,7 +220,7 @@ class StepTests(SynchronousTestCase):
     """Exports let others run."""
 
     def test_even_if_they_find_nothing(self) -> None:
-        for chunks in (_csv(iter([[], [], []])), _lines(iter([[], [], []]))):
+        for chunks in (_csv_chunks(iter([[], [], []])), _csv_lines(iter([[], [], []]))):
             self.assertEqual(len([chunk for chunk in chunks if not chunk]), 3)
 
 

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.errors import TooManyLogins
 from stationd.web.accounts import MAX_PASSWORD_LENGTH
-from stationd.web.password_hashing import AT_ONCE, WAITING, Hashing
+from stationd.web.password_hashing import MAX_QUEUED, MAX_THREADS, PasswordHasher
 from tests.web.station import CHEAP, StationCase, Wire
 
 
@@ -46,37 +46,41 @@ class HashingTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.threads = SlowThreads()
-        self.hashing = Hashing(self.threads)
+        self.hashing = PasswordHasher(self.threads)
         self.hashing.startService()
 
     def verify(self) -> Deferred[bool]:
         return self.hashing.verify("x", CHEAP)
 
     def test_few_at_a_time_in_order(self) -> None:
-        asked = [self.verify() for _ in range(AT_ONCE + 3)]
+        asked = [self.verify() for _ in range(MAX_THREADS + 3)]
         for number, one in enumerate(asked):
-            self.assertEqual(len(self.threads.computing), min(AT_ONCE, len(asked) - number))
+            self.assertEqual(len(self.threads.computing), min(MAX_THREADS, len(asked) - number))
             self.assertNoResult(one)
             self.threads.finish(number % 2 == 0)
             self.assertEqual(self.successResultOf(one), number % 2 == 0)
         self.assertEqual(self.threads.begun, len(asked))
 
     def test_a_place_is_free_when_its_thread_has_finished(self) -> None:
-        asked = [self.verify() for _ in range(AT_ONCE + WAITING)]
+        asked = [self.verify() for _ in range(MAX_THREADS + MAX_QUEUED)]
         for one in asked:
             one.cancel()
             self.failureResultOf(one, CancelledError)
         last = self.verify()
-        self.assertEqual((self.threads.begun, len(self.threads.computing)), (AT_ONCE, AT_ONCE))
+        self.assertEqual(
+            (self.threads.begun, len(self.threads.computing)), (MAX_THREADS, MAX_THREADS)
+        )
         self.threads.finish(True)
         self.assertNoResult(last)
-        self.assertEqual((self.threads.begun, len(self.threads.computing)), (AT_ONCE + 1, AT_ONCE))
+        self.assertEqual(
+            (self.threads.begun, len(self.threads.computing)), (MAX_THREADS + 1, MAX_THREADS)
+        )
         self.threads.finish(False)
         self.threads.finish(True)
         self.assertTrue(self.successResultOf(last))
 
     def test_the_queue_is_bounded(self) -> None:
-        asked = [self.verify() for _ in range(AT_ONCE + WAITING)]
+        asked = [self.verify() for _ in range(MAX_THREADS + MAX_QUEUED)]
         self.assertRaises(TooManyLogins, self.verify)
         asked[-1].addErrback(lambda _: None)
         asked[-1].cancel()
@@ -91,17 +95,17 @@ class HashingTests(SynchronousTestCase):
         self.assertEqual(self.threads.begun, 2)
 
     def test_a_stop_drops_what_waits_and_waits_for_the_threads(self) -> None:
-        asked = [self.verify() for _ in range(AT_ONCE + WAITING)]
+        asked = [self.verify() for _ in range(MAX_THREADS + MAX_QUEUED)]
         stopping = self.hashing.stopService()
-        for one in asked[AT_ONCE:]:
+        for one in asked[MAX_THREADS:]:
             self.failureResultOf(one, TooManyLogins)
         self.assertRaises(TooManyLogins, self.verify)
-        for one in asked[:AT_ONCE]:
+        for one in asked[:MAX_THREADS]:
             self.assertNoResult(stopping)
             self.threads.finish(True)
             self.assertTrue(self.successResultOf(one))
         self.successResultOf(stopping)
-        self.assertEqual((self.threads.begun, self.threads.stopped), (AT_ONCE, True))
+        self.assertEqual((self.threads.begun, self.threads.stopped), (MAX_THREADS, True))
 
 
 class FloodTests(StationCase):
@@ -123,23 +127,23 @@ class FloodTests(StationCase):
             wire.close()
         wire = self.wire()
         self.login_on(wire, "right")
-        self.assertEqual(self.threads.begun, AT_ONCE)
-        for _ in range(AT_ONCE):
+        self.assertEqual(self.threads.begun, MAX_THREADS)
+        for _ in range(MAX_THREADS):
             self.threads.finish()
-        self.assertEqual(self.threads.begun, AT_ONCE + 1)
+        self.assertEqual(self.threads.begun, MAX_THREADS + 1)
         self.threads.finish(True)
         self.assertEqual([one.status for one in wire.answers()], [200])
 
     def test_those_that_stay_are_answered_at_the_stop(self) -> None:
-        wires = [self.wire() for _ in range(AT_ONCE + WAITING + 5)]
+        wires = [self.wire() for _ in range(MAX_THREADS + MAX_QUEUED + 5)]
         for wire in wires:
             self.login_on(wire)
         stopping = self.hashing.stopService()
-        for _ in range(AT_ONCE):
+        for _ in range(MAX_THREADS):
             self.threads.finish()
         self.successResultOf(stopping)
         statuses = [[one.status for one in wire.answers()] for wire in wires]
-        self.assertEqual(statuses, [[401]] * AT_ONCE + [[503]] * (WAITING + 5))
+        self.assertEqual(statuses, [[401]] * MAX_THREADS + [[503]] * (MAX_QUEUED + 5))
 
     def test_a_long_password_costs_nothing(self) -> None:
         wire = self.wire()

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stationd.web.request_body import MAX_RECORDS
-from stationd.web.sessions import COOKIE
+from stationd.web.sessions import COOKIE_NAME
 from tests.web.station import StationCase, Wire
 
 NUMBERS = (
@@ -69,7 +69,7 @@ class BodyCase(StationCase):
         wire = Wire(self.site)
         for path, kind in self.KINDS:
             head = (
-                f"POST {path} HTTP/1.1\r\nCookie: {COOKIE}={self.token}\r\n"
+                f"POST {path} HTTP/1.1\r\nCookie: {COOKIE_NAME}={self.token}\r\n"
                 f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
             )
             (answered,) = wire.answers(head.encode() + body)

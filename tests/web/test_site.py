@@ -9,8 +9,8 @@ from zope.interface import implementer
 
 from stationd.web.channel import RECEIVE_TIMEOUT
 from stationd.web.resource import ApiResource
-from stationd.web.routes import RECORDS_BYTES, SMALL_BYTES
-from stationd.web.sessions import COOKIE
+from stationd.web.routes import MAX_RECORDS_BODY_BYTES, MAX_SMALL_BODY_BYTES
+from stationd.web.sessions import COOKIE_NAME
 from stationd.web.site import ApiSite
 from tests.web.station import StationCase, Wire
 
@@ -22,7 +22,7 @@ class ConnectionCase(StationCase):
 
     def head(self, method: str, path: str, *lines: str) -> bytes:
         """A request's head; of whoever is logged in."""
-        cookie = [f"Cookie: {COOKIE}={self.token}"] if self.token else []
+        cookie = [f"Cookie: {COOKIE_NAME}={self.token}"] if self.token else []
         return "\r\n".join(
             [f"{method} {path} HTTP/1.1", "Host: x", *cookie, *lines, "", ""]
         ).encode()
@@ -147,9 +147,9 @@ class BodyTests(ConnectionCase):
 
     def test_too_large_by_its_length(self) -> None:
         for name, path, limit in (
-            ("admin", "/api/v1/log", RECORDS_BYTES),
-            ("admin", "/api/v1/event", RECORDS_BYTES),
-            ("", "/api/v1/login", SMALL_BYTES),
+            ("admin", "/api/v1/log", MAX_RECORDS_BODY_BYTES),
+            ("admin", "/api/v1/event", MAX_RECORDS_BODY_BYTES),
+            ("", "/api/v1/login", MAX_SMALL_BODY_BYTES),
         ):
             self.token = ""
             if name:
@@ -165,7 +165,9 @@ class BodyTests(ConnectionCase):
     def test_too_large_in_chunks_that_end_in_the_same_packet(self) -> None:
         head = self.head("POST", "/api/v1/log", "Transfer-Encoding: chunked")
         body = (
-            b"%x\r\n%s\r\n" % (len(RECORD), RECORD) + self.chunks(RECORDS_BYTES, 1) + b"0\r\n\r\n"
+            b"%x\r\n%s\r\n" % (len(RECORD), RECORD)
+            + self.chunks(MAX_RECORDS_BODY_BYTES, 1)
+            + b"0\r\n\r\n"
         )
         for parts in ([head + body], [head, body], [head, body, head + body]):
             answers = self.wire().answers(*parts)
@@ -175,7 +177,7 @@ class BodyTests(ConnectionCase):
     def test_many_chunks_too_many_are_answered_once(self) -> None:
         self.token = ""
         head = self.head("POST", "/api/v1/login", "Transfer-Encoding: chunked")
-        body = self.chunks(SMALL_BYTES, 1) + self.chunks(1, 5000) + b"0\r\n\r\n"
+        body = self.chunks(MAX_SMALL_BODY_BYTES, 1) + self.chunks(1, 5000) + b"0\r\n\r\n"
         for parts in ([head + body], [head, *[body[n : n + 6] for n in range(0, len(body), 6)]]):
             wire = self.wire()
             answers = wire.answers(*parts)
@@ -199,7 +201,9 @@ class BodyTests(ConnectionCase):
                 self.assertEqual([one.status for one in answers], [200])
             self.assert_alive(wire)
             self.login("admin")
-            (answer,) = wire.answers(self.head(method, path, f"Content-Length: {SMALL_BYTES + 1}"))
+            (answer,) = wire.answers(
+                self.head(method, path, f"Content-Length: {MAX_SMALL_BODY_BYTES + 1}")
+            )
             self.problem(413, answer)
             self.assertTrue(wire.closed)
 
@@ -221,7 +225,7 @@ class BodyTests(ConnectionCase):
     def test_small_bodies_need_no_room(self) -> None:
         self.site = ApiSite(ApiResource(self.api), self.clock, 100)
         self.wire().send(self.head("POST", "/api/v1/log", "Content-Length: 200") + b" " * 100)
-        form = b"username=nobody&password=x".ljust(SMALL_BYTES)
+        form = b"username=nobody&password=x".ljust(MAX_SMALL_BODY_BYTES)
         for line, body in (
             (f"Content-Length: {len(form)}", form),
             ("Transfer-Encoding: chunked", b"%x\r\n%s\r\n0\r\n\r\n" % (len(form), form)),
@@ -284,7 +288,7 @@ class HostileTests(ConnectionCase):
         b"gzip;q=1e999",
         b"gzip, gzip, *;q=",
         b"100-continue\xff",
-        COOKIE.encode() + b"=\xff; =; ;;=\xff",
+        COOKIE_NAME.encode() + b"=\xff; =; ;;=\xff",
         b"bytes=\xff-",
         b"9" * 5000,
         b"-1",

@@ -17,20 +17,20 @@ from stationd.records import MAX_TEXT_BYTES
 from stationd.web.strict_json import (
     MAX_CHARACTERS,
     MAX_DEPTH,
-    MAX_PARTS,
+    MAX_OBJECTS,
     MAX_VALUES,
-    Documents,
-    Literal,
-    written,
+    JsonReader,
+    NumberLiteral,
+    write_json,
 )
 
 
 def one(text: str) -> object:
-    return Documents().one(text)
+    return JsonReader().read(text)
 
 
 def each(text: str) -> list[object]:
-    return list(Documents().each(text))
+    return list(JsonReader().read_array(text))
 
 
 numbers = st.from_regex(
@@ -54,7 +54,7 @@ class NumberTests(SynchronousTestCase):
     @given(numbers)
     def test_its_value_does_not_change(self, text: str) -> None:
         try:
-            back = written([one(text)])[1:-1]
+            back = write_json([one(text)])[1:-1]
         except ValueError:
             self.assertTrue(math.isinf(float(text)))
         else:
@@ -73,10 +73,10 @@ class NumberTests(SynchronousTestCase):
         ):
             value = one(text)
             if text == "1e999":
-                self.assertRaises(ValueError, written, value)
+                self.assertRaises(ValueError, write_json, value)
             else:
                 self.assertEqual(
-                    written({"x": [value, {"y": value}]}), f'{{"x": [{text}, {{"y": {text}}}]}}'
+                    write_json({"x": [value, {"y": value}]}), f'{{"x": [{text}, {{"y": {text}}}]}}'
                 )
 
     def test_those_that_are_none(self) -> None:
@@ -85,7 +85,7 @@ class NumberTests(SynchronousTestCase):
 
     def test_one_that_is_long_costs_nothing(self) -> None:
         value = one("0." + "1" * 500_000)
-        assert isinstance(value, Literal)
+        assert isinstance(value, NumberLiteral)
         self.assertEqual(len(value.text), 500_002)
 
 
@@ -114,7 +114,7 @@ class CostTests(SynchronousTestCase):
             for number in (10_000, 50_000) if len(part) < 9 else (50,):
                 for first in ("0", "1.50"):
                     value = [one(first), *[one(part)] * number]
-                    self.assertLess(self.calls(written, value), 1000, part)
+                    self.assertLess(self.calls(write_json, value), 1000, part)
 
     def test_reading_is_bounded(self) -> None:
         for part in ("1.5", "1.50", "{}", '{"a": 1.5}'):
@@ -145,23 +145,23 @@ class CostTests(SynchronousTestCase):
             number = MAX_TEXT_BYTES // len(part)
             for first in ("0", "1.50"):
                 value = [one(first), *[one(part)] * (number * 2)]
-                self.assertRaisesRegex(ValueError, "longer than", written, value)
+                self.assertRaisesRegex(ValueError, "longer than", write_json, value)
 
     @settings(deadline=None, max_examples=30)
     @given(values)
     def test_nothing_that_fits_is_too_long(self, value: object) -> None:
         size = MAX_TEXT_BYTES // (len(json.dumps(value, ensure_ascii=False)) + 2)
         many = [value] * size
-        self.assertEqual(written(many), json.dumps(many, ensure_ascii=False))
+        self.assertEqual(write_json(many), json.dumps(many, ensure_ascii=False))
 
     def test_as_much_as_fits(self) -> None:
         for part in ("0", "9", '""', "[]", "[0]", "null", "9" * 99, "9" * 101, "9" * 4000):
             number = MAX_TEXT_BYTES // (len(part) + 2)
             text = f"[{', '.join([part] * number)}]"
-            self.assertEqual(written(one(text)), text)
+            self.assertEqual(write_json(one(text)), text)
         for part in ("1.50", "{}"):
-            text = f"[{', '.join([part] * (MAX_PARTS - 1))}]"
-            self.assertEqual(written(one(text)), text)
+            text = f"[{', '.join([part] * (MAX_OBJECTS - 1))}]"
+            self.assertEqual(write_json(one(text)), text)
 
 
 class DocumentTests(SynchronousTestCase):
@@ -171,8 +171,8 @@ class DocumentTests(SynchronousTestCase):
     @given(values)
     def test_it_is_what_json_makes_of_it(self, value: object) -> None:
         for text in (json.dumps(value), json.dumps(value, indent=1, ensure_ascii=False)):
-            self.assertEqual(json.loads(written(one(text))), value)
-            self.assertEqual(json.loads(written(each(f" [{text} , {text}] "))), [value, value])
+            self.assertEqual(json.loads(write_json(one(text))), value)
+            self.assertEqual(json.loads(write_json(each(f" [{text} , {text}] "))), [value, value])
 
     @settings(deadline=None)
     @given(st.text(alphabet='[]{},:" \n1.eabc\\u0', max_size=20))
@@ -184,7 +184,7 @@ class DocumentTests(SynchronousTestCase):
             self.assertRaises(ValueError, each, text)
         else:
             if isinstance(expected, list):
-                self.assertEqual(json.loads(written(each(text))), expected)
+                self.assertEqual(json.loads(write_json(each(text))), expected)
             else:
                 self.assertRaises(ValueError, each, text)
 
@@ -200,9 +200,9 @@ class DocumentTests(SynchronousTestCase):
 
     def test_the_parts_of_a_document_are_bounded_not_those_of_all(self) -> None:
         for part in ("{}", "1.5", '{"a": 2.50}'):
-            many = f"[{','.join([part] * (MAX_PARTS + 1))}]"
+            many = f"[{','.join([part] * (MAX_OBJECTS + 1))}]"
             self.assertRaisesRegex(ValueError, "objects and fractions", one, many)
-            self.assertEqual(len(each(many)), MAX_PARTS + 1)
+            self.assertEqual(len(each(many)), MAX_OBJECTS + 1)
 
     def test_a_document_is_bounded_and_not_the_text(self) -> None:
         for size in (4 << 10, 64 << 10, MAX_CHARACTERS):
@@ -227,7 +227,7 @@ class DocumentTests(SynchronousTestCase):
         self.assertRaisesRegex(ValueError, r"char 9\)", each, "[1, 22, {x}]")
 
     def test_they_are_read_when_they_are_asked_for(self) -> None:
-        read = Documents().each("[1, 2, nonsense")
+        read = JsonReader().read_array("[1, 2, nonsense")
         self.assertEqual([next(read), next(read)], [1, 2])
         self.assertRaises(ValueError, next, read)
 
@@ -237,9 +237,9 @@ class DocumentTests(SynchronousTestCase):
                 for inner in ("1", "2.50"):
                     text = left * depth + inner + right * depth
                     if is_good:
-                        self.assertEqual(written(one(text)), text)
+                        self.assertEqual(write_json(one(text)), text)
                     else:
-                        self.assertRaises(ValueError, written, one(text))
+                        self.assertRaises(ValueError, write_json, one(text))
         flat = f"[{', '.join(['[]'] * MAX_DEPTH * 2)}]"
-        self.assertEqual(written(one(flat)), flat)
+        self.assertEqual(write_json(one(flat)), flat)
         self.assertRaises(RecursionError, one, "[" * 100_000)

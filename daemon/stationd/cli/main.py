@@ -12,7 +12,14 @@ from collections.abc import Sequence
 
 from stationd.cli.journal import add_commands
 from stationd.errors import InvalidValue, StationdError
-from stationd.web.users_file import SALT_BYTES, Account, check_name, hashed, read, write
+from stationd.web.users_file import (
+    SALT_BYTES,
+    Account,
+    check_name,
+    hash_password,
+    read_users,
+    write_users,
+)
 
 USERS = "/etc/stationd/users"
 
@@ -56,29 +63,29 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add(options: argparse.Namespace) -> None:
-    accounts = read(options.users)
+    accounts = read_users(options.users)
     name = check_name(options.name)
     if name in accounts:
         raise InvalidValue("name", name, "a new one; see 'stationctl user password'")
     accounts[name] = Account(name, "admin" if options.admin else "user", _new_hash(options))
-    write(options.users, accounts.values())
+    write_users(options.users, accounts.values())
 
 
 def _password(options: argparse.Namespace) -> None:
-    accounts = read(options.users)
+    accounts = read_users(options.users)
     account = _existing(accounts, options.name)
     accounts[account.name] = Account(account.name, account.role, _new_hash(options))
-    write(options.users, accounts.values())
+    write_users(options.users, accounts.values())
 
 
 def _remove(options: argparse.Namespace) -> None:
-    accounts = read(options.users)
+    accounts = read_users(options.users)
     del accounts[_existing(accounts, options.name).name]
-    write(options.users, accounts.values())
+    write_users(options.users, accounts.values())
 
 
 def _list(options: argparse.Namespace) -> None:
-    for account in read(options.users).values():
+    for account in read_users(options.users).values():
         print(f"{account.name}\t{account.role}")
 
 
@@ -101,4 +108,4 @@ def _new_hash(options: argparse.Namespace) -> str:
             raise InvalidValue("password", "…", "the same one twice")
     if len(password) < LEAST_PASSWORD_LENGTH:
         raise InvalidValue("password", "…", f"at least {LEAST_PASSWORD_LENGTH} characters")
-    return hashed(password, os.urandom(SALT_BYTES))
+    return hash_password(password, os.urandom(SALT_BYTES))

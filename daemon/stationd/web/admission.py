@@ -10,30 +10,36 @@ from twisted.web.http import Request
 from stationd.errors import AuthenticationRequired, InvalidValue, PermissionDenied
 from stationd.messages import allowed_values
 from stationd.messages.reason_messages import ADMINISTRATOR_ROUTE
-from stationd.web.authentication import caller_of, peer_uid, token_of
-from stationd.web.request_context import Answer, Api, Call, Caller, Stream
-from stationd.web.request_headers import header
-from stationd.web.routes import Access, Route, find
+from stationd.web.authentication import authenticate, peer_uid, session_token
+from stationd.web.request_context import (
+    ApiServices,
+    Caller,
+    RequestContext,
+    Response,
+    StreamedResponse,
+)
+from stationd.web.request_headers import get_header
+from stationd.web.routes import Access, Route, find_route
 
 MAX_PARAMETERS = 100
 
 
 @attrs.frozen
-class Admitted:
+class AdmittedRequest:
     """A request that may be made.
 
-    @ivar call: what it asks, without its body.
+    @ivar context: what it asks, without its body.
     """
 
     route: Route
-    call: Call
+    context: RequestContext
 
-    async def answer(self, body: bytes) -> Answer | Stream:
+    async def handle(self, body: bytes) -> Response | StreamedResponse:
         """What its handler answers."""
-        return await self.route.handler(attrs.evolve(self.call, body=body))
+        return await self.route.handler(attrs.evolve(self.context, body=body))
 
 
-def admit(api: Api, request: Request) -> Admitted:
+def admit_request(services: ApiServices, request: Request) -> AdmittedRequest:
     """A request, if whoever makes it may.
 
     @raise ResourceNotFound: no route has its path.
@@ -43,23 +49,23 @@ def admit(api: Api, request: Request) -> Admitted:
     @raise InvalidValue: the path or the query cannot be decoded.
     """
     path, _, query = request.uri.decode("latin-1").partition("?")
-    route, parts = find(request.method.decode("latin-1"), path)
-    caller = caller_of(api, request)
-    _check(route, caller)
-    call = Call(
-        api=api,
+    route, parts = find_route(request.method.decode("latin-1"), path)
+    caller = authenticate(services, request)
+    _check_access(route, caller)
+    context = RequestContext(
+        services=services,
         caller=caller,
         parts=parts,
-        parameters=_parameters(query),
+        parameters=_parse_query(query),
         body=b"",
-        content_type=header(request, "content-type").partition(";")[0].strip().lower(),
-        token=token_of(request),
+        content_type=get_header(request, "content-type").partition(";")[0].strip().lower(),
+        token=session_token(request),
         secure=request.isSecure() and peer_uid(request) is None,
     )
-    return Admitted(route, call)
+    return AdmittedRequest(route, context)
 
 
-def _check(route: Route, caller: Caller | None) -> None:
+def _check_access(route: Route, caller: Caller | None) -> None:
     if route.access is Access.OPEN:
         return
     if caller is None:
@@ -68,7 +74,7 @@ def _check(route: Route, caller: Caller | None) -> None:
         raise PermissionDenied(ADMINISTRATOR_ROUTE.render(method=route.method, path=route.path))
 
 
-def _parameters(query: str) -> dict[str, str]:
+def _parse_query(query: str) -> dict[str, str]:
     try:
         pairs = parse_qsl(
             query,

@@ -9,33 +9,33 @@ import struct
 
 from twisted.web.http import Request
 
-from stationd.web.request_context import Api, Caller
-from stationd.web.request_headers import cookie
-from stationd.web.sessions import COOKIE
+from stationd.web.request_context import ApiServices, Caller
+from stationd.web.request_headers import get_cookie
+from stationd.web.sessions import COOKIE_NAME
 
 _UCRED = struct.Struct("3i")
 """pid, uid, gid (unix(7), SO_PEERCRED)."""
 
 
-def caller_of(api: Api, request: Request) -> Caller | None:
+def authenticate(services: ApiServices, request: Request) -> Caller | None:
     """Who sent a request, C{None} if nobody knows."""
     uid = peer_uid(request)
     if uid is not None:
         return Caller(account_name(uid), uid in (0, os.getuid()))
-    session = api.sessions.get(token_of(request))
+    session = services.sessions.get(session_token(request))
     if session is None:
         return None
-    account = api.accounts.get(session.username)
+    account = services.accounts.get(session.username)
     if account is None or account.hash != session.hash:
         # The account was removed, or has another password now.
-        api.sessions.end(token_of(request))
+        services.sessions.delete(session_token(request))
         return None
     return Caller(account.name, account.admin, session)
 
 
-def token_of(request: Request) -> str:
+def session_token(request: Request) -> str:
     """The session cookie's value, C{""} without one."""
-    return cookie(request, COOKIE)
+    return get_cookie(request, COOKIE_NAME)
 
 
 def peer_uid(request: Request) -> int | None:

@@ -22,11 +22,11 @@ counts only silence, which a client that sends a byte a second never keeps."""
 CLOSE_TIMEOUT = 120.0
 """Seconds that a client may take to read its last answer, once all of it has been written."""
 
-IGNORED_BYTES = 64 << 20
+MAX_IGNORED_BYTES = 64 << 20
 """What a client may go on sending after its request was refused, before it has read that."""
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """A request was refused while its body arrived. Raised through Twisted's decoder, so that it
     parses no further."""
 
@@ -44,10 +44,10 @@ class ApiChannel(HTTPChannel):
         only with the whole body; a test holds these names to what they are."""
         return self._command, self._path, self._version
 
-    def end(self) -> None:
+    def stop_receiving(self) -> None:
         """Take nothing more: the connection is closed after the answer under way. The deadline
         stays, for a client that does not read that, and it alone."""
-        self._limit(RECEIVE_TIMEOUT)
+        self._set_deadline(RECEIVE_TIMEOUT)
         self.setTimeout(None)
         self._ending = True
         self.persistent = False
@@ -56,7 +56,7 @@ class ApiChannel(HTTPChannel):
         """Close the connection. If its client may still be sending, only our side is closed until
         it has read the answer: closing with bytes unread resets the connection, and the client may
         lose the answer (RFC 9112, 9.6). Both wait for the client, so both have a deadline."""
-        self._limit(CLOSE_TIMEOUT)
+        self._set_deadline(CLOSE_TIMEOUT)
         if self._ending and _is_half_closeable(self):
             self._networkProducer.unregisterProducer()  # type: ignore[attr-defined]
             self.transport.loseWriteConnection()  # type: ignore[union-attr]
@@ -67,21 +67,21 @@ class ApiChannel(HTTPChannel):
         """Something came: the clock runs until the request is whole."""
         if self._ending:
             self._ignored += len(data)
-            if self._ignored > IGNORED_BYTES:
+            if self._ignored > MAX_IGNORED_BYTES:
                 self.transport.abortConnection()  # type: ignore[union-attr]
             return
         if not self._handlingRequest:
-            self._limit(RECEIVE_TIMEOUT)
+            self._set_deadline(RECEIVE_TIMEOUT)
         super().dataReceived(data)
         if (self._buffer or self.requests) and not self._handlingRequest:
             # The end of it began another request, after one that was answered at once.
-            self._limit(RECEIVE_TIMEOUT)
+            self._set_deadline(RECEIVE_TIMEOUT)
 
     def rawDataReceived(self, data: bytes) -> None:
         """Part of a body came, or of the next request."""
         if self._ending:
             return
-        with contextlib.suppress(Refused):
+        with contextlib.suppress(RequestRefused):
             super().rawDataReceived(data)
 
     def lineReceived(self, line: bytes) -> None:
@@ -100,9 +100,9 @@ class ApiChannel(HTTPChannel):
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """A line of the head is too long."""
-        self._malformed(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        self._refuse_malformed(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
-    def received(self) -> None:
+    def request_received(self) -> None:
         """The request is whole."""
         if self._deadline is not None:
             self._deadline.cancel()
@@ -111,7 +111,7 @@ class ApiChannel(HTTPChannel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """It is over."""
         super().connectionLost(reason)
-        self.received()
+        self.request_received()
 
     def _send100Continue(self) -> None:
         if self.length != 0 and not self._ending:
@@ -119,16 +119,16 @@ class ApiChannel(HTTPChannel):
 
     def _respondToBadRequestAndDisconnect(self) -> None:
         is_long = self._receivedHeaderSize > self.totalHeadersSize
-        self._malformed(
+        self._refuse_malformed(
             HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if is_long else HTTPStatus.BAD_REQUEST
         )
 
-    def _malformed(self, status: HTTPStatus) -> None:
+    def _refuse_malformed(self, status: HTTPStatus) -> None:
         """Refuse what Twisted could not parse: there is no request to answer."""
         if self._ending:
             return
-        self.end()
-        body = problem_details.document(status, REQUEST_MALFORMED.text)
+        self.stop_receiving()
+        body = problem_details.problem_document(status, REQUEST_MALFORMED.text)
         lines = [
             f"HTTP/1.1 {int(status)} {status.phrase}",
             f"Content-Type: {problem_details.CONTENT_TYPE}",
@@ -139,12 +139,12 @@ class ApiChannel(HTTPChannel):
         self.transport.write(head.encode() + body)  # type: ignore[union-attr]
         self.loseConnection()
 
-    def _limit(self, seconds: float) -> None:
+    def _set_deadline(self, seconds: float) -> None:
         """See to it that the connection has a deadline."""
         if self._deadline is None:
-            self._deadline = self.callLater(seconds, self._late)
+            self._deadline = self.callLater(seconds, self._on_deadline)
 
-    def _late(self) -> None:
+    def _on_deadline(self) -> None:
         self._deadline = None
         self.transport.abortConnection()  # type: ignore[union-attr]
 

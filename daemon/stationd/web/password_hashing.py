@@ -15,16 +15,16 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from stationd.errors import TooManyLogins
-from stationd.web.users_file import verified
+from stationd.web.users_file import verify_password
 
-AT_ONCE = 2
+MAX_THREADS = 2
 """Passwords that are compared at the same time."""
 
-WAITING = 20
+MAX_QUEUED = 20
 """Passwords that may wait for their turn: a second's worth."""
 
 
-class IThreads(Protocol):
+class IHashingThreads(Protocol):
     """Where hashes are computed."""
 
     def start(self) -> None:
@@ -42,7 +42,7 @@ class HashingThreads:
 
     def __init__(self, reactor: IReactorFromThreads) -> None:
         self._reactor = reactor
-        self._pool = ThreadPool(0, AT_ONCE, "passwords")
+        self._pool = ThreadPool(0, MAX_THREADS, "passwords")
 
     def start(self) -> None:
         self._pool.start()
@@ -54,11 +54,11 @@ class HashingThreads:
         self._pool.stop()
 
 
-class Hashing(Service):
+class PasswordHasher(Service):
     """Passwords in turn. One whose client disconnects leaves the queue; one that is being compared
     keeps its place until its thread has finished, whoever still wants to know."""
 
-    def __init__(self, threads: IThreads) -> None:
+    def __init__(self, threads: IHashingThreads) -> None:
         self._threads = threads
         self._waiting: dict[Deferred[bool], Callable[[], bool]] = {}
         self._computing: set[Deferred[bool]] = set()
@@ -82,28 +82,28 @@ class Hashing(Service):
 
         @raise TooManyLogins: too many wait, or the daemon is stopping.
         """
-        if not self.running or len(self._waiting) >= WAITING:
+        if not self.running or len(self._waiting) >= MAX_QUEUED:
             raise TooManyLogins()
-        waiting: Deferred[bool] = Deferred(self._forget)
-        self._waiting[waiting] = functools.partial(verified, password, hash)
-        self._next()
+        waiting: Deferred[bool] = Deferred(self._on_cancelled)
+        self._waiting[waiting] = functools.partial(verify_password, password, hash)
+        self._start_next()
         return waiting
 
-    def _forget(self, waiting: Deferred[bool]) -> None:
+    def _on_cancelled(self, waiting: Deferred[bool]) -> None:
         self._waiting.pop(waiting, None)
 
-    def _next(self) -> None:
-        while self._waiting and len(self._computing) < AT_ONCE:
+    def _start_next(self) -> None:
+        while self._waiting and len(self._computing) < MAX_THREADS:
             waiting = next(iter(self._waiting))
             computing = self._threads.run(self._waiting.pop(waiting))
             self._computing.add(computing)
-            computing.addBoth(self._computed, computing, waiting)
+            computing.addBoth(self._on_computed, computing, waiting)
 
-    def _computed(
+    def _on_computed(
         self, result: bool | Failure, computing: Deferred[bool], waiting: Deferred[bool]
     ) -> None:
         self._computing.remove(computing)
         # One that was cancelled has been called.
         if not waiting.called:
             waiting.callback(result)
-        self._next()
+        self._start_next()

@@ -47,25 +47,25 @@ RETRY_AFTER = "2"
 """Seconds that a client does well to leave us alone when we are busy."""
 
 
-def status_of(error: StationdError) -> HTTPStatus:
+def status_for(error: StationdError) -> HTTPStatus:
     """The status for an error, C{500} for one that clients should never meet."""
     if isinstance(error, JournalUnwritable) and error.full:
         return HTTPStatus.INSUFFICIENT_STORAGE
     return STATUSES.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
-def headers_of(error: StationdError) -> dict[str, str]:
+def headers_for(error: StationdError) -> dict[str, str]:
     """Headers that go with an error."""
     if isinstance(error, MethodNotAllowed):
         return {"Allow": ", ".join(error.allowed)}
     if isinstance(error, AuthenticationRequired):
         return {"WWW-Authenticate": 'Cookie realm="stationd"'}
-    if status_of(error) is HTTPStatus.SERVICE_UNAVAILABLE:
+    if status_for(error) is HTTPStatus.SERVICE_UNAVAILABLE:
         return {"Retry-After": RETRY_AFTER}
     return {}
 
 
-def document(status: HTTPStatus, detail: str, **more: str) -> bytes:
+def problem_document(status: HTTPStatus, detail: str, **more: str) -> bytes:
     """The body. C{type} is C{about:blank}: the status says it all."""
     return json.dumps(
         {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail}
@@ -74,7 +74,7 @@ def document(status: HTTPStatus, detail: str, **more: str) -> bytes:
     ).encode()
 
 
-def document_of(error: StationdError) -> bytes:
+def document_for(error: StationdError) -> bytes:
     """The body for an error; one about a value names its C{parameter}."""
     more = {"parameter": error.name} if isinstance(error, InvalidValue) else {}
-    return document(status_of(error), str(error), **more)
+    return problem_document(status_for(error), str(error), **more)

@@ -18,23 +18,23 @@ DEFAULT_LIMIT = 20
 
 MAX_NUMBER = 2**63 - 1
 
-_DECIMAL = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
+_DECIMAL_PATTERN = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 """A number without a sign, with any number of digits."""
 
-_COMPUTED = re.compile(rf"({_DECIMAL.pattern})([eE][+-]?[0-9]{{1,3}})?")
+_FLOAT_PATTERN = re.compile(rf"({_DECIMAL_PATTERN.pattern})([eE][+-]?[0-9]{{1,3}})?")
 """The same as programs write what they have computed: C{0.75330420399996}, C{5e-05}."""
 
-_DOWN = Context(prec=40, rounding=ROUND_DOWN)
+_ROUND_DOWN = Context(prec=40, rounding=ROUND_DOWN)
 
 
 @attrs.frozen
-class Parameters:
+class QueryParameters:
     """The parameters of one request, by name. Those nobody asks for are ignored:
     old clients send them."""
 
     given: Mapping[str, str]
 
-    def whole(self, name: str, least: int, greatest: int) -> int | None:
+    def integer(self, name: str, least: int, greatest: int) -> int | None:
         """A whole number within bounds, C{None} if it is not given."""
         text = self.given.get(name)
         if text is None:
@@ -49,7 +49,7 @@ class Parameters:
         text = self.given.get(name)
         if text is None:
             return default
-        if not _COMPUTED.fullmatch(text) or float(text) > greatest:
+        if not _FLOAT_PATTERN.fullmatch(text) or float(text) > greatest:
             raise InvalidValue(name, text, allowed_values.DURATION.format(greatest=greatest))
         return float(text)
 
@@ -57,7 +57,9 @@ class Parameters:
         """A time, C{None} if it is 0 or not given. A whole second given as an end
         means all of that second, as C{ts} of a record does."""
         text = self.given.get(name, "0")
-        exact_us = Decimal(text).scaleb(6, _DOWN) if _DECIMAL.fullmatch(text) else None
+        exact_us = (
+            Decimal(text).scaleb(6, _ROUND_DOWN) if _DECIMAL_PATTERN.fullmatch(text) else None
+        )
         if exact_us is None or exact_us >= MAX_TIME_US + 1:
             raise InvalidValue(name, text, allowed_values.TIME)
         time_us = int(exact_us)
@@ -65,7 +67,7 @@ class Parameters:
             return None
         return time_us + 999_999 if end and text.isdecimal() else time_us
 
-    def names(self, name: str, allowed: str) -> frozenset[str] | None:
+    def name_set(self, name: str, allowed: str) -> frozenset[str] | None:
         """One or more names with commas between, C{None} if not given."""
         text = self.given.get(name)
         if text is None:
@@ -92,7 +94,7 @@ class Parameters:
     def levels(self) -> frozenset[Level] | None:
         """C{level=}."""
         allowed = allowed_values.LEVELS.format(levels=", ".join(Level.__members__))
-        names = self.names("level", allowed)
+        names = self.name_set("level", allowed)
         if names is None:
             return None
         if unknown := names - set(Level.__members__):
@@ -115,7 +117,7 @@ class Parameters:
         return frozenset([text])
 
 
-def log_query(
+def parse_log_query(
     given: Mapping[str, str],
     references: Callable[[str], frozenset[str]],
     default_limit: int | None,
@@ -124,7 +126,7 @@ def log_query(
 
     @raise InvalidValue: a parameter is wrong.
     """
-    parameters = Parameters(given)
+    parameters = QueryParameters(given)
     user = parameters.text("user")
     start_us = parameters.time_us("time_start", end=False)
     end_us = parameters.time_us("time_end", end=True)
@@ -133,13 +135,13 @@ def log_query(
     return Query(
         time_start_us=start_us,
         time_end_us=end_us,
-        before=parameters.whole("before", 0, MAX_NUMBER),
-        after=parameters.whole("after", 0, MAX_NUMBER),
+        before=parameters.integer("before", 0, MAX_NUMBER),
+        after=parameters.integer("after", 0, MAX_NUMBER),
         levels=parameters.levels(),
-        categories=parameters.names("category", allowed_values.CATEGORIES),
+        categories=parameters.name_set("category", allowed_values.CATEGORIES),
         users=None if user is None else frozenset([user]),
         containers=parameters.containers(references),
         text=parameters.text("text"),
-        offset=parameters.whole("offset", 0, MAX_NUMBER) or 0,
-        limit=parameters.whole("limit", 1, MAX_LIMIT) or default_limit,
+        offset=parameters.integer("offset", 0, MAX_NUMBER) or 0,
+        limit=parameters.integer("limit", 1, MAX_LIMIT) or default_limit,
     )

@@ -11,8 +11,8 @@ from stationd.errors import InvalidValue, PermissionDenied
 from stationd.messages import allowed_values
 from stationd.messages.reason_messages import ADMINISTRATOR_WRITES
 from stationd.records import MAX_TIME_US, Draft, Level
-from stationd.web.request_context import SLICE, Call, Caller, pause
-from stationd.web.strict_json import Documents, Literal, written
+from stationd.web.request_context import SLICE_SECONDS, Caller, RequestContext, sleep
+from stationd.web.strict_json import JsonReader, NumberLiteral, write_json
 
 MAX_RECORDS = 10_000
 """Records in one array."""
@@ -23,62 +23,66 @@ _EVENT_KEYS = ("category", "user", "ts", "container", "data")
 _Fields = Callable[[str, dict[str, object]], dict[str, object]]
 
 
-def parse(body: bytes) -> object:
+def parse_json(body: bytes) -> object:
     """JSON out of a small body.
 
     @raise InvalidValue: it is none, or an object has the same key twice.
     """
-    with _reading(body):
-        return Documents().one(body.decode("utf-8"))
+    with _reading_errors(body):
+        return JsonReader().read(body.decode("utf-8"))
 
 
-async def log_drafts(call: Call) -> list[Draft]:
+async def read_log_drafts(context: RequestContext) -> list[Draft]:
     """What C{POST /api/v1/log} is given, read in slices of time.
 
     @raise InvalidValue: something is wrong with it.
     @raise PermissionDenied: the caller may not write as another user.
     """
-    return await _drafts(call, _LOG_KEYS, _log_fields)
+    return await _read_drafts(context, _LOG_KEYS, _log_fields)
 
 
-async def event_drafts(call: Call) -> list[Draft]:
-    """What C{POST /api/v1/event} is given. Errors as L{log_drafts}."""
-    return await _drafts(call, _EVENT_KEYS, _event_fields)
+async def read_event_drafts(context: RequestContext) -> list[Draft]:
+    """What C{POST /api/v1/event} is given. Errors as L{read_log_drafts}."""
+    return await _read_drafts(context, _EVENT_KEYS, _event_fields)
 
 
-async def _drafts(call: Call, keys: tuple[str, ...], fields: _Fields) -> list[Draft]:
+async def _read_drafts(
+    context: RequestContext, keys: tuple[str, ...], fields: _Fields
+) -> list[Draft]:
     drafts: list[Draft] = []
-    clock = call.api.clock
+    clock = context.services.clock
     began = clock.seconds()
-    for where, item in _items(call.body):
+    for where, item in _read_items(context.body):
         if len(drafts) == MAX_RECORDS:
             given = allowed_values.RECORDS_TOO_MANY.format(greatest=MAX_RECORDS)
-            raise InvalidValue("body", given, _MANY)
-        drafts.append(_draft(where, item, call.who, call.api.now_us, keys, fields))
-        if clock.seconds() - began > SLICE:
-            await pause(clock)
+            raise InvalidValue("body", given, _COUNT_ALLOWED)
+        drafts.append(
+            _make_draft(where, item, context.known_caller, context.services.now_us, keys, fields)
+        )
+        if clock.seconds() - began > SLICE_SECONDS:
+            await sleep(clock)
             began = clock.seconds()
     if not drafts:
-        raise InvalidValue("body", allowed_values.RECORDS_NONE, _MANY)
+        raise InvalidValue("body", allowed_values.RECORDS_NONE, _COUNT_ALLOWED)
     return drafts
 
 
-_MANY = allowed_values.RECORDS.format(greatest=MAX_RECORDS)
+_COUNT_ALLOWED = allowed_values.RECORDS.format(greatest=MAX_RECORDS)
 
 
-def _items(body: bytes) -> Iterator[tuple[str, object]]:
+def _read_items(body: bytes) -> Iterator[tuple[str, object]]:
     """Each record, and where it is in the body: C{[3].}, C{""} if it is no array."""
-    with _reading(body):
+    with _reading_errors(body):
         text = body.decode("utf-8")
         if not text.lstrip(" \t\r\n").startswith("["):
-            yield "", Documents().one(text)
+            yield "", JsonReader().read(text)
             return
-        for index, item in enumerate(Documents().each(text)):
+        for index, item in enumerate(JsonReader().read_array(text)):
             yield f"[{index}].", item
 
 
 @contextlib.contextmanager
-def _reading(body: bytes) -> Iterator[None]:
+def _reading_errors(body: bytes) -> Iterator[None]:
     try:
         yield
     except RecursionError:
@@ -88,7 +92,7 @@ def _reading(body: bytes) -> Iterator[None]:
         raise InvalidValue("body", shown, allowed_values.JSON.format(error=error)) from None
 
 
-def _draft(
+def _make_draft(
     where: str,
     item: object,
     caller: Caller,
@@ -135,7 +139,7 @@ def _event_fields(where: str, item: dict[str, object]) -> dict[str, object]:
     if not isinstance(data, dict):
         raise InvalidValue(f"{where}data", data, allowed_values.OBJECT)
     try:
-        text = written(data)
+        text = write_json(data)
     except (ValueError, RecursionError) as error:
         allowed = allowed_values.JSON_AGAIN.format(error=error)
         raise InvalidValue(f"{where}data", "…", allowed) from None
@@ -163,7 +167,7 @@ def _time_us(where: str, item: Mapping[str, object], now_us: Callable[[], int]) 
     value = item["ts"]
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TIME_US:
         return value * 1_000_000
-    if isinstance(value, float | Literal):
+    if isinstance(value, float | NumberLiteral):
         text = str(value)
         about = float(text)
         if 0 <= about < 1e-6:

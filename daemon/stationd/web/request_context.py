@@ -17,11 +17,11 @@ from stationd.records import Container, ContainerStats, Draft, Record
 from stationd.web.accounts import Accounts
 from stationd.web.sessions import Session, Sessions
 
-SLICE = 0.002
+SLICE_SECONDS = 0.002
 """Seconds that a long search works before others have their turn."""
 
 
-class Postbox(Protocol):
+class RecordWriter(Protocol):
     """Where records are posted: L{stationd.recorder.Recorder}."""
 
     def post_log(self, drafts: Sequence[Draft]) -> Deferred[Appended]: ...
@@ -29,7 +29,7 @@ class Postbox(Protocol):
     def clear_log(self, user: str) -> Deferred[int]: ...
 
 
-class Inventory(Protocol):
+class IContainerLookup(Protocol):
     """Which containers there are: L{stationd.lookup.ContainerLookup}."""
 
     def all(self) -> list[Container]: ...
@@ -39,7 +39,7 @@ class Inventory(Protocol):
     def sample(self, containers: Sequence[Container]) -> Deferred[Mapping[str, ContainerStats]]: ...
 
 
-class Waits(Protocol):
+class IWaits(Protocol):
     """Who waits for containers: L{stationd.waits.Waits}."""
 
     open: int
@@ -47,22 +47,22 @@ class Waits(Protocol):
     def wait(self, type: str, key: str, target: str, duration: float) -> Deferred[WaitResult]: ...
 
 
-class Feed(Protocol):
+class IFeed(Protocol):
     """Who waits for events: L{stationd.feed.Feed}."""
 
     def wait_after(self, number: int) -> Deferred[None]: ...
 
 
 @attrs.frozen(kw_only=True)
-class Api:
+class ApiServices:
     """Everything the routes call."""
 
     log: IJournal
     event: IJournal
-    recorder: Postbox
-    containers: Inventory
-    waits: Waits
-    feed: Feed
+    recorder: RecordWriter
+    containers: IContainerLookup
+    waits: IWaits
+    feed: IFeed
     accounts: Accounts
     sessions: Sessions
     system: Callable[[], dict[str, object]]
@@ -85,7 +85,7 @@ class Caller:
 
 
 @attrs.frozen(kw_only=True)
-class Call:
+class RequestContext:
     """One request, taken apart.
 
     @ivar parts: what stands at the placeholders of the route's path, decoded.
@@ -95,7 +95,7 @@ class Call:
     @ivar secure: whether it came over TLS.
     """
 
-    api: Api
+    services: ApiServices
     caller: Caller | None
     parts: tuple[str, ...]
     parameters: Mapping[str, str]
@@ -105,7 +105,7 @@ class Call:
     secure: bool
 
     @property
-    def who(self) -> Caller:
+    def known_caller(self) -> Caller:
         """The caller, who is known.
 
         @raise AuthenticationRequired: he is not.
@@ -116,7 +116,7 @@ class Call:
 
 
 @attrs.frozen(kw_only=True)
-class Answer:
+class Response:
     """A whole answer."""
 
     body: bytes
@@ -126,7 +126,7 @@ class Answer:
 
 
 @attrs.frozen(kw_only=True)
-class Stream:
+class StreamedResponse:
     """An answer that is made while it is sent.
 
     @ivar chunks: its parts; empty ones are chances for others to run.
@@ -137,22 +137,22 @@ class Stream:
     headers: Mapping[str, str] = attrs.field(factory=dict)
 
 
-Handler = Callable[[Call], Awaitable[Answer | Stream]]
+Handler = Callable[[RequestContext], Awaitable[Response | StreamedResponse]]
 
 
-async def collect(api: Api, journal: IJournal, query: Query) -> list[Record]:
+async def collect_records(services: ApiServices, journal: IJournal, query: Query) -> list[Record]:
     """All records that a query finds, letting others run in between."""
     records: list[Record] = []
-    began = api.clock.seconds()
+    began = services.clock.seconds()
     for found in journal.select(query):
         records += found
-        if api.clock.seconds() - began > SLICE:
-            await pause(api.clock)
-            began = api.clock.seconds()
+        if services.clock.seconds() - began > SLICE_SECONDS:
+            await sleep(services.clock)
+            began = services.clock.seconds()
     return records
 
 
-async def pause(clock: IReactorTime, seconds: float = 0) -> None:
+async def sleep(clock: IReactorTime, seconds: float = 0) -> None:
     """Come back later."""
     done: Deferred[None] = Deferred(lambda _: call.cancel())
     call = clock.callLater(seconds, done.callback, None)

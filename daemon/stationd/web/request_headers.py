@@ -6,14 +6,14 @@ from __future__ import annotations
 from twisted.web.http import Request
 
 
-def header(request: Request, name: str) -> str:
+def get_header(request: Request, name: str) -> str:
     """A header's value; those of repeated headers with C{", "} between (RFC 9110, 5.3), C{""} if
     there is none."""
     values = request.requestHeaders.getRawHeaders(name.encode("ascii")) or []
     return b", ".join(values).decode("latin-1")
 
 
-def cookie(request: Request, name: str) -> str:
+def get_cookie(request: Request, name: str) -> str:
     """A cookie's value, C{""} if there is none."""
     value: bytes = request.getCookie(name.encode("ascii")) or b""
     return value.decode("latin-1")

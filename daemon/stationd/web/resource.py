@@ -14,29 +14,32 @@ from twisted.web.server import Request
 from stationd.errors import StationdError
 from stationd.messages import error_messages, log_messages
 from stationd.web import problem_details
-from stationd.web.admission import Admitted, admit
-from stationd.web.request_context import Answer, Api, Stream
-from stationd.web.responses import send, stream
+from stationd.web.admission import AdmittedRequest, admit_request
+from stationd.web.request_context import ApiServices, Response, StreamedResponse
+from stationd.web.responses import send_response, stream_response
 
 
 class ApiResource(Resource):
     """Everything under C{/}. Its requests are L{stationd.web.site.ApiRequest}s, which call it in
-    two steps: L{admit} when the headers are in, then L{answer} or L{refuse}."""
+    two steps: L{admit_request} when the headers are in, then L{answer} or L{refuse}."""
 
     isLeaf = True
     _log = Logger()
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, services: ApiServices) -> None:
         super().__init__()
-        self._api = api
+        self._services = services
 
-    def admit(self, request: Request) -> Admitted:
-        """Decide whether a request may be made. Errors as L{stationd.web.admission.admit}."""
-        return admit(self._api, request)
+    def admit(self, request: Request) -> AdmittedRequest:
+        """Decide whether a request may be made.
 
-    def answer(self, request: Request, admitted: Admitted, body: bytes) -> None:
+        Errors as L{stationd.web.admission.admit_request}.
+        """
+        return admit_request(self._services, request)
+
+    def answer(self, request: Request, admitted: AdmittedRequest, body: bytes) -> None:
         """Answer, now or later."""
-        answering = Deferred.fromCoroutine(admitted.answer(body))
+        answering = Deferred.fromCoroutine(admitted.handle(body))
         # The client has disconnected: whatever the handler waits for is cancelled.
         request.notifyFinish().addErrback(lambda _: answering.cancel())
         answering.addCallback(self._send, request)
@@ -48,29 +51,29 @@ class ApiResource(Resource):
         if request._disconnected:
             return
         try:
-            answer = self._problem(failure, request)
+            response = self._send_problem(failure, request)
             if not request.startedWriting:
-                send(request, answer)
+                send_response(request, response)
                 return
         except Exception:  # noqa: BLE001 - the outermost edge of a request
             log_messages.ANSWER_NOT_SENT.emit(self._log)
         request.transport.abortConnection()  # type: ignore[union-attr]
 
-    def _send(self, answer: Answer | Stream, request: Request) -> None:
+    def _send(self, response: Response | StreamedResponse, request: Request) -> None:
         if request._disconnected:
             return
-        if isinstance(answer, Stream):
-            stream(request, answer, self._api.clock)
+        if isinstance(response, StreamedResponse):
+            stream_response(request, response, self._services.clock)
         else:
-            send(request, answer)
+            send_response(request, response)
 
-    def _problem(self, failure: Failure, request: Request) -> Answer:
+    def _send_problem(self, failure: Failure, request: Request) -> Response:
         error = failure.value
         status = HTTPStatus.INTERNAL_SERVER_ERROR
         if isinstance(error, StationdError):
-            status = problem_details.status_of(error)
+            status = problem_details.status_for(error)
         if isinstance(error, StationdError) and status is not HTTPStatus.INTERNAL_SERVER_ERROR:
-            body, headers = problem_details.document_of(error), problem_details.headers_of(error)
+            body, headers = problem_details.document_for(error), problem_details.headers_for(error)
         else:
             headers = {}
             incident = secrets.token_hex(4)
@@ -82,7 +85,7 @@ class ApiResource(Resource):
                 path=request.path.decode("latin-1"),
             )
             detail = error_messages.INTERNAL_ERROR.render(incident=incident)
-            body = problem_details.document(status, detail, incident=incident)
-        return Answer(
+            body = problem_details.problem_document(status, detail, incident=incident)
+        return Response(
             body=body, status=status, content_type=problem_details.CONTENT_TYPE, headers=headers
         )

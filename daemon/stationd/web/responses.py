@@ -13,32 +13,32 @@ from twisted.web.http import Request, datetimeToString
 from zope.interface import implementer
 
 from stationd.messages.log_messages import ANSWER_CUT_OFF
-from stationd.web.request_context import Answer, Stream
-from stationd.web.request_headers import header
+from stationd.web.request_context import Response, StreamedResponse
+from stationd.web.request_headers import get_header
 
-WORTH_BYTES = 1024
+MIN_COMPRESSED_BYTES = 1024
 """A body below this fits into one packet as it is."""
 
-LEVEL = 1
+GZIP_LEVEL = 1
 """zlib's fastest: five times smaller for our texts, at 100 MB/s."""
 
 CHUNK_BYTES = 32 << 10
 """What a stream writes at a time at least, if it can within a slice."""
 
-SLICE = 0.002
+SLICE_SECONDS = 0.002
 """Seconds that a stream works before others have their turn."""
 
 
-def send(request: Request, answer: Answer) -> None:
+def send_response(request: Request, response: Response) -> None:
     """Write a whole answer and finish."""
-    body = answer.body
-    is_worth = len(body) >= WORTH_BYTES
-    is_compressed = is_worth and accepts_gzip(header(request, "accept-encoding"))
+    body = response.body
+    is_worth = len(body) >= MIN_COMPRESSED_BYTES
+    is_compressed = is_worth and accepts_gzip(get_header(request, "accept-encoding"))
     if is_compressed:
-        body = gzip.compress(body, LEVEL, mtime=0)
+        body = gzip.compress(body, GZIP_LEVEL, mtime=0)
     # What can fail is done: no header of this answer stays for another one.
-    request.setResponseCode(answer.status)
-    _headers(request, answer)
+    request.setResponseCode(response.status)
+    _write_headers(request, response)
     if is_worth:
         request.setHeader("vary", "accept-encoding")
     if is_compressed:
@@ -49,34 +49,34 @@ def send(request: Request, answer: Answer) -> None:
     request.finish()
 
 
-def stream(request: Request, answer: Stream, clock: IReactorTime) -> None:
+def stream_response(request: Request, response: StreamedResponse, clock: IReactorTime) -> None:
     """Write an answer at the client's pace, and finish."""
-    _headers(request, answer)
+    _write_headers(request, response)
     request.setHeader("vary", "accept-encoding")
-    compressed = accepts_gzip(header(request, "accept-encoding"))
+    compressed = accepts_gzip(get_header(request, "accept-encoding"))
     if compressed:
         request.setHeader("content-encoding", "gzip")
     if request.method == b"HEAD":
         request.finish()
         return
-    chunks = compress(answer.chunks) if compressed else answer.chunks
-    pump = Pump(request, chunks, clock)
+    chunks = gzip_chunks(response.chunks) if compressed else response.chunks
+    pump = ResponseProducer(request, chunks, clock)
     request.registerProducer(pump, True)
     pump.resumeProducing()
 
 
-def _headers(request: Request, answer: Answer | Stream) -> None:
+def _write_headers(request: Request, response: Response | StreamedResponse) -> None:
     request.setHeader("server", "stationd")
     request.setHeader("date", datetimeToString())
-    request.setHeader("content-type", answer.content_type)
+    request.setHeader("content-type", response.content_type)
     request.setHeader("cache-control", "no-store")
     request.setHeader("x-content-type-options", "nosniff")
-    for name, value in answer.headers.items():
+    for name, value in response.headers.items():
         request.setHeader(name, value)
 
 
 @implementer(IPushProducer)
-class Pump:
+class ResponseProducer:
     """Takes from an iterator while the client can take more, a slice of time at once."""
 
     _log = Logger()
@@ -115,7 +115,7 @@ class Pump:
             self._request.transport.abortConnection()  # type: ignore[union-attr]
 
     def _write(self) -> None:
-        data, over = self._take()
+        data, over = self._next_slice()
         # Before the write, which can pause us.
         if not over:
             self.resumeProducing()
@@ -125,9 +125,9 @@ class Pump:
             self._request.unregisterProducer()
             self._request.finish()
 
-    def _take(self) -> tuple[bytes, bool]:
+    def _next_slice(self) -> tuple[bytes, bool]:
         """What a slice of time gives, and whether that is all."""
-        until = time.monotonic() + SLICE
+        until = time.monotonic() + SLICE_SECONDS
         parts: list[bytes] = []
         size = 0
         for chunk in self._chunks:
@@ -138,9 +138,9 @@ class Pump:
         return b"".join(parts), True
 
 
-def compress(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def gzip_chunks(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The same, as one gzip member."""
-    compressor = zlib.compressobj(LEVEL, wbits=31)
+    compressor = zlib.compressobj(GZIP_LEVEL, wbits=31)
     for chunk in chunks:
         yield compressor.compress(chunk)
     yield compressor.flush()

@@ -12,10 +12,10 @@ from stationd.messages import allowed_values
 from stationd.web import routes_account, routes_container, routes_event, routes_log, routes_system
 from stationd.web.request_context import Handler
 
-SMALL_BYTES = 8 << 10
+MAX_SMALL_BODY_BYTES = 8 << 10
 """The greatest body where none is needed, or a name and a password."""
 
-RECORDS_BYTES = 16 << 20
+MAX_RECORDS_BODY_BYTES = 16 << 20
 """The greatest body of records."""
 
 
@@ -39,16 +39,16 @@ class Route:
     path: str
     handler: Handler
     access: Access = Access.USER
-    body_bytes: int = SMALL_BYTES
+    body_bytes: int = MAX_SMALL_BODY_BYTES
 
 
 ROUTES = (
     Route("GET", "/api/v1/log", routes_log.get_log),
-    Route("POST", "/api/v1/log", routes_log.post_log, body_bytes=RECORDS_BYTES),
+    Route("POST", "/api/v1/log", routes_log.post_log, body_bytes=MAX_RECORDS_BODY_BYTES),
     Route("DELETE", "/api/v1/log", routes_log.delete_log, Access.ADMIN),
     Route("GET", "/api/v1/log/export", routes_log.export_log),
     Route("GET", "/api/v1/event", routes_event.get_event),
-    Route("POST", "/api/v1/event", routes_event.post_event, body_bytes=RECORDS_BYTES),
+    Route("POST", "/api/v1/event", routes_event.post_event, body_bytes=MAX_RECORDS_BODY_BYTES),
     Route("GET", "/api/v1/event/wait/*/*/*", routes_container.wait),
     Route("GET", "/api/v1/container", routes_container.get_containers),
     Route("GET", "/api/v1/container/*/*", routes_container.get_container),
@@ -61,7 +61,7 @@ ROUTES = (
 )
 
 
-def find(method: str, path: str) -> tuple[Route, tuple[str, ...]]:
+def find_route(method: str, path: str) -> tuple[Route, tuple[str, ...]]:
     """The route for a request, and what stands at its placeholders.
 
     @raise ResourceNotFound: no route has the path.
@@ -77,14 +77,14 @@ def find(method: str, path: str) -> tuple[Route, tuple[str, ...]]:
         if all(p in ("*", part) for p, part in zip(pattern, parts, strict=True)):
             if method == route.method or (method == "HEAD" and route.method == "GET"):
                 found = [part for p, part in zip(pattern, parts, strict=True) if p == "*"]
-                return route, tuple(_decoded("path", part) for part in found)
+                return route, tuple(_decode_part("path", part) for part in found)
             allowed += ["GET", "HEAD"] if route.method == "GET" else [route.method]
     if allowed:
         raise MethodNotAllowed(method, tuple(allowed))
     raise ResourceNotFound(path)
 
 
-def _decoded(name: str, part: str) -> str:
+def _decode_part(name: str, part: str) -> str:
     try:
         return unquote(part, errors="strict")
     except UnicodeDecodeError:

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stationd.web.request_context import Answer, Call
-from stationd.web.routes_log import json_answer
+from stationd.web.request_context import RequestContext, Response
+from stationd.web.routes_log import json_response
 
 
-async def get_system(call: Call) -> Answer:
+async def get_system(context: RequestContext) -> Response:
     """C{GET /api/v1/system}."""
-    return json_answer(call.api.system())
+    return json_response(context.services.system())
 
 
-async def healthz(call: Call) -> Answer:
+async def healthz(context: RequestContext) -> Response:
     """C{GET /healthz}: it answers, so it lives. Sources may be absent for good
     reasons; that is no illness."""
-    return Answer(body=b"ok\n", content_type="text/plain; charset=utf-8")
+    return Response(body=b"ok\n", content_type="text/plain; charset=utf-8")
 
 
-async def metrics(call: Call) -> Answer:
+async def metrics(context: RequestContext) -> Response:
     """C{GET /metrics}, in Prometheus' text format
     (U{https://prometheus.io/docs/instrumenting/exposition_formats/})."""
-    system = call.api.system()
+    system = context.services.system()
     lines: list[str] = []
 
     def metric(name: str, kind: str, help: str, samples: Mapping[str, object]) -> None:
@@ -32,8 +32,8 @@ async def metrics(call: Call) -> Answer:
 
     metric("info", "gauge", "Which stationd this is.", {f'{{version="{system["version"]}"}}': 1})
     journals = {
-        '{journal="log"}': call.api.log.status(),
-        '{journal="event"}': call.api.event.status(),
+        '{journal="log"}': context.services.log.status(),
+        '{journal="event"}': context.services.event.status(),
     }
     for name, kind, help, value in (
         ("records", "gauge", "Records kept.", lambda status: status.records),
@@ -43,8 +43,8 @@ async def metrics(call: Call) -> Answer:
     ):
         samples = {labels: value(status) for labels, status in journals.items()}
         metric(f"journal_{name}", kind, help, samples)
-    metric("waits_open", "gauge", "Waits for containers.", {"": call.api.waits.open})
-    metric("sessions", "gauge", "Sessions.", {"": len(call.api.sessions)})
+    metric("waits_open", "gauge", "Waits for containers.", {"": context.services.waits.open})
+    metric("sessions", "gauge", "Sessions.", {"": len(context.services.sessions)})
     sources = system.get("sources")
     assert isinstance(sources, dict)
     states = {
@@ -52,4 +52,4 @@ async def metrics(call: Call) -> Answer:
     }
     metric("source_live", "gauge", "Whether a source is being followed.", states)
     text = "\n".join(lines) + "\n"
-    return Answer(body=text.encode(), content_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(body=text.encode(), content_type="text/plain; version=0.0.4; charset=utf-8")

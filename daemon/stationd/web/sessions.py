@@ -9,17 +9,17 @@ from collections.abc import Callable
 import attrs
 from twisted.internet.interfaces import IReactorTime
 
-COOKIE = "stationd_session"
+COOKIE_NAME = "stationd_session"
 
 TOKEN_BYTES = 32
 
-IDLE = 3600.0
+IDLE_SECONDS = 3600.0
 """Seconds without a request after which a session is over."""
 
-LONGEST = 24 * 3600.0
+MAX_SECONDS = 24 * 3600.0
 """Seconds after which it is over however it was used."""
 
-LIMIT = 1000
+MAX_SESSIONS = 1000
 """Sessions at once; the one that was used least recently makes room."""
 
 
@@ -54,33 +54,33 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def begin(self, username: str, hash: str, login_us: int) -> str:
+    def create(self, username: str, hash: str, login_us: int) -> str:
         """A new session's token, for the cookie."""
         token = self._random(TOKEN_BYTES).hex()
         now = self._clock.seconds()
-        self._sessions[_key(token)] = Session(username, hash, login_us, now, now)
-        while len(self._sessions) > LIMIT:
+        self._sessions[_hash_token(token)] = Session(username, hash, login_us, now, now)
+        while len(self._sessions) > MAX_SESSIONS:
             self._sessions.popitem(last=False)
         return token
 
     def get(self, token: str) -> Session | None:
         """The session of a token, prolonged; C{None} if it is over or never was."""
-        key = _key(token)
+        key = _hash_token(token)
         session = self._sessions.get(key)
         if session is None:
             return None
         now = self._clock.seconds()
-        if now - session.used > IDLE or now - session.begun > LONGEST:
+        if now - session.used > IDLE_SECONDS or now - session.begun > MAX_SECONDS:
             del self._sessions[key]
             return None
         session.used = now
         self._sessions.move_to_end(key)
         return session
 
-    def end(self, token: str) -> None:
+    def delete(self, token: str) -> None:
         """End a session, if there is one."""
-        self._sessions.pop(_key(token), None)
+        self._sessions.pop(_hash_token(token), None)
 
 
-def _key(token: str) -> bytes:
+def _hash_token(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

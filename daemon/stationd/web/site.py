@@ -10,13 +10,13 @@ from twisted.python.failure import Failure
 from twisted.web.server import Request, Site
 
 from stationd.errors import BodyTooLarge, StationdError, TooManyBodies
-from stationd.web.admission import Admitted
-from stationd.web.channel import ApiChannel, Refused
-from stationd.web.request_context import Api
+from stationd.web.admission import AdmittedRequest
+from stationd.web.channel import ApiChannel, RequestRefused
+from stationd.web.request_context import ApiServices
 from stationd.web.resource import ApiResource
-from stationd.web.routes import SMALL_BYTES
+from stationd.web.routes import MAX_SMALL_BODY_BYTES
 
-BODIES_BYTES = 128 << 20
+MAX_BODIES_BYTES = 128 << 20
 """Bodies in memory at once, of all requests together. Those that must be small do not count: slow
 clients with large ones must keep no one from logging in. The head of a request may be larger."""
 
@@ -31,7 +31,7 @@ class ApiRequest(Request):
 
     channel: ApiChannel
     _site: ApiSite
-    _decision: Admitted | Failure
+    _decision: AdmittedRequest | Failure
     _held = 0
 
     def gotLength(self, length: int | None) -> None:
@@ -44,7 +44,7 @@ class ApiRequest(Request):
         self.path = self.uri.partition(b"?")[0]
         self._body = io.BytesIO()
         site = self._site = _site_of(channel)
-        self.notifyFinish().addBoth(lambda _: site.release(self._held))
+        self.notifyFinish().addBoth(lambda _: site.release_body(self._held))
         try:
             admitted = site.resource.admit(self)
             if length is not None and length > admitted.route.body_bytes:
@@ -58,31 +58,31 @@ class ApiRequest(Request):
     def handleContentChunk(self, data: bytes) -> None:
         """Part of the body is in.
 
-        @raise Refused: it is too much; that has been answered.
+        @raise RequestRefused: it is too much; that has been answered.
         """
-        assert isinstance(self._decision, Admitted)
+        assert isinstance(self._decision, AdmittedRequest)
         limit = self._decision.route.body_bytes
         try:
             if self._body.tell() + len(data) > limit:
                 raise BodyTooLarge(limit)
-            if limit > SMALL_BYTES:
-                self._site.hold(len(data))
+            if limit > MAX_SMALL_BODY_BYTES:
+                self._site.reserve_body(len(data))
                 self._held += len(data)
         except StationdError:
             self._refuse(Failure())
-            raise Refused() from None
+            raise RequestRefused() from None
         self._body.write(data)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """All of it is in."""
-        self.channel.received()
+        self.channel.request_received()
         if isinstance(self._decision, Failure):
             self._site.resource.refuse(self._decision, self)
         else:
             self._site.resource.answer(self, self._decision, self._body.getvalue())
 
     def _refuse(self, failure: Failure) -> None:
-        self.channel.end()
+        self.channel.stop_receiving()
         self.setHeader("connection", "close")
         self._site.resource.refuse(failure, self)
 
@@ -104,7 +104,7 @@ class ApiSite(Site):
         super().__init__(resource, reactor=clock, timeout=IDLE_TIMEOUT)
         self._left = bodies_bytes
 
-    def hold(self, size_bytes: int) -> None:
+    def reserve_body(self, size_bytes: int) -> None:
         """Account for a part of a body.
 
         @raise TooManyBodies: there is no room for it.
@@ -113,7 +113,7 @@ class ApiSite(Site):
             raise TooManyBodies()
         self._left -= size_bytes
 
-    def release(self, size_bytes: int) -> None:
+    def release_body(self, size_bytes: int) -> None:
         """A request and its body are gone."""
         self._left += size_bytes
 
@@ -126,6 +126,6 @@ def _site_of(channel: ApiChannel) -> ApiSite:
     return channel.site
 
 
-def make_site(api: Api, clock: IReactorTime) -> ApiSite:
+def make_site(services: ApiServices, clock: IReactorTime) -> ApiSite:
     """A factory for listening ports, over the API's resource."""
-    return ApiSite(ApiResource(api), clock, BODIES_BYTES)
+    return ApiSite(ApiResource(services), clock, MAX_BODIES_BYTES)

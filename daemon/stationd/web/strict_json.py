@@ -15,7 +15,7 @@ import attrs
 from stationd.messages import allowed_values
 from stationd.records import MAX_TEXT_BYTES
 
-MAX_PARTS = 4_096
+MAX_OBJECTS = 4_096
 """Objects and fractions in one document. Each takes a call of ours, and all of them together must
 not take longer than others can wait: a few milliseconds."""
 
@@ -41,18 +41,18 @@ _LONG = 10**100
 """Whole numbers from here on take longer to write than their share of a text."""
 
 _MARK = secrets.token_hex(16)
-"""Stands for a L{Literal} until the rest is written. Whoever posts a text cannot know it."""
+"""Stands for a L{NumberLiteral} until the rest is written. Whoever posts a text cannot know it."""
 
 _many_values = re.compile(
     rf'(?:[^",]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^",]*+)*+,){{{MAX_VALUES}}}+', re.DOTALL
 ).match
 """So many commas outside of strings."""
 
-_past_space = re.compile(r"[ \t\n\r]*").match
+_skip_space = re.compile(r"[ \t\n\r]*").match
 
 
 @attrs.frozen(repr=False)
-class Literal:
+class NumberLiteral:
     """A number that is not what a float of it would be written as: C{1432022633.1739689},
     C{1.50}, C{1e400}."""
 
@@ -62,47 +62,47 @@ class Literal:
         return self.text
 
 
-class Documents:
+class JsonReader:
     """Reads documents from one text."""
 
     def __init__(self) -> None:
         self._parts = 0
         self._decode = json.JSONDecoder(
             parse_float=self._fraction,
-            parse_constant=_refuse,
+            parse_constant=_refuse_constant,
             object_pairs_hook=self._object,
         ).raw_decode
 
-    def one(self, text: str) -> object:
-        """The document that a text is. Fractions are floats or L{Literal}s.
+    def read(self, text: str) -> object:
+        """The document that a text is. Fractions are floats or L{NumberLiteral}s.
 
         @raise ValueError: it is none, or it has a key twice, or is too long, or has too many parts.
         @raise RecursionError: it is nested too deep.
         """
-        value, end = self._next(text, _past(text, 0))
+        value, end = self._read_next(text, _skip(text, 0))
         _check_end(text, end)
         return value
 
-    def each(self, text: str) -> Iterator[object]:
+    def read_array(self, text: str) -> Iterator[object]:
         """The documents in the array that a text is, each read when it is asked for.
 
-        Errors as L{one}, when that part of the text is reached."""
-        at = _past(text, 0)
+        Errors as L{read}, when that part of the text is reached."""
+        at = _skip(text, 0)
         if text[at : at + 1] != "[":
             raise json.JSONDecodeError(allowed_values.JSON_ARRAY, text, at)
-        at = _past(text, at + 1)
+        at = _skip(text, at + 1)
         if text[at : at + 1] != "]":
             while True:
-                value, at = self._next(text, at)
+                value, at = self._read_next(text, at)
                 yield value
                 if text[at : at + 1] != ",":
                     break
-                at = _past(text, at + 1)
+                at = _skip(text, at + 1)
         if text[at : at + 1] != "]":
             raise json.JSONDecodeError(allowed_values.JSON_COMMA, text, at)
-        _check_end(text, _past(text, at + 1))
+        _check_end(text, _skip(text, at + 1))
 
-    def _next(self, text: str, at: int) -> tuple[object, int]:
+    def _read_next(self, text: str, at: int) -> tuple[object, int]:
         """The document that begins at a place, and where the next token is."""
         for size in _WINDOWS:
             window = text[at : at + size]
@@ -118,22 +118,22 @@ class Documents:
                 continue
             # A number that reaches to the cut may go on behind it.
             if end < len(window) or not is_cut or window.endswith(("}", "]", '"')):
-                return value, _past(text, at + end)
+                return value, _skip(text, at + end)
         message = allowed_values.JSON_SIZE.format(characters=MAX_CHARACTERS, values=MAX_VALUES)
         raise json.JSONDecodeError(message, text, at)
 
     def _count(self) -> None:
         self._parts += 1
-        if self._parts > MAX_PARTS:
-            raise ValueError(allowed_values.JSON_PARTS.format(greatest=MAX_PARTS))
+        if self._parts > MAX_OBJECTS:
+            raise ValueError(allowed_values.JSON_PARTS.format(greatest=MAX_OBJECTS))
 
-    def _fraction(self, text: str) -> float | Literal:
+    def _fraction(self, text: str) -> float | NumberLiteral:
         self._count()
         if len(text) <= _FLOAT_LENGTH:
             value = float(text)
             if repr(value) == text:
                 return value
-        return Literal(text)
+        return NumberLiteral(text)
 
     def _object(self, pairs: list[tuple[str, object]]) -> dict[str, object]:
         self._count()
@@ -147,8 +147,8 @@ class Documents:
         return made
 
 
-def written(value: object) -> str:
-    """What L{Documents} read, as JSON: every number as it was written.
+def write_json(value: object) -> str:
+    """What L{JsonReader} read, as JSON: every number as it was written.
 
     @raise ValueError: no double holds one of its numbers, or it is nested deeper than
         L{MAX_DEPTH}, or no journal takes so long a text. The last is not always found: it saves
@@ -157,7 +157,7 @@ def written(value: object) -> str:
     _check(value)
     literals: list[str] = []
 
-    def mark(literal: Literal) -> str:
+    def mark(literal: NumberLiteral) -> str:
         literals.append(_finite(literal))
         return _MARK
 
@@ -168,7 +168,7 @@ def written(value: object) -> str:
     return "".join(chain.from_iterable(zip(pieces, [*literals, ""], strict=True)))
 
 
-def _finite(literal: Literal) -> str:
+def _finite(literal: NumberLiteral) -> str:
     if math.isinf(float(literal.text)):
         raise ValueError(allowed_values.JSON_NO_DOUBLE.format(number=literal.text[:20]))
     return literal.text
@@ -211,8 +211,8 @@ def _without_many_values(text: str) -> str:
     return text[: found.end()] if found else text
 
 
-def _past(text: str, at: int) -> int:
-    space = _past_space(text, at)
+def _skip(text: str, at: int) -> int:
+    space = _skip_space(text, at)
     assert space is not None
     return space.end()
 
@@ -222,5 +222,5 @@ def _check_end(text: str, at: int) -> None:
         raise json.JSONDecodeError(allowed_values.JSON_EXTRA, text, at)
 
 
-def _refuse(constant: str) -> NoReturn:
+def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(allowed_values.JSON_CONSTANT.format(constant=constant))

@@ -1,7 +1,7 @@
 """The users file: names, roles, and salted memory-hard hashes of passwords.
 
 One account a line, C{name:role:scrypt$N$r$p$SALT$HASH}, salt and hash in base64;
-C{#} begins a comment. Pure but for L{read} and L{write}.
+C{#} begins a comment. Pure but for L{read_users} and L{write_users}.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from stationd.records import MAX_NAME_LENGTH
 
 ROLES = ("admin", "user")
 
-N, R, P = 2**15, 8, 1
+SCRYPT_N, SCRYPT_R, SCRYPT_P = 2**15, 8, 1
 """OWASP's parameters for scrypt: 32 MiB and a tenth of a second for each guess
 (U{https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html})."""
 
 SALT_BYTES = 16
 HASH_BYTES = 32
 
-MAX_MEMORY = 256 << 20
+SCRYPT_MAX_MEMORY = 256 << 20
 """Bytes that a line of the file can make us use: N, r and p come from it."""
 
 
@@ -38,7 +38,7 @@ class Account:
 
     @ivar name: as it is typed, and as it stands in records.
     @ivar role: C{admin} or C{user}.
-    @ivar hash: what L{hashed} made of the password.
+    @ivar hash: what L{hash_password} made of the password.
     """
 
     name: str
@@ -62,16 +62,22 @@ def check_name(name: str) -> str:
     return name
 
 
-def hashed(password: str, salt: bytes) -> str:
+def hash_password(password: str, salt: bytes) -> str:
     """What is kept of a password. Takes a tenth of a second."""
     digest = hashlib.scrypt(
-        password.encode(), salt=salt, n=N, r=R, p=P, dklen=HASH_BYTES, maxmem=MAX_MEMORY
+        password.encode(),
+        salt=salt,
+        n=SCRYPT_N,
+        r=SCRYPT_R,
+        p=SCRYPT_P,
+        dklen=HASH_BYTES,
+        maxmem=SCRYPT_MAX_MEMORY,
     )
     encoded = [base64.b64encode(part).decode() for part in (salt, digest)]
-    return f"scrypt${N}${R}${P}${encoded[0]}${encoded[1]}"
+    return f"scrypt${SCRYPT_N}${SCRYPT_R}${SCRYPT_P}${encoded[0]}${encoded[1]}"
 
 
-def verified(password: str, hash: str) -> bool:
+def verify_password(password: str, hash: str) -> bool:
     """Whether a password is the one of a hash, in time that does not tell where
     they differ."""
     _, n, r, p, salt, digest = hash.split("$")
@@ -83,12 +89,12 @@ def verified(password: str, hash: str) -> bool:
         r=int(r),
         p=int(p),
         dklen=len(expected),
-        maxmem=MAX_MEMORY,
+        maxmem=SCRYPT_MAX_MEMORY,
     )
     return hmac.compare_digest(found, expected)
 
 
-def parse(path: str, text: str) -> dict[str, Account]:
+def parse_users(path: str, text: str) -> dict[str, Account]:
     """The accounts of a file's text, by name.
 
     @param path: what the file is called in errors.
@@ -99,7 +105,7 @@ def parse(path: str, text: str) -> dict[str, Account]:
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         try:
-            account = _account(line.strip())
+            account = _parse_account(line.strip())
         except ValueError as error:
             raise InvalidConfiguration(path, _at(number, error)) from error
         if account.name in accounts:
@@ -113,7 +119,7 @@ def _at(number: int, error: object) -> str:
     return file_reason_messages.USERS_LINE.render(number=number, error=error)
 
 
-def _account(line: str) -> Account:
+def _parse_account(line: str) -> Account:
     name, role, hash = (*line.split(":", 2), "", "")[:3]
     try:
         check_name(name)
@@ -129,26 +135,26 @@ def _account(line: str) -> Account:
         encoded = [base64.b64decode(part, validate=True) for part in (salt, digest)]
     except (ValueError, binascii.Error):
         raise ValueError(file_reason_messages.USERS_HASH_MALFORMED.render(name=name)) from None
-    if kind != "scrypt" or not 0 < cost < MAX_MEMORY or min(map(len, encoded)) < 8:
+    if kind != "scrypt" or not 0 < cost < SCRYPT_MAX_MEMORY or min(map(len, encoded)) < 8:
         raise ValueError(file_reason_messages.USERS_HASH_UNSAFE.render(name=name))
     return Account(name, role, hash)
 
 
-def read(path: str) -> dict[str, Account]:
+def read_users(path: str) -> dict[str, Account]:
     """The accounts of a file; none if there is no file.
 
     @raise InvalidConfiguration: it cannot be read or is not a users file.
     """
     try:
         with open(path, encoding="utf-8") as file:
-            return parse(path, file.read())
+            return parse_users(path, file.read())
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidConfiguration(path, str(error)) from error
 
 
-def write(path: str, accounts: Iterable[Account]) -> None:
+def write_users(path: str, accounts: Iterable[Account]) -> None:
     """Put accounts in place of a file, readable by its owner only. Whoever reads it
     finds the old ones or the new ones, whatever happens.
 
