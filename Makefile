@@ -21,7 +21,7 @@ help:
 	@echo "make clean  remove what the others made, except ./var"
 
 run: $(VENV)/run.stamp
-	@$(BIN)/python etc/first-run.py var
+	@$(BIN)/python -m stationd.cli.first_run var
 	@exec $(BIN)/twistd --nodaemon --pidfile= stationd --config var/stationd.toml
 
 test: $(VENV)/test.stamp
