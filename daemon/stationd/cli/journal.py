@@ -15,7 +15,7 @@ PROGRESS_INTERVAL = 0.2
 """Seconds between two words about how far it is."""
 
 
-class Damaged(StationdError):
+class JournalDamaged(StationdError):
     """A journal is damaged; what is wrong has been printed."""
 
 
@@ -41,39 +41,39 @@ def _verify(options: argparse.Namespace) -> None:
     from stationd.journal.verify import verify
 
     damaged = []
-    for directory in _journals(options.directories or [DEFAULT_DIRECTORY]):
+    for directory in _find_journals(options.directories or [DEFAULT_DIRECTORY]):
         with _Progress(directory) as progress:
             report = verify(directory, progress)
         for sentence in report.damage:
             print(f"damage: {sentence}")
         for sentence in report.notes:
             print(f"note: {sentence}")
-        files = _files(report.segments)
+        files = _count_files(report.segments)
         size = f"{report.records:,} records in {files}, {report.size_bytes:,} bytes"
         print(f"{directory}: {size}: {'damaged' if report.damage else 'whole'}")
         if report.damage:
             damaged.append(directory)
     if damaged:
-        raise Damaged(f"damaged: {', '.join(damaged)}; 'stationctl journal repair' mends it")
+        raise JournalDamaged(f"damaged: {', '.join(damaged)}; 'stationctl journal repair' mends it")
 
 
 def _repair(options: argparse.Namespace) -> None:
     from stationd.journal.disk import Disk
     from stationd.journal.repair import repair
 
-    for directory in _journals(options.directories or [DEFAULT_DIRECTORY]):
+    for directory in _find_journals(options.directories or [DEFAULT_DIRECTORY]):
         with _Progress(directory) as progress:
             done = repair(directory, Disk(), progress)
         for sentence in done:
             print(sentence)
-        print(f"{directory}: {_files(len(done))} repaired" if done else f"{directory}: whole")
+        print(f"{directory}: {_count_files(len(done))} repaired" if done else f"{directory}: whole")
 
 
-def _files(count: int) -> str:
+def _count_files(count: int) -> str:
     return f"{count} file" if count == 1 else f"{count} files"
 
 
-def _journals(given: list[str]) -> list[str]:
+def _find_journals(given: list[str]) -> list[str]:
     """The journals among some directories and right below them.
 
     @raise StationdError: one of them has none.
@@ -107,9 +107,9 @@ class _Progress:
         self._shown = time.monotonic()
 
     def __enter__(self) -> Callable[[int, int], None]:
-        return self._tell if sys.stderr.isatty() else lambda done, of: None
+        return self._show if sys.stderr.isatty() else lambda done, of: None
 
-    def _tell(self, done: int, of: int) -> None:
+    def _show(self, done: int, of: int) -> None:
         now = time.monotonic()
         if now - self._shown >= PROGRESS_INTERVAL and of:
             self._shown = now
