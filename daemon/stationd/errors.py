@@ -14,7 +14,7 @@ import attrs
 
 from stationd.messages import error_messages as said
 from stationd.messages.message import Message
-from stationd.messages.reason_messages import LOGIN_FIRST
+from stationd.messages.reason_messages import SESSION_REQUIRED
 
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxother = _repr.maxlong = 200
@@ -73,7 +73,7 @@ class InvalidConfiguration(StationdError):
     @ivar reason: the key, the value and what is allowed.
     """
 
-    message = said.CONFIGURATION_UNUSABLE
+    message = said.INVALID_CONFIGURATION
     file: str
     reason: str
 
@@ -115,7 +115,7 @@ class JournalUnwritable(JournalError):
 class JournalOverloaded(JournalError):
     """So much is waiting for the disk that no more is taken; try again later."""
 
-    message = said.JOURNAL_BUSY
+    message = said.JOURNAL_OVERLOADED
 
 
 class JournalClosed(JournalError):
@@ -145,7 +145,7 @@ class ContainerNotFound(StationdError):
     @ivar key: the id, prefix or name asked for.
     """
 
-    message = said.CONTAINER_UNKNOWN
+    message = said.CONTAINER_NOT_FOUND
     type: str
     key: str
 
@@ -195,7 +195,7 @@ class CannotListen(StationdError):
     @ivar reason: why not.
     """
 
-    message = said.ENDPOINT_UNUSABLE
+    message = said.CANNOT_LISTEN
     endpoint: str
     reason: str
 
@@ -207,8 +207,8 @@ class AuthenticationRequired(StationdError):
     @ivar reason: what to do about it, or what was wrong.
     """
 
-    message = said.NOT_LOGGED_IN
-    reason: str = LOGIN_FIRST.text
+    message = said.AUTHENTICATION_REQUIRED
+    reason: str = SESSION_REQUIRED.text
 
 
 @attrs.frozen(slots=False)
@@ -218,14 +218,14 @@ class PermissionDenied(StationdError):
     @ivar reason: what it takes.
     """
 
-    message = said.NOT_ALLOWED
+    message = said.PERMISSION_DENIED
     reason: str
 
 
 class TooManyLogins(StationdError):
     """So many passwords are being checked that no more are taken."""
 
-    message = said.LOGINS_BUSY
+    message = said.TOO_MANY_LOGINS
 
 
 @attrs.frozen(slots=False)
@@ -235,7 +235,7 @@ class ResourceNotFound(StationdError):
     @ivar path: what was asked for.
     """
 
-    message = said.RESOURCE_UNKNOWN
+    message = said.RESOURCE_NOT_FOUND
     path: str
 
 
@@ -269,7 +269,7 @@ class BodyTooLarge(StationdError):
 class TooManyBodies(StationdError):
     """The bodies of all requests together take as much memory as they may."""
 
-    message = said.BODIES_BUSY
+    message = said.TOO_MANY_BODIES
 
 
 @attrs.frozen(slots=False)

@@ -74,7 +74,7 @@ class JournalService(Service):
     def startService(self) -> None:
         super().startService()
         self._vacuuming.start(VACUUM_INTERVAL).addErrback(
-            lambda failure: log_messages.RETENTION_ENDED.emit(self._log, failure)
+            lambda failure: log_messages.RETENTION_STOPPED.emit(self._log, failure)
         )
 
     def stopService(self) -> Deferred[None]:

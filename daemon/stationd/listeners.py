@@ -113,7 +113,7 @@ class Listener:
             _stop_port(port)
             return
         self.state = Open(port)
-        log_messages.ENDPOINT_OPENED.emit(self._log, description=self.description)
+        log_messages.ENDPOINT_LISTENING.emit(self._log, description=self.description)
 
     def _attempt_failed(self, failure: Failure) -> None:
         if not isinstance(self.state, Opening):
@@ -121,7 +121,7 @@ class Listener:
         before, why = self.state.before, failure_reason(failure)
         self.state = Failed(why, self._clock.callLater(RETRY_SECONDS, self._attempt, why))
         if why != before:
-            log_messages.ENDPOINT_REFUSED.emit(self._log, error=CannotListen(self.description, why))
+            log_messages.ENDPOINT_FAILED.emit(self._log, error=CannotListen(self.description, why))
 
     def _raise_if_failed(self) -> None:
         if isinstance(self.state, Failed):
@@ -132,7 +132,7 @@ def _stop_port(port: IListeningPort) -> Deferred[None]:
     """Stop listening; fires when that is done. That it cannot be is logged."""
     stopping: Deferred[None] = maybeDeferred(port.stopListening)  # type: ignore[call-overload]
     return stopping.addErrback(
-        lambda failure: log_messages.PORT_NOT_CLOSED.emit(Listener._log, failure)
+        lambda failure: log_messages.PORT_CLOSE_FAILED.emit(Listener._log, failure)
     )
 
 

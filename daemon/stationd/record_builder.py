@@ -21,17 +21,17 @@ _CONTAINER_SENTENCES = {
     "start": (Level.INFO, said.CONTAINER_STARTED),
     "stop": (Level.INFO, said.CONTAINER_STOPPED),
     "restart": (Level.INFO, said.CONTAINER_RESTARTED),
-    "fail": (Level.ERROR, said.CONTAINER_NOT_STARTED),
+    "fail": (Level.ERROR, said.CONTAINER_START_FAILED),
     "destroy": (Level.INFO, said.CONTAINER_DESTROYED),
     "pause": (Level.INFO, said.CONTAINER_PAUSED),
     "unpause": (Level.INFO, said.CONTAINER_UNPAUSED),
     "die": (Level.INFO, said.CONTAINER_EXITED),
-    "oom": (Level.ERROR, said.CONTAINER_OUT_OF_MEMORY),
+    "oom": (Level.ERROR, said.CONTAINER_OOM),
     "healthy": (Level.INFO, said.CONTAINER_HEALTHY),
     "unhealthy": (Level.WARN, said.CONTAINER_UNHEALTHY),
-    "kill": (Level.INFO, said.CONTAINER_KILLED),
+    "kill": (Level.INFO, said.CONTAINER_SIGNALLED),
     "rename": (Level.INFO, said.CONTAINER_RENAMED),
-    "recovered": (Level.INFO, said.CONTAINER_STAYS_UP),
+    "recovered": (Level.INFO, said.CRASH_LOOP_ENDED),
 }
 
 _IMAGE_SENTENCES = {
@@ -175,22 +175,22 @@ def _exit_sentence(details: Mapping[str, JsonValue]) -> tuple[Level, str]:
     memory = _memory_limit(details) if details.get("oom") else ""
     if exits := details.get("exits"):
         if memory:
-            return Level.ERROR, said.CRASH_LOOP_FOR_MEMORY.render(exits=exits, memory=memory)
+            return Level.ERROR, said.CRASH_LOOP_OOM_KILLED.render(exits=exits, memory=memory)
         with_code = with_code or said.WITHOUT_CODE.text
         return Level.WARN, said.CRASH_LOOP.render(exits=exits, with_code=with_code)
     if memory:
-        return Level.ERROR, said.CONTAINER_KILLED_FOR_MEMORY.render(memory=memory)
+        return Level.ERROR, said.CONTAINER_OOM_KILLED.render(memory=memory)
     if details.get("engineStops"):
-        return Level.INFO, said.CONTAINER_EXITED_WITH_ENGINE.render(with_code=with_code)
+        return Level.INFO, said.CONTAINER_EXITED_ENGINE_STOPPED.render(with_code=with_code)
     if details.get("engineStarts"):
-        return Level.INFO, said.CONTAINER_EXITED_BEFORE_ENGINE.render(with_code=with_code)
+        return Level.INFO, said.CONTAINER_EXITED_ENGINE_RESTARTED.render(with_code=with_code)
     if details.get("asked"):
-        return Level.INFO, said.CONTAINER_EXITED_AS_ASKED.render(with_code=with_code)
+        return Level.INFO, said.CONTAINER_EXITED_ON_REQUEST.render(with_code=with_code)
     if "asked" not in details:
         return level, said.CONTAINER_EXITED.render(with_code=with_code)
     if "signal" in details:
-        return level, said.CONTAINER_ENDED_BY_SIGNAL.render(signal=details["signal"], code=code)
-    return level, said.CONTAINER_EXITED_BY_ITSELF.render(with_code=with_code)
+        return level, said.CONTAINER_EXITED_ON_SIGNAL.render(signal=details["signal"], code=code)
+    return level, said.CONTAINER_EXITED_UNREQUESTED.render(with_code=with_code)
 
 
 def _memory_limit(details: Mapping[str, JsonValue]) -> str:
@@ -272,8 +272,8 @@ def _log_record(
     observation: Observation, category: str, level: Level, words: str, parts: list[str]
 ) -> Draft:
     if observation.inferred:
-        words += said.NOTICED_LATER.text
-    text = words + said.ABOUT.render(parts=", ".join(parts))
+        words += said.INFERRED.text
+    text = words + said.SUBJECT.render(parts=", ".join(parts))
     return _build_draft(observation, category, level, DAEMON_USER, text)
 
 

@@ -85,7 +85,7 @@ class Recorder:
             try:
                 narration = build_records(observation)
             except InvalidValue as error:
-                refused = log_messages.OBSERVATION_REFUSED
+                refused = log_messages.OBSERVATION_DROPPED
                 refused.emit(self._log, type=observation.type, error=error)
                 continue
             new = self._events.claim(observation.origin)
@@ -201,7 +201,7 @@ class Recorder:
         said to the operator, and no reason to stop."""
         done = self._logs.journal.append([daemon_record(self._now_us(), level, text)])
         done.addErrback(
-            lambda failure: log_messages.NOTE_NOT_RECORDED.emit(
+            lambda failure: log_messages.LOG_RECORD_FAILED.emit(
                 self._log, text=text, reason=failure.value
             )
         )

@@ -132,7 +132,7 @@ class DaemonService(MultiService):
             part.setServiceParent(self)
         super().startService()
         directory = os.path.abspath(settings.directory)
-        log_messages.DAEMON_RECORDS.emit(self._log, version=__version__, directory=directory)
+        log_messages.STARTUP_COMPLETE.emit(self._log, version=__version__, directory=directory)
         for status in (log.status(), event.status()):
             for sentence in status.damage:
                 recorder.note(Level.ERROR, said.JOURNAL_DAMAGED_RECORD.render(sentence=sentence))
@@ -148,7 +148,7 @@ class DaemonService(MultiService):
                 stopped = said.DAEMON_STOPPED.render(version=__version__)
                 await self._recorder.note(Level.INFO, stopped)
             await maybeDeferred(part.stopService)
-        log_messages.DAEMON_FLUSHED.emit(self._log)
+        log_messages.SHUTDOWN_COMPLETE.emit(self._log)
 
     def reload(self) -> None:
         """Read the configuration again, and do what it says as far as that needs no restart.
@@ -156,23 +156,23 @@ class DaemonService(MultiService):
         now, file = self._settings, self._settings.file
         if not os.path.isfile(file):
             # Whoever opened a pipe here would wait in the reactor.
-            log_messages.REREAD_NO_FILE.emit(self._log, file=file)
+            log_messages.CONFIGURATION_MISSING.emit(self._log, file=file)
             return
         try:
             new = validate_endpoints(load_settings(file))
         except StationdError as error:
-            log_messages.REREAD_REFUSED.emit(self._log, error=error)
+            log_messages.CONFIGURATION_REJECTED.emit(self._log, error=error)
             return
         self._journal_service.set_retention(new.retain_days, new.retain_bytes)
         self._settings = attrs.evolve(
             now, retain_days=new.retain_days, retain_bytes=new.retain_bytes
         )
         done, restart = changed_settings(now, self._settings), changed_settings(self._settings, new)
-        needs_restart = log_messages.REREAD_NEEDS_RESTART.render(keys=", ".join(restart))
-        log_messages.REREAD.emit(
+        needs_restart = log_messages.RESTART_REQUIRED.render(keys=", ".join(restart))
+        log_messages.CONFIGURATION_RELOADED.emit(
             self._log,
             file=file,
-            done=", ".join(done) or log_messages.REREAD_UNCHANGED.text,
+            done=", ".join(done) or log_messages.CONFIGURATION_UNCHANGED.text,
             restart=needs_restart if restart else "",
         )
 

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from stationd.errors import SourceAbsent, SourceError, SourceLost
-from stationd.messages.log_messages import SOURCE_FIND_FAILED
+from stationd.messages.log_messages import SOURCE_QUERY_FAILED
 from stationd.messages.reason_messages import SOURCE_FIND_ERROR
 from stationd.records import Container
 
@@ -95,7 +95,7 @@ class SourceQueries:
         if isinstance(error, CancelledError):
             return
         if not isinstance(error, SourceError):
-            SOURCE_FIND_FAILED.emit(self._log, result)
+            SOURCE_QUERY_FAILED.emit(self._log, result)
             error = SourceLost(SOURCE_FIND_ERROR.render(error=error))
         if isinstance(error, SourceAbsent) or not self._is_live(question.type):
             self._finish(question, None, error)

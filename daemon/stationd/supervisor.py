@@ -97,10 +97,10 @@ class Supervisor(Service):
         if self.state is SourceState.LIVE:
             return
         self.state, self.reason = SourceState.LIVE, ""
-        log_messages.SOURCE_FOLLOWED.emit(self._log, type=self.type)
+        log_messages.SOURCE_LIVE.emit(self._log, type=self.type)
         if self._lost:
             self._lost = False
-            self._note(Level.INFO, said.SOURCE_FOLLOWED_AGAIN.render(type=self.type))
+            self._note(Level.INFO, said.SOURCE_LIVE_AGAIN_RECORD.render(type=self.type))
 
     def _follow(self) -> None:
         self._retry = None

@@ -19,7 +19,7 @@ from stationd.config import Settings, load_settings
 from stationd.endpoints import validate_endpoints
 from stationd.errors import StationdError
 from stationd.interfaces import IHostReactor
-from stationd.messages.log_messages import DAEMON_NOT_STARTED
+from stationd.messages.log_messages import STARTUP_FAILED
 from stationd.signals import defer_signals
 
 _log = Logger()
@@ -75,7 +75,7 @@ class _CleanExitService(Service):
 
 def _report_error(error: StationdError) -> None:
     """To the log, and to the standard error that twistd has turned into a log."""
-    DAEMON_NOT_STARTED.emit(_log, error=error)
+    STARTUP_FAILED.emit(_log, error=error)
     print(f"stationd: {error}", file=sys.__stderr__, flush=True)
 
 

@@ -22,7 +22,7 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.logger import Logger
 
 from stationd.messages import file_reason_messages
-from stationd.messages.log_messages import SOCKET_NOT_REMOVED
+from stationd.messages.log_messages import SOCKET_REMOVE_FAILED
 
 _log = Logger()
 
@@ -92,7 +92,7 @@ class BoundPath:
         except FileNotFoundError:
             pass
         except OSError as error:
-            SOCKET_NOT_REMOVED.emit(_log, path=self.path, error=error)
+            SOCKET_REMOVE_FAILED.emit(_log, path=self.path, error=error)
         finally:
             os.close(self.lock)
 

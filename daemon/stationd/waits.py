@@ -267,7 +267,7 @@ class Waits:
         if shown is not None:
             self._fire(wait, shown, is_certain=is_said or not wait.reached(shown))
             return
-        silent = wait.failure or SourceLost(reason_messages.SOURCE_SILENT.render(type=wait.type))
+        silent = wait.failure or SourceLost(reason_messages.SOURCE_TIMEOUT.render(type=wait.type))
         self._on_cancelled(wait)
         wait.done.errback(ContainerNotFound(wait.type, wait.key) if is_said else silent)
 

@@ -247,7 +247,7 @@ class Journal:
                 self._store.adopt(segment, path)
                 adopted = True
             except JournalUnwritable as error:
-                log_messages.SEGMENT_NOT_REPLACED.emit(self._log, path=segment.path, error=error)
+                log_messages.SEALED_RENAME_FAILED.emit(self._log, path=segment.path, error=error)
             finally:
                 done(adopted)
             return 0

@@ -67,7 +67,7 @@ def _repair(directory: str, disk: IDisk, progress: Callable[[int, int], None]) -
         kept = _keep_copy(disk, path)
         disk.unlink(path)
         disk.sync_directory(directory)
-        yield damage_messages.STRANGER_REPAIRED.render(path=path, kept=kept)
+        yield damage_messages.FOREIGN_FILE_REPAIRED.render(path=path, kept=kept)
     if catalogue.foreign:
         catalogue = load_catalogue(disk, directory)
     size_bytes = sum(segment.end for segment in catalogue.segments)

@@ -74,11 +74,11 @@ class Sealer:
         except (OSError, BlockUnreadable) as error:
             # Nothing is lost: the segment stays as it is. The next one that is
             # finished gives another occasion.
-            log_messages.SEGMENT_NOT_SEALED.emit(self._log, path=segment.path, error=error)
+            log_messages.SEGMENT_SEAL_FAILED.emit(self._log, path=segment.path, error=error)
             return
         except Exception:  # noqa: BLE001 - the outermost edge of this thread
             self._given_up.add(segment)
-            log_messages.SEALING_FAILED.emit(self._log, path=segment.path)
+            log_messages.SEALER_FAILED.emit(self._log, path=segment.path)
             self.wake()
             return
         self._busy = True

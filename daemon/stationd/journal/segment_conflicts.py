@@ -36,7 +36,7 @@ class ConflictResolution:
     def _exclude(self, segment: AnySegment, instead: AnySegment, why: Phrase) -> None:
         self.foreign.append(segment.path)
         paths = {"path": segment.path, "instead": instead.path}
-        instead.damage.append(damage_messages.FILE_NOT_SHOWN.render(why=why.text, **paths))
+        instead.damage.append(damage_messages.FILE_EXCLUDED.render(why=why.text, **paths))
 
 
 def resolve_conflicts(segments: Sequence[AnySegment]) -> ConflictResolution:
@@ -73,9 +73,9 @@ def _choose_form(choice: ConflictResolution, rows: RowSegment, sealed: SealedSeg
         choice.replaced.append(str(sealed.name))
         return rows
     if rows.records > sealed.records or (all_in_rows and not rows.damage):
-        choice._exclude(sealed, rows, damage_messages.LESS_THAN_ROWS)
+        choice._exclude(sealed, rows, damage_messages.SEALED_ROWS_MISSING)
         return rows
-    choice._exclude(rows, sealed, damage_messages.NOT_ITS_ROWS)
+    choice._exclude(rows, sealed, damage_messages.SEALED_ROWS_DIFFER)
     return sealed
 
 

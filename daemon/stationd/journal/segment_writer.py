@@ -131,7 +131,7 @@ class SegmentWriter:
                 self._disk.truncate(self._fd, self.segment.end)
             except OSError as error:
                 path = self.segment.path
-                log_messages.COMMIT_NOT_CUT_BACK.emit(self._log, path=path, error=error)
+                log_messages.COMMIT_ROLLBACK_FAILED.emit(self._log, path=path, error=error)
             raise
 
     def remove(self, path: str) -> None:
@@ -141,7 +141,7 @@ class SegmentWriter:
             self._disk.unlink(path)
         except OSError as error:
             self._unremoved.append(path)
-            log_messages.SEGMENT_NOT_REMOVED.emit(self._log, path=path, error=error)
+            log_messages.SEGMENT_REMOVE_FAILED.emit(self._log, path=path, error=error)
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -155,7 +155,7 @@ class SegmentWriter:
         try:
             self._disk.close(fd)
         except OSError as error:
-            log_messages.SEGMENT_NOT_CLOSED.emit(self._log, path=self._directory, error=error)
+            log_messages.SEGMENT_CLOSE_FAILED.emit(self._log, path=self._directory, error=error)
 
 
 def cut_torn_tail(disk: IDisk, segment: RowSegment) -> str:

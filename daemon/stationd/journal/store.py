@@ -102,7 +102,7 @@ class Store:
                 self._publish(self._rotate())
         except OSError as error:
             # A full disk, for one: what is there can be read, and a commit tries again.
-            log_messages.JOURNAL_NOT_APPENDABLE.emit(self._log, path=directory, error=error)
+            log_messages.JOURNAL_APPEND_REFUSED.emit(self._log, path=directory, error=error)
 
     def _resumable(self, torn: int) -> bool:
         """Go on with the newest segment, if that may be. A damaged file gets no more
@@ -122,7 +122,9 @@ class Store:
             return False
         if torn:
             broken = cut_torn_tail(self.disk, active)
-            log_messages.COMMIT_CUT.emit(self._log, torn=torn, path=active.path, broken=broken)
+            log_messages.TORN_TAIL_TRUNCATED.emit(
+                self._log, torn=torn, path=active.path, broken=broken
+            )
         self._writer.resume(active)
         return True
 
@@ -236,7 +238,7 @@ class Store:
             self.disk.sync_directory(self._directory)
         except OSError as error:
             # Opening will remove it.
-            log_messages.SEGMENT_LEFT_OVER.emit(self._log, path=segment.path, error=error)
+            log_messages.SEALED_ROWS_REMOVE_FAILED.emit(self._log, path=segment.path, error=error)
 
     def clear(self, now_us: int) -> int:
         """Remove every record. A new segment first, so that numbers go on; then the
@@ -284,7 +286,7 @@ class Store:
             except OSError as error:
                 if not gone:
                     raise as_unwritable(error) from error
-                log_messages.NEWEST_RECORDS_KEPT.emit(self._log, error=error)
+                log_messages.RETENTION_ROTATE_FAILED.emit(self._log, error=error)
             else:
                 self._publish(begun)
                 gone = remove_files(self.disk, self._directory, segments[-1:])

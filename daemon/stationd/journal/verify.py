@@ -73,7 +73,7 @@ def verify(directory: str, progress: Callable[[int, int], None]) -> VerifyReport
     if catalogue.torn:
         unfinished = damage_messages.COMMIT_UNFINISHED
         notes.append(unfinished.render(path=segments[-1].path, torn=catalogue.torn))
-    aside = damage_messages.FILE_SET_ASIDE
+    aside = damage_messages.FILE_KEPT_ASIDE
     notes += [aside.render(path=os.path.join(directory, name)) for name in kept]
     return VerifyReport(
         records=sum(segment.records for segment in segments),

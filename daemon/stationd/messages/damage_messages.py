@@ -76,22 +76,22 @@ TOMBSTONE_DAMAGED = Message(
         "Look at the disk, then 'stationctl journal repair', which keeps it under another name."
     ),
 )
-FILE_NOT_SHOWN = Message(
+FILE_EXCLUDED = Message(
     id="58b144f3b63e4ce19399bca0abbff63e",
-    name="file-not-shown",
+    name="file-excluded",
     text="{path} is not shown, but {instead}: {why}; both are kept",
     meaning=(
         "Two journals are in one directory, as after restoring a backup; see "
         "docs/operating.md, Damage."
     ),
 )
-LESS_THAN_ROWS = Phrase(
-    name="less-than-rows",
+SEALED_ROWS_MISSING = Phrase(
+    name="sealed-rows-missing",
     text="it has not all of its records",
     meaning="A sealed file has less than what it was made from.",
 )
-NOT_ITS_ROWS = Phrase(
-    name="not-its-rows",
+SEALED_ROWS_DIFFER = Phrase(
+    name="sealed-rows-differ",
     text="it is not what that was made from",
     meaning="Two forms of a file differ.",
 )
@@ -167,9 +167,9 @@ COMMIT_UNFINISHED = Message(
         "acknowledged is lost."
     ),
 )
-FILE_SET_ASIDE = Message(
+FILE_KEPT_ASIDE = Message(
     id="a0e832d5be4e4d91899d6c22ed503d44",
-    name="file-set-aside",
+    name="file-kept-aside",
     text="{path} was set aside",
     meaning="A note, no damage: a start or a repair has kept it; remove it when it is not needed.",
 )
@@ -206,9 +206,9 @@ TOMBSTONE_REPAIRED = Message(
     text="{path} was no tombstone; it is kept as {kept}",
     meaning="Nothing to do; records that were cleared may show again.",
 )
-STRANGER_REPAIRED = Message(
+FOREIGN_FILE_REPAIRED = Message(
     id="ad1b1505c2ce42fb8e78919f8378fd09",
-    name="stranger-repaired",
+    name="foreign-file-repaired",
     text="{path} is not of this journal, or has less than another file; it is kept as {kept}",
     meaning="To see its records move it to a directory of its own, under its first name.",
 )

@@ -19,9 +19,9 @@ HUGE_NUMBER = Phrase(
     text="a number of thousands of digits",
     meaning="Stands for a value that is too long to be shown.",
 )
-CONFIGURATION_UNUSABLE = Message(
+INVALID_CONFIGURATION = Message(
     id="cef1edf8ac874acd9628aeb8d49f5e22",
-    name="configuration-unusable",
+    name="invalid-configuration",
     text="{file}: {reason}",
     meaning="A configuration or users file is wrong; mend what is said.",
 )
@@ -50,9 +50,9 @@ JOURNAL_UNWRITABLE = Message(
     text="the journal cannot be written: {reason}",
     meaning="Nothing of what was sent is stored; look at the disk. Send it again later.",
 )
-JOURNAL_BUSY = Message(
+JOURNAL_OVERLOADED = Message(
     id="fa9763052aca4773a72836209d25307a",
-    name="journal-busy",
+    name="journal-overloaded",
     text="too many records are waiting for the disk",
     meaning="Nothing of what was sent is stored; send it again in a few seconds. Is the disk slow?",
 )
@@ -77,9 +77,9 @@ JOURNAL_UNREADABLE = Message(
 
 # Containers and sources.
 
-CONTAINER_UNKNOWN = Message(
+CONTAINER_NOT_FOUND = Message(
     id="c2d535d397f649a994b98f2d05cc2139",
-    name="container-unknown",
+    name="container-not-found",
     text="there is no {type} container {key!r}",
     meaning="No container has this name or id; see GET /api/v1/container.",
 )
@@ -106,36 +106,36 @@ SOURCE_LOST_ERROR = Message(
 
 # Endpoints.
 
-ENDPOINT_UNUSABLE = Message(
+CANNOT_LISTEN = Message(
     id="386a676c3f904b73892373c069d65ecf",
-    name="endpoint-unusable",
+    name="cannot-listen",
     text="cannot listen on {endpoint}: {reason}",
     meaning="Nobody can connect there; mend what is said. It is tried again every ten seconds.",
 )
 
 # Requests.
 
-NOT_LOGGED_IN = Message(
+AUTHENTICATION_REQUIRED = Message(
     id="38e2c89a757a44aa9ee4e17600cf9d1d",
-    name="not-logged-in",
+    name="authentication-required",
     text="{reason}",
     meaning="Nobody knows who is asking; log in.",
 )
-NOT_ALLOWED = Message(
+PERMISSION_DENIED = Message(
     id="0bdc60a59c014ee08e76dfce50eeeff0",
-    name="not-allowed",
+    name="permission-denied",
     text="{reason}",
     meaning="Who is asking may not do this; it takes another account.",
 )
-LOGINS_BUSY = Message(
+TOO_MANY_LOGINS = Message(
     id="0323289cfe4a4249a0c2fbecbe81cd5a",
-    name="logins-busy",
+    name="too-many-logins",
     text="too many logins at once; try again in a few seconds",
     meaning="So many passwords are being checked that no more are taken; try again.",
 )
-RESOURCE_UNKNOWN = Message(
+RESOURCE_NOT_FOUND = Message(
     id="2e808025790546118d5e5da0a68f930e",
-    name="resource-unknown",
+    name="resource-not-found",
     text="there is nothing at {path}",
     meaning="No route has this path; see docs/api.md.",
 )
@@ -151,9 +151,9 @@ BODY_TOO_LARGE = Message(
     text="at most {limit} bytes are taken at once",
     meaning="Send less, in several requests.",
 )
-BODIES_BUSY = Message(
+TOO_MANY_BODIES = Message(
     id="11843050f810402a86144991698dab1d",
-    name="bodies-busy",
+    name="too-many-bodies",
     text="too many request bodies are being received; try again in a few seconds",
     meaning="Other clients are sending much; try again.",
 )

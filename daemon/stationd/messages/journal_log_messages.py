@@ -14,24 +14,24 @@ JOURNAL_DAMAGED = warn(
         "'stationctl journal verify'."
     ),
 )
-JOURNAL_NOT_APPENDABLE = warn(
+JOURNAL_APPEND_REFUSED = warn(
     id="a1e3e9c3a1eb4211ba548b49b414b918",
-    name="journal-not-appendable",
+    name="journal-append-refused",
     text="{path} cannot be appended to: {error}",
     meaning=(
         "At the start: the disk refuses (full?). What is there is served; the next record "
         "tries again."
     ),
 )
-COMMIT_CUT = warn(
+TORN_TAIL_TRUNCATED = warn(
     id="d8cbad084edf4d0b828f95f61068d82e",
-    name="commit-cut",
+    name="torn-tail-truncated",
     text="{torn} bytes of an unfinished commit were cut from {path} and kept in {broken}",
     meaning="The process or the host ended during a write; nothing acknowledged is lost.",
 )
-COMMIT_NOT_CUT_BACK = warn(
+COMMIT_ROLLBACK_FAILED = warn(
     id="da97468fdbac4651bd6d987b9831e007",
-    name="commit-not-cut-back",
+    name="commit-rollback-failed",
     text="{path} could not be cut back after a failed write: {error}",
     meaning=(
         "The disk fails. What was not acknowledged may be left there, and does not count. "
@@ -44,61 +44,61 @@ WRITER_FAILED = FailureMessage(
     text="the journal's writer met an error nobody foresaw",
     meaning="A bug; what was to be written is not stored. Report it with the traceback.",
 )
-SEGMENT_NOT_REMOVED = warn(
+SEGMENT_REMOVE_FAILED = warn(
     id="b53e8efe5a834c66a9580b3f3bc0a215",
-    name="segment-not-removed",
+    name="segment-remove-failed",
     text="{path} could not be removed: {error}",
     meaning="An empty file is left over; it is tried again. Look at the disk.",
 )
-SEGMENT_NOT_CLOSED = warn(
+SEGMENT_CLOSE_FAILED = warn(
     id="e49f0a921b394297be9f6f57c3737ea2",
-    name="segment-not-closed",
+    name="segment-close-failed",
     text="a file in {path}: {error}",
     meaning="A file was not closed in order; what counts of it is on disk. Look at the disk.",
 )
-SEGMENT_NOT_SEALED = warn(
+SEGMENT_SEAL_FAILED = warn(
     id="d63357cd8c644ccab1242ba50ffd9f01",
-    name="segment-not-sealed",
+    name="segment-seal-failed",
     text="{path} could not be sealed: {error}",
     meaning=(
         "It stays larger than it could be; nothing is lost. It is tried again. Look at the disk."
     ),
 )
-SEALING_FAILED = FailureMessage(
+SEALER_FAILED = FailureMessage(
     id="51b0d3f91f88420cbb534d680ac1ae0c",
-    name="sealing-failed",
+    name="sealer-failed",
     text="{path} could not be sealed",
     meaning=(
         "A bug; the file stays larger than it could be, nothing is lost. Report it with the "
         "traceback."
     ),
 )
-SEGMENT_NOT_REPLACED = warn(
+SEALED_RENAME_FAILED = warn(
     id="f959394303f9497583bb360bfcc80417",
-    name="segment-not-replaced",
+    name="sealed-rename-failed",
     text="{path} stays unsealed: {error}",
     meaning=(
         "The disk refused to put the sealed file in its place; nothing is lost. Look at the disk."
     ),
 )
-SEGMENT_LEFT_OVER = warn(
+SEALED_ROWS_REMOVE_FAILED = warn(
     id="52582e7e23ab468a98d659dd5ebf0f29",
-    name="segment-left-over",
+    name="sealed-rows-remove-failed",
     text="{path} is left over: {error}",
     meaning="The file that was sealed could not be removed; the next start does that.",
 )
-RECORDS_NOT_REMOVED = warn(
+RECORDS_REMOVE_FAILED = warn(
     id="1dd2ca0daa874bcc91a3cf28b5cd2685",
-    name="records-not-removed",
+    name="records-remove-failed",
     text="records could not be removed: {error}",
     meaning=(
         "The disk refused to remove old or cleared records' files; it is tried again. Look "
         "at the disk."
     ),
 )
-NEWEST_RECORDS_KEPT = warn(
+RETENTION_ROTATE_FAILED = warn(
     id="36388bd547ea49778573cd9ae27b2c09",
-    name="newest-records-kept",
+    name="retention-rotate-failed",
     text="the newest records are kept: {error}",
     meaning=(
         "Retention could not begin a new file to replace the last one; it is tried again. "

@@ -7,37 +7,37 @@ from stationd.messages.message import Phrase, table
 
 # Start, stop, configuration.
 
-DAEMON_RECORDS = info(
+STARTUP_COMPLETE = info(
     id="c359b4d2c60c409680d3ced7a2fc5e5a",
-    name="daemon-records",
+    name="startup-complete",
     text="stationd {version} records in {directory}",
     meaning="It has started; nothing to do.",
 )
-DAEMON_NOT_STARTED = critical(
+STARTUP_FAILED = critical(
     id="fe32d48085294ed9b1166b21f1785eb7",
-    name="daemon-not-started",
+    name="startup-failed",
     text="{error}",
     meaning="It cannot run, and ends with exit code 1: mend what is said and start it again.",
 )
-DAEMON_FLUSHED = info(
+SHUTDOWN_COMPLETE = info(
     id="881d6494d5624bac86b7ab50980205b5",
-    name="daemon-flushed",
+    name="shutdown-complete",
     text="everything is on disk",
     meaning="It has stopped in good order; nothing to do.",
 )
-REREAD = info(
+CONFIGURATION_RELOADED = info(
     id="166ac6212fe645618cb8289078d75976",
-    name="reread",
+    name="configuration-reloaded",
     text="reread {file}: {done}{restart}; users are read whenever their file changes",
     meaning="After SIGHUP: what is in force now, and what only a restart puts in force.",
 )
-REREAD_UNCHANGED = Phrase(
-    name="reread-unchanged",
+CONFIGURATION_UNCHANGED = Phrase(
+    name="configuration-unchanged",
     text="no change",
     meaning="Nothing that is in force at once has changed.",
 )
-REREAD_NEEDS_RESTART = Phrase(
-    name="reread-needs-restart",
+RESTART_REQUIRED = Phrase(
+    name="restart-required",
     text="; only a restart changes {keys}",
     meaning="Restart stationd to put these in force.",
 )
@@ -46,15 +46,15 @@ SETTING_CHANGED = Phrase(
     text="{key} from {before} to {after}",
     meaning="One setting that has changed.",
 )
-REREAD_NO_FILE = warn(
+CONFIGURATION_MISSING = warn(
     id="96d07d47bdf8417f908d80d7d78767f6",
-    name="reread-no-file",
+    name="configuration-missing",
     text="not reread, nothing has changed: {file} is no file",
     meaning="After SIGHUP: put the configuration file back, then send SIGHUP again.",
 )
-REREAD_REFUSED = warn(
+CONFIGURATION_REJECTED = warn(
     id="502b2261e27e4be5958d9dd58bed72b1",
-    name="reread-refused",
+    name="configuration-rejected",
     text="not reread, nothing has changed: {error}",
     meaning="After SIGHUP: the configuration is wrong; mend what is said, then send SIGHUP again.",
 )
@@ -67,27 +67,27 @@ SIGNAL_IGNORED = info(
 
 # Endpoints.
 
-ENDPOINT_OPENED = info(
+ENDPOINT_LISTENING = info(
     id="e4897345301f4106a70d6ef32558a4a4",
-    name="endpoint-opened",
+    name="endpoint-listening",
     text="listening on {description}",
     meaning="Clients can connect there; nothing to do.",
 )
-ENDPOINT_REFUSED = error(
+ENDPOINT_FAILED = error(
     id="01b301792797497cb1bd1bf2561a5826",
-    name="endpoint-refused",
+    name="endpoint-failed",
     text="{error}",
     meaning="Nobody can connect there; mend what is said. It is tried again every ten seconds.",
 )
-PORT_NOT_CLOSED = FailureMessage(
+PORT_CLOSE_FAILED = FailureMessage(
     id="036c83d617e64d829a09170efc8f2a5f",
-    name="port-not-closed",
+    name="port-close-failed",
     text="a port cannot be closed",
     meaning="A bug, or a broken host; the daemon stops all the same. Report it with the traceback.",
 )
-SOCKET_NOT_REMOVED = warn(
+SOCKET_REMOVE_FAILED = warn(
     id="7cfdd796fdfb4f72928fe79baa5dccaf",
-    name="socket-not-removed",
+    name="socket-remove-failed",
     text="{path} could not be removed: {error}",
     meaning=(
         "A socket is left over; the next start replaces it. See who may write to its directory."
@@ -96,9 +96,9 @@ SOCKET_NOT_REMOVED = warn(
 
 # Sources.
 
-SOURCE_FOLLOWED = info(
+SOURCE_LIVE = info(
     id="3264908ecd124f76ba2422ca72672b17",
-    name="source-followed",
+    name="source-live",
     text="following {type}",
     meaning="The source has caught up; what happens is recorded from now on.",
 )
@@ -130,24 +130,24 @@ SOURCE_FAILED = FailureMessage(
     text="the {type} source failed",
     meaning="A bug of the source's; it is tried again. Report it with the traceback.",
 )
-SOURCE_FIND_FAILED = FailureMessage(
+SOURCE_QUERY_FAILED = FailureMessage(
     id="b5f6ba16a93c41c7b93abf03b8b6e877",
-    name="source-find-failed",
+    name="source-query-failed",
     text="a source failed to look",
     meaning="A bug of a source's, as it was asked for a container. Report it with the traceback.",
 )
 
 # Records.
 
-OBSERVATION_REFUSED = warn(
+OBSERVATION_DROPPED = warn(
     id="0f67fd5f9cae45b1a1474dc79065590f",
-    name="observation-refused",
+    name="observation-dropped",
     text="{type} told of something that cannot be recorded: {error}",
     meaning="A name or text that a record cannot hold; it is passed over.",
 )
-NOTE_NOT_RECORDED = warn(
+LOG_RECORD_FAILED = warn(
     id="2117945b2c4944c58abe00a3c6362cb6",
-    name="note-not-recorded",
+    name="log-record-failed",
     text="not in the journal: {text} ({reason})",
     meaning="A word of the daemon's own is here only: the disk refused it. Look at the disk.",
 )
@@ -163,24 +163,24 @@ RETENTION_FAILED = warn(
     text="retention could not do its work: {reason}",
     meaning="Old records stay; it is tried again in five minutes. Look at the disk.",
 )
-RETENTION_ENDED = FailureMessage(
+RETENTION_STOPPED = FailureMessage(
     id="e4a740f7a05f450d99984f688779335f",
-    name="retention-ended",
+    name="retention-stopped",
     text="retention has stopped",
     meaning="A bug; old records stay until a restart. Report it with the traceback.",
 )
 
 # The API.
 
-USERS_KEPT = warn(
+USERS_FILE_REJECTED = warn(
     id="006a0dc31c594bb09d2b441d478383ea",
-    name="users-kept",
+    name="users-file-rejected",
     text="the users stay as they were: {error}",
     meaning="The users file is wrong; those read before it can log in. Mend what is said.",
 )
-LOGIN_REFUSED = warn(
+LOGIN_FAILED = warn(
     id="67bb6ec3335241ddb1b1ed92bf769a0c",
-    name="login-refused",
+    name="login-failed",
     text="a login as {user} was refused",
     meaning="Wrong name or password. If there are many, somebody guesses.",
 )
@@ -190,15 +190,15 @@ WAIT_FAILED = FailureMessage(
     text="a wait cannot go on",
     meaning="A bug; a client waits in vain until its time is up. Report it with the traceback.",
 )
-ANSWER_NOT_SENT = FailureMessage(
+RESPONSE_FAILED = FailureMessage(
     id="0d55924616e1405e9a1a9337c8b59981",
-    name="answer-not-sent",
+    name="response-failed",
     text="an answer could not be sent",
     meaning="A bug; a client's connection was closed. Report it with the traceback.",
 )
-ANSWER_CUT_OFF = FailureMessage(
+RESPONSE_TRUNCATED = FailureMessage(
     id="fc35e8bfe01e4c85a1d82df6c8f23a37",
-    name="answer-cut-off",
+    name="response-truncated",
     text="an answer was cut off",
     meaning=(
         "Something failed, as a disk, while an answer was sent; the client has only a part of it."

@@ -7,9 +7,9 @@ from stationd.messages.message import Message, Phrase, table
 
 # Who is asking.
 
-LOGIN_FIRST = Message(
+SESSION_REQUIRED = Message(
     id="05897e26cebd4a5f874df8b8178ad76d",
-    name="login-first",
+    name="session-required",
     text="log in first: POST /api/v1/login with username and password",
     meaning="This route needs a session.",
 )
@@ -19,15 +19,15 @@ WRONG_PASSWORD = Message(
     text="wrong username or password",
     meaning="Nobody is told which of the two it is.",
 )
-ADMINISTRATOR_ROUTE = Message(
+ADMINISTRATOR_REQUIRED = Message(
     id="d93ddc9c0fc5493da6a1744f5fade766",
-    name="administrator-route",
+    name="administrator-required",
     text="{method} {path} requires administrator rights",
     meaning="Log in as an administrator.",
 )
-ADMINISTRATOR_WRITES = Message(
+ADMINISTRATOR_REQUIRED_FOR_USER = Message(
     id="4783bc9088694264b8a91fed4a325b4e",
-    name="administrator-writes",
+    name="administrator-required-for-user",
     text="{where}user: writing as another user takes an administrator",
     meaning="Leave the user out, or log in as an administrator.",
 )
@@ -58,15 +58,15 @@ SOURCE_CATCHING_UP = Message(
     text="{type} is catching up",
     meaning="What it has not told yet is not known; ask again in a few seconds.",
 )
-SOURCE_SILENT = Message(
+SOURCE_TIMEOUT = Message(
     id="8b8f9119c2b8443f99fe7b82c594336e",
-    name="source-silent",
+    name="source-timeout",
     text="{type} does not answer",
     meaning="How the container is is not known; ask again.",
 )
-SOURCE_NOT_RECORDED = Message(
+OBSERVATION_NOT_RECORDED = Message(
     id="10a5d0601ad740db8371e1ce248c2a68",
-    name="source-not-recorded",
+    name="observation-not-recorded",
     text="what it tells cannot be recorded: {error}",
     meaning="The journal refuses records; look at the disk. It is tried again.",
 )
@@ -79,15 +79,15 @@ ENGINE_ABSENT = Message(
     text="no Docker engine answers at {url}: {cause}",
     meaning="Is Docker running, and is the url of [sources.docker] its socket?",
 )
-ENGINE_SILENT = Message(
+ENGINE_NOT_RESPONDING = Message(
     id="b9fb0bad849a4bb29477a7b545da6835",
-    name="engine-silent",
+    name="engine-not-responding",
     text="the engine did not answer: {error}",
     meaning="Look at the engine. It is tried again.",
 )
-ENGINE_LATE = Message(
+ENGINE_TIMEOUT = Message(
     id="70c0f0cf257f45cea6681d99b2b9ef46",
-    name="engine-late",
+    name="engine-timeout",
     text="the engine did not answer within {seconds:.0f} seconds",
     meaning="The engine hangs, or its host is overloaded. It is tried again.",
 )
@@ -109,9 +109,9 @@ TOO_MANY_EVENTS = Message(
     text="more than {limit} events waited to be recorded",
     meaning="The disk is slower than the events come; they are asked for again.",
 )
-QUESTIONS_CLOSED = Message(
+QUERIES_CLOSED = Message(
     id="ebac786f94e34992bc480fe551fa79dd",
-    name="questions-closed",
+    name="queries-closed",
     text="nothing more is asked",
     meaning="The daemon is stopping.",
 )
@@ -148,9 +148,9 @@ INOTIFY_HINT = Phrase(
         "Too many watches or instances of one user: raise max_user_watches, max_user_instances."
     ),
 )
-KERNEL_UNHEARD = Message(
+NETLINK_LOST = Message(
     id="cc5aee5b5a4b45e4a4c107e88e81ba35",
-    name="kernel-unheard",
+    name="netlink-lost",
     text="the kernel is not heard any more: {reason}",
     meaning="Its notifications have ended. It is tried again.",
 )
@@ -160,9 +160,9 @@ LXC_MONITOR_SILENT = Message(
     text="{path}/{name}: its monitor does not answer",
     meaning="The container hangs or has just ended; ask again.",
 )
-LXC_UNSETTLED = Message(
+LXC_CONTAINER_IN_TRANSITION = Message(
     id="01fd535ace8e4173a61b195248d39ded",
-    name="lxc-unsettled",
+    name="lxc-container-in-transition",
     text="{path}/{name}: it is starting or stopping",
     meaning="Ask again in a moment.",
 )

@@ -1,6 +1,6 @@
 """What stationd writes into the journal's log about containers and images.
 
-Such a sentence ends with L{ABOUT}. L{stationd.restore} finds those of a type by how that
+Such a sentence ends with L{SUBJECT}. L{stationd.restore} finds those of a type by how that
 begins."""
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ CONTAINER_RESTARTED = Message(
     text="Restart container",
     meaning="A container was restarted; nothing to do.",
 )
-CONTAINER_NOT_STARTED = Message(
+CONTAINER_START_FAILED = Message(
     id="b9ffea7681d24311a790bec5c8f9643b",
-    name="container-not-started",
+    name="container-start-failed",
     text="Container could not be started",
     meaning="A start failed; what follows is the engine's reason: mend that, then start it again.",
 )
@@ -57,9 +57,9 @@ CONTAINER_UNPAUSED = Message(
     text="Unpause container",
     meaning="A container was thawed; nothing to do.",
 )
-CONTAINER_OUT_OF_MEMORY = Message(
+CONTAINER_OOM = Message(
     id="e09d505e95184de3a694bb32c812c883",
-    name="container-out-of-memory",
+    name="container-oom",
     text="Container ran out of memory",
     meaning="The kernel killed a process in it; raise its limit, or find what takes so much.",
 )
@@ -75,9 +75,9 @@ CONTAINER_UNHEALTHY = Message(
     text="Container is unhealthy",
     meaning="Its health check fails; see the container's own log.",
 )
-CONTAINER_KILLED = Message(
+CONTAINER_SIGNALLED = Message(
     id="7cb5eae7f8584af2817028550793c707",
-    name="container-killed",
+    name="container-signalled",
     text="Kill container",
     meaning="A signal was sent to it; nothing to do.",
 )
@@ -87,9 +87,9 @@ CONTAINER_RENAMED = Message(
     text="Rename container",
     meaning="It has another name; nothing to do.",
 )
-CONTAINER_STAYS_UP = Message(
+CRASH_LOOP_ENDED = Message(
     id="d686d8aa8e9747b0be8739578820dfe5",
-    name="container-stays-up",
+    name="crash-loop-ended",
     text="Container stays up",
     meaning="It was in a crash loop and runs again; nothing to do.",
 )
@@ -102,41 +102,41 @@ CONTAINER_EXITED = Message(
         "its own log."
     ),
 )
-CONTAINER_EXITED_WITH_ENGINE = Message(
+CONTAINER_EXITED_ENGINE_STOPPED = Message(
     id="92129a97b0df4476abc60d6c4476a6b1",
-    name="container-exited-with-engine",
+    name="container-exited-engine-stopped",
     text="Container exited as its engine was stopped{with_code}",
     meaning="It ended because Docker was stopped; nothing to do.",
 )
-CONTAINER_EXITED_BEFORE_ENGINE = Message(
+CONTAINER_EXITED_ENGINE_RESTARTED = Message(
     id="c9c1d5bbd7874e7d90ba3e50fc00e15d",
-    name="container-exited-before-engine",
+    name="container-exited-engine-restarted",
     text="Container exited as its engine came back{with_code}",
     meaning="Docker had been killed and ended it as it started again; start it if it should run.",
 )
-CONTAINER_EXITED_AS_ASKED = Message(
+CONTAINER_EXITED_ON_REQUEST = Message(
     id="78ada1838b744cd2b8a3eb5692de9ba3",
-    name="container-exited-as-asked",
+    name="container-exited-on-request",
     text="Container exited as asked{with_code}",
     meaning="Somebody stopped it; nothing to do.",
 )
-CONTAINER_EXITED_BY_ITSELF = Message(
+CONTAINER_EXITED_UNREQUESTED = Message(
     id="1d1e0b9102394908935918eda90946a5",
-    name="container-exited-by-itself",
+    name="container-exited-unrequested",
     text="Container exited by itself{with_code}",
     meaning="Nobody stopped it; with a code other than 0 see its own log.",
 )
-CONTAINER_ENDED_BY_SIGNAL = Message(
+CONTAINER_EXITED_ON_SIGNAL = Message(
     id="2ba127eac8aa46308751854cb6d3c08b",
-    name="container-ended-by-signal",
+    name="container-exited-on-signal",
     text="Container was ended by {signal}, code {code}",
     meaning=(
         "A signal that nobody sent through the engine ended it; look for a crash, or who sent it."
     ),
 )
-CONTAINER_KILLED_FOR_MEMORY = Message(
+CONTAINER_OOM_KILLED = Message(
     id="442eac8a5d3f40c09c0ac1cec582cdf3",
-    name="container-killed-for-memory",
+    name="container-oom-killed",
     text="Container was killed by the kernel, {memory}",
     meaning="The kernel ended it for want of memory; raise its limit, or find what takes so much.",
 )
@@ -149,9 +149,9 @@ CRASH_LOOP = Message(
         "numbers of exits."
     ),
 )
-CRASH_LOOP_FOR_MEMORY = Message(
+CRASH_LOOP_OOM_KILLED = Message(
     id="1a0e9a019c9b49058c1d09176e4a0b1c",
-    name="crash-loop-for-memory",
+    name="crash-loop-oom-killed",
     text=(
         "Container keeps ending: {exits} exits, each soon after the last, this one killed by "
         "the kernel, {memory}"
@@ -282,13 +282,13 @@ MEMORY_LIMIT = Phrase(
     text=", limit {size}",
     meaning="How much memory it may use.",
 )
-NOTICED_LATER = Phrase(
-    name="noticed-later",
+INFERRED = Phrase(
+    name="inferred",
     text=", noticed later",
     meaning="It was not seen as it happened but worked out afterwards.",
 )
-ABOUT = Phrase(
-    name="about",
+SUBJECT = Phrase(
+    name="subject",
     text=" ({parts})",
     meaning="What it is about: type, id, name.",
 )

@@ -7,9 +7,9 @@ from stationd.messages.message import table
 
 # Docker.
 
-ENGINE_ANSWER_MALFORMED = warn(
+ENGINE_RESPONSE_MALFORMED = warn(
     id="52d7739ce1e64cdd8c7637e3f6d749ee",
-    name="engine-answer-malformed",
+    name="engine-response-malformed",
     text="the engine's answer makes no sense: {error}",
     meaning=(
         "It is not what the engine's API promises; it is passed over. Report it with the "
@@ -36,42 +36,42 @@ CONTAINER_NOT_INSPECTED = warn(
         "Docker lists it and says no more of it; what the list says is taken. See 'docker inspect'."
     ),
 )
-ENGINE_HANGS = warn(
+ENGINE_THREAD_ABANDONED = warn(
     id="7d586add2c334fef923bb9cfca963c27",
-    name="engine-hangs",
+    name="engine-thread-abandoned",
     text="the engine hangs; its thread is left behind",
     meaning="Docker did not end a connection that was closed. Look at the engine.",
 )
 
 # LXC.
 
-LXC_PATH_AWAY = warn(
+LXC_PATH_UNAVAILABLE = warn(
     id="e4d89379240f46d38e6f17ea51242bfd",
-    name="lxc-path-away",
+    name="lxc-path-unavailable",
     text="{path} cannot be looked at, its containers are taken to be as they were: {reason}",
     meaning="Is it mounted, and may stationd read it? It is looked for every five seconds.",
 )
-LXC_PATH_BACK = info(
+LXC_PATH_AVAILABLE = info(
     id="a253129ba8084836945d404af750c386",
-    name="lxc-path-back",
+    name="lxc-path-available",
     text="{path} can be looked at again",
     meaning="What became of its containers meanwhile has been worked out; nothing to do.",
 )
-LXC_NAME_UNUSABLE = warn(
+LXC_NAME_INVALID = warn(
     id="391649582db04605aecf2fe6adb3fa7b",
-    name="lxc-name-unusable",
+    name="lxc-name-invalid",
     text="{path} cannot be recorded by its name and is passed over",
     meaning="Rename the container: at most 252 printable characters in UTF-8.",
 )
-LXC_NAME_TAKEN = warn(
+LXC_NAME_DUPLICATE = warn(
     id="30713aa038334fe2a462bae9158d4c2a",
-    name="lxc-name-taken",
+    name="lxc-name-duplicate",
     text="{path} is passed over: a container of its name is in another path",
     meaning="A name means one container; rename one of them.",
 )
-LXC_PORTS_NOT_FOLLOWED = info(
+LXC_PORTS_UNAVAILABLE = info(
     id="c8c4485eaf3f4aebbeca2e7d10e0736f",
-    name="lxc-ports-not-followed",
+    name="lxc-ports-unavailable",
     text="forwarded ports of LXC are not followed: {reason}",
     meaning="The kernel has no nftables, or stationd lacks CAP_NET_ADMIN; all else goes on.",
 )

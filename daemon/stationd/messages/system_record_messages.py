@@ -15,9 +15,9 @@ SOURCE_LOST_RECORD = Message(
         "by itself."
     ),
 )
-SOURCE_FOLLOWED_AGAIN = Message(
+SOURCE_LIVE_AGAIN_RECORD = Message(
     id="f7bdb30090b44e9faf90156630a5ff58",
-    name="source-followed-again",
+    name="source-live-again-record",
     text="Following {type} again",
     meaning="From here on what happens is seen again; what was missed has been worked out.",
 )
@@ -35,27 +35,27 @@ CONTAINERS_FOUND_AGAIN = Message(
     text="Found {count} {type} containers again, {running} of them running",
     meaning="Containers that were recorded as removed are there; nothing to do.",
 )
-EVENTS_FORGOTTEN = Message(
+EVENTS_LOST = Message(
     id="9499f5facb4f4dbba383c36e4c924109",
-    name="events-forgotten",
+    name="events-lost",
     text="Docker has forgotten what happened after {moment} UTC; {found}",
     meaning=(
         "An engine remembers 256 events, until its own restart; what can be worked out is "
         "recorded as such."
     ),
 )
-ONE_WORKED_OUT = Phrase(
-    name="one-worked-out",
+ONE_INFERRED = Phrase(
+    name="one-inferred",
     text="1 change was worked out from what its containers are",
     meaning="What became of the gap.",
 )
-SOME_WORKED_OUT = Phrase(
-    name="some-worked-out",
+SOME_INFERRED = Phrase(
+    name="some-inferred",
     text="{count} changes were worked out from what its containers are",
     meaning="What became of the gap.",
 )
-NONE_WORKED_OUT = Phrase(
-    name="none-worked-out",
+NONE_INFERRED = Phrase(
+    name="none-inferred",
     text="its containers show no trace of anything",
     meaning="Nothing may have happened, or what came and went without a trace.",
 )

@@ -7,7 +7,7 @@ import os
 from twisted.logger import Logger
 
 from stationd.errors import InvalidConfiguration
-from stationd.messages.log_messages import USERS_KEPT
+from stationd.messages.log_messages import USERS_FILE_REJECTED
 from stationd.web.password_hashing import PasswordHasher
 from stationd.web.users_file import SCRYPT_N, SCRYPT_P, SCRYPT_R, Account, read_users
 
@@ -42,7 +42,7 @@ class Accounts:
                 self._accounts = read_users(self._path)
             except InvalidConfiguration as error:
                 # Nobody is locked out, or let in again, by a slip of the pen.
-                USERS_KEPT.emit(self._log, error=error)
+                USERS_FILE_REJECTED.emit(self._log, error=error)
         return self._accounts.get(name)
 
     async def authenticate(self, name: str, password: str) -> Account | None:

@@ -9,7 +9,7 @@ from twisted.web.http import Request
 
 from stationd.errors import AuthenticationRequired, InvalidValue, PermissionDenied
 from stationd.messages import allowed_values
-from stationd.messages.reason_messages import ADMINISTRATOR_ROUTE
+from stationd.messages.reason_messages import ADMINISTRATOR_REQUIRED
 from stationd.web.authentication import authenticate, peer_uid, session_token
 from stationd.web.request_context import (
     ApiServices,
@@ -71,7 +71,7 @@ def _check_access(route: Route, caller: Caller | None) -> None:
     if caller is None:
         raise AuthenticationRequired()
     if route.access is Access.ADMIN and not caller.admin:
-        raise PermissionDenied(ADMINISTRATOR_ROUTE.render(method=route.method, path=route.path))
+        raise PermissionDenied(ADMINISTRATOR_REQUIRED.render(method=route.method, path=route.path))
 
 
 def _parse_query(query: str) -> dict[str, str]:

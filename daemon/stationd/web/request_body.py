@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from stationd.errors import InvalidValue, PermissionDenied
 from stationd.messages import allowed_values
-from stationd.messages.reason_messages import ADMINISTRATOR_WRITES
+from stationd.messages.reason_messages import ADMINISTRATOR_REQUIRED_FOR_USER
 from stationd.records import MAX_TIME_US, Draft, Level
 from stationd.web.request_context import SLICE_SECONDS, Caller, RequestContext, sleep
 from stationd.web.strict_json import JsonReader, NumberLiteral, write_json
@@ -109,7 +109,7 @@ def _make_draft(
             raise InvalidValue(f"{where}{key[:80]}", item[key], allowed)
     user = _string(where, item, "user", caller.user)
     if user != caller.user and not caller.admin:
-        raise PermissionDenied(ADMINISTRATOR_WRITES.render(where=where))
+        raise PermissionDenied(ADMINISTRATOR_REQUIRED_FOR_USER.render(where=where))
     try:
         return Draft(
             time_us=_time_us(where, item, now_us),

@@ -56,7 +56,7 @@ class ApiResource(Resource):
                 send_response(request, response)
                 return
         except Exception:  # noqa: BLE001 - the outermost edge of a request
-            log_messages.ANSWER_NOT_SENT.emit(self._log)
+            log_messages.RESPONSE_FAILED.emit(self._log)
         request.transport.abortConnection()  # type: ignore[union-attr]
 
     def _send(self, response: Response | StreamedResponse, request: Request) -> None:

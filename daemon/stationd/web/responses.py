@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.web.http import Request, datetimeToString
 from zope.interface import implementer
 
-from stationd.messages.log_messages import ANSWER_CUT_OFF
+from stationd.messages.log_messages import RESPONSE_TRUNCATED
 from stationd.web.request_context import Response, StreamedResponse
 from stationd.web.request_headers import get_header
 
@@ -110,7 +110,7 @@ class ResponseProducer:
         except Exception:  # noqa: BLE001 - the outermost edge of an answer under way
             # The status has been sent long ago; a cut is all that can still be said. To a client
             # of HTTP/1.0 a connection that is closed in order is the end of a whole answer.
-            ANSWER_CUT_OFF.emit(self._log)
+            RESPONSE_TRUNCATED.emit(self._log)
             self.stopProducing()
             self._request.transport.abortConnection()  # type: ignore[union-attr]
 

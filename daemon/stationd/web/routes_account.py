@@ -8,7 +8,7 @@ from twisted.logger import Logger
 
 from stationd.errors import AuthenticationRequired, InvalidValue
 from stationd.messages import allowed_values
-from stationd.messages.log_messages import LOGIN_REFUSED
+from stationd.messages.log_messages import LOGIN_FAILED
 from stationd.messages.reason_messages import WRONG_PASSWORD
 from stationd.web.request_body import parse_json
 from stationd.web.request_context import RequestContext, Response
@@ -23,7 +23,7 @@ async def login(context: RequestContext) -> Response:
     username, password = _read_credentials(context)
     account = await context.services.accounts.authenticate(username, password)
     if account is None:
-        LOGIN_REFUSED.emit(_log, user=repr(username[:60]))
+        LOGIN_FAILED.emit(_log, user=repr(username[:60]))
         raise AuthenticationRequired(WRONG_PASSWORD.text)
     now_us = context.services.now_us()
     token = context.services.sessions.create(account.name, account.hash, now_us)

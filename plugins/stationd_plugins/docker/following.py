@@ -16,7 +16,7 @@ from stationd.errors import JournalError, SourceAbsent, SourceError, SourceLost
 from stationd.interfaces import IRecorder
 from stationd.messages import reason_messages
 from stationd.messages import system_record_messages as said
-from stationd.messages.source_log_messages import ENGINE_HANGS
+from stationd.messages.source_log_messages import ENGINE_THREAD_ABANDONED
 from stationd.records import Level, Observation, State
 from stationd_plugins.docker.asked import Engine
 from stationd_plugins.docker.engine import QUEUE_LIMIT, STOP_TIMEOUT, TIMEOUT
@@ -227,12 +227,12 @@ class Following:
         if isinstance(error, SourceAbsent | TimeoutError):
             self._source.deaths.away(time.time_ns() // 1000)
         if isinstance(error, TimeoutError):
-            error = SourceLost(reason_messages.ENGINE_LATE.render(seconds=TIMEOUT))
+            error = SourceLost(reason_messages.ENGINE_TIMEOUT.render(seconds=TIMEOUT))
         is_refused = isinstance(error, JournalError)
         if is_refused:
-            error = SourceLost(reason_messages.SOURCE_NOT_RECORDED.render(error=error))
+            error = SourceLost(reason_messages.OBSERVATION_NOT_RECORDED.render(error=error))
         elif not isinstance(error, SourceError):
-            error = SourceLost(reason_messages.ENGINE_SILENT.render(error=error))
+            error = SourceLost(reason_messages.ENGINE_NOT_RESPONDING.render(error=error))
         if is_refused or self._error is not None or self._gone.called or not self._opened:
             self._end(error)
         elif self._cause is None:
@@ -292,5 +292,5 @@ class Following:
         try:
             await self._gone.addTimeout(STOP_TIMEOUT, self._source.reactor)
         except TimeoutError:
-            ENGINE_HANGS.emit(self._log)
+            ENGINE_THREAD_ABANDONED.emit(self._log)
         failure.raiseException()

@@ -39,6 +39,6 @@ def since_ns(origins: Collection[str], now_ns: int) -> int:
 def forgotten(newest_ns: int, worked_out: int) -> str:
     """A sentence about a gap that a replay did not close."""
     moment = datetime.fromtimestamp(newest_ns // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    numerous = said.ONE_WORKED_OUT if worked_out == 1 else said.SOME_WORKED_OUT
-    found = (numerous if worked_out else said.NONE_WORKED_OUT).render(count=worked_out)
-    return said.EVENTS_FORGOTTEN.render(moment=moment, found=found)
+    numerous = said.ONE_INFERRED if worked_out == 1 else said.SOME_INFERRED
+    found = (numerous if worked_out else said.NONE_INFERRED).render(count=worked_out)
+    return said.EVENTS_LOST.render(moment=moment, found=found)

@@ -107,7 +107,9 @@ class DockerSource:
             except (CancelledError, SourceError):
                 raise
             except Exception as error:
-                raise SourceLost(reason_messages.ENGINE_SILENT.render(error=error)) from error
+                raise SourceLost(
+                    reason_messages.ENGINE_NOT_RESPONDING.render(error=error)
+                ) from error
             if found is None:
                 return None
             exact = key in (found.container.id, found.container.name)
@@ -137,7 +139,7 @@ class DockerSource:
         except CancelledError:
             raise
         except Malformed as error:
-            log_messages.ENGINE_ANSWER_MALFORMED.emit(self._log, error=error)
+            log_messages.ENGINE_RESPONSE_MALFORMED.emit(self._log, error=error)
             return None
         except Exception:  # noqa: BLE001 - gone, down: it does not say
             return None

@@ -260,7 +260,7 @@ class Following:
         """Nothing will be heard from the kernel any more."""
         if not self._done.called:
             reason = failure.getErrorMessage()
-            self._done.errback(SourceLost(reason_messages.KERNEL_UNHEARD.render(reason=reason)))
+            self._done.errback(SourceLost(reason_messages.NETLINK_LOST.render(reason=reason)))
 
     def _failed(self, failure: Failure) -> None:
         error = failure.value
@@ -270,7 +270,7 @@ class Following:
         elif isinstance(error, OSError):
             error = unwatchable(error)
         elif isinstance(error, JournalError):
-            error = SourceLost(reason_messages.SOURCE_NOT_RECORDED.render(error=error))
+            error = SourceLost(reason_messages.OBSERVATION_NOT_RECORDED.render(error=error))
         self._over = True
         if not self._done.called:
             self._scanning = None

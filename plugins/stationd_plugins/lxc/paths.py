@@ -79,14 +79,14 @@ class Paths:
             usable = [name for name in names if _is_usable(name)]
             directories += [os.path.join(path, name) for name in usable]
             passed_over |= {
-                os.path.join(path, name): log_messages.LXC_NAME_UNUSABLE
+                os.path.join(path, name): log_messages.LXC_NAME_INVALID
                 for name in {*names} - {*usable}
             }
             for name, seen in there.items():
                 better, worse = _choose(found.get(name), seen, homes.get(name))
                 found[name] = better
                 if worse is not None and not (_is_same(better, worse) or worse.is_bare):
-                    passed_over[os.path.join(worse.path, name)] = log_messages.LXC_NAME_TAKEN
+                    passed_over[os.path.join(worse.path, name)] = log_messages.LXC_NAME_DUPLICATE
         if len(away) == len(self._paths):
             raise _worst([*away.values()])
         for directory in {*list(self._silent)} - {*directories}:
@@ -135,7 +135,7 @@ class Paths:
             silent = reason_messages.LXC_MONITOR_SILENT
             raise SourceLost(silent.render(path=found.path, name=name))
         if found is not None and found.unsettled and not found.init_pid:
-            unsettled = reason_messages.LXC_UNSETTLED
+            unsettled = reason_messages.LXC_CONTAINER_IN_TRANSITION
             raise SourceLost(unsettled.render(path=found.path, name=name))
         return found
 
@@ -144,9 +144,9 @@ class Paths:
         reasons = {path: error.strerror or str(error) for path, error in away.items()}
         for path, reason in reasons.items():
             if self._away.get(path) != reason:
-                log_messages.LXC_PATH_AWAY.emit(self._log, path=path, reason=reason)
+                log_messages.LXC_PATH_UNAVAILABLE.emit(self._log, path=path, reason=reason)
         for path in self._away.keys() - reasons.keys():
-            log_messages.LXC_PATH_BACK.emit(self._log, path=path)
+            log_messages.LXC_PATH_AVAILABLE.emit(self._log, path=path)
         for path in passed_over.keys() - self._passed_over.keys():
             passed_over[path].emit(self._log, path=repr(path))
         self._away, self._passed_over = reasons, passed_over

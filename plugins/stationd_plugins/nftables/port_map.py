@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import attrs
 from twisted.logger import Logger
 
-from stationd.messages.source_log_messages import LXC_PORTS_NOT_FOLLOWED
+from stationd.messages.source_log_messages import LXC_PORTS_UNAVAILABLE
 from stationd_plugins.host import network
 from stationd_plugins.lxc.scan import Seen
 from stationd_plugins.nftables.dnat import PortForward, port_forwards
@@ -127,4 +127,4 @@ class PortMap:
         reason = error.strerror or str(error)
         if reason != self._reason:
             self._reason = reason
-            LXC_PORTS_NOT_FOLLOWED.emit(self._log, reason=reason)
+            LXC_PORTS_UNAVAILABLE.emit(self._log, reason=reason)
