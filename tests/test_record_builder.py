@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.record_builder import build_records, parse_image_reference
+from stationd.event_codec import parse_image_reference
+from stationd.record_builder import build_records
 from stationd.records import Level, Observation
 
 ID = "1753ab55c36e99195042ddc875e59d4f877f1c140d25196ad34a5bece9f1cf3a"

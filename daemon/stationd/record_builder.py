@@ -1,17 +1,14 @@
-"""What an observation is called: the payloads of its events and its sentence in
-the log, in the words of the API. Pure."""
+"""The records of an observation: its events, and its sentence in the log, in the words of the
+API. Pure."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from stationd.event_codec import EVENT_USER, encode_events, parse_image_reference
 from stationd.messages import record_messages as said
 from stationd.records import CRASH_LOOP_EXITS, Container, Draft, JsonValue, Level, Observation
-
-EVENT_USER = "all"
-"""The user of an event that was seen to happen; who caused it is not known."""
 
 DAEMON_USER = "system"
 """The user of what the daemon itself says."""
@@ -56,29 +53,28 @@ class ObservationRecords(NamedTuple):
     log: list[Draft]
 
 
-class ImageReference(NamedTuple):
-    """An image reference, taken apart.
-
-    @ivar repository: C{dockerhub}, or the registry's host and port.
-    @ivar name: without registry and tag.
-    @ivar tag: the tag, or digest if it has one; C{latest} if neither is given.
-    """
-
-    repository: str
-    name: str
-    tag: str
-
-
 def build_records(observation: Observation) -> ObservationRecords:
     """The records for an observation.
 
     @raise stationd.errors.InvalidValue: a name in it is not one the journal can hold.
     """
-    if observation.subject == "container":
-        return _container_records(observation)
-    if observation.subject == "export":
-        return _export_records(observation)
-    return _image_records(observation)
+    events = [
+        _build_draft(observation, Level.INFO, EVENT_USER, text)
+        for text in encode_events(observation)
+    ]
+    match observation.subject:
+        case "container":
+            sentence = _container_sentence(observation)
+        case "export":
+            sentence = Level.INFO, said.CONTAINER_EXPORTED.text
+        case _:
+            sentence = Level.INFO, _image_words(observation)
+    if sentence is None:
+        return ObservationRecords(events, [])
+    level, words = sentence
+    words += said.INFERRED.text if observation.inferred else ""
+    words += said.SUBJECT.render(parts=", ".join(filter(None, _subject(observation))))
+    return ObservationRecords(events, [_build_draft(observation, level, DAEMON_USER, words)])
 
 
 def found_observation(container: Container, time_us: int) -> Observation:
@@ -99,52 +95,24 @@ def found_observation(container: Container, time_us: int) -> Observation:
     )
 
 
-def parse_image_reference(text: str) -> ImageReference:
-    """Take an image reference apart, by the rules of Docker's reference grammar
-    (U{https://pkg.go.dev/github.com/distribution/reference}): the first part
-    is a registry if it has a dot or a colon or is C{localhost}."""
-    rest, at, digest = text.partition("@")
-    name, colon, tag = rest.rpartition(":")
-    if not colon or "/" in tag:
-        name, tag = rest, ""
-    first, slash, path = name.partition("/")
-    repository = "dockerhub"
-    if slash and ("." in first or ":" in first or first == "localhost"):
-        repository, name = first, path
-    return ImageReference(repository, name, digest if at else tag or "latest")
-
-
 def daemon_record(time_us: int, level: Level, text: str) -> Draft:
     """A record of the daemon about itself."""
     return Draft(time_us=time_us, level=level, category="system", user=DAEMON_USER, text=text)
 
 
-def encode_event(data: dict[str, JsonValue]) -> str:
-    """An event's JSON as the seed writes it: keys in order, C{", "} and C{": "}."""
-    return json.dumps(data, ensure_ascii=False, allow_nan=False)
-
-
-def _container_records(observation: Observation) -> ObservationRecords:
-    type, action, details = observation.type, observation.action, dict(observation.details)
-    data: dict[str, JsonValue] = {"container": observation.name}
-    if action in ("port-add", "port-remove"):
-        data |= {"type": type, "port": action.removeprefix("port-")}
-        details = {"mapping": details.get("ports", [])}
-    else:
-        data |= {"state": action, "type": type}
-    if type != "lxc":
-        data["id"] = observation.id
-    events = [_event_record(observation, "container", data | details)]
+def _container_sentence(observation: Observation) -> tuple[Level, str] | None:
+    """What is said of a container, C{None} if nothing is."""
+    action, details = observation.action, observation.details
     if action not in _CONTAINER_SENTENCES:
         # Ports, and the noise of exec_*, have no sentence.
-        return ObservationRecords(events, [])
+        return None
     level, message = _CONTAINER_SENTENCES[action]
     exits = details.get("exits", 0)
     if isinstance(exits, int) and exits and action == "die" and not _is_reported_count(exits):
         # It is in a loop; the next round number of exits has a sentence again.
-        return ObservationRecords(events, [])
+        return None
     if action in ("start", "oom") and exits:
-        return ObservationRecords(events, [])
+        return None
     words = message.render(with_code="")
     if action == "die" or (action == "stop" and details.get("oom")):
         level, words = _exit_sentence(details)
@@ -161,10 +129,7 @@ def _container_records(observation: Observation) -> ObservationRecords:
         words += said.WITH_SIGNAL.render(**details)
     if action == "rename" and details.get("old"):
         words += said.RENAMED_FROM.render(**details)
-    parts = [type, observation.name] if type == "lxc" else [type, observation.id[:12]]
-    if type != "lxc" and observation.name:
-        parts.append(observation.name)
-    return ObservationRecords(events, [_log_record(observation, "container", level, words, parts)])
+    return level, words
 
 
 def _exit_sentence(details: Mapping[str, JsonValue]) -> tuple[Level, str]:
@@ -215,76 +180,27 @@ def _format_size(size_bytes: int) -> str:
     return f"{size_bytes} bytes"
 
 
-def _export_records(observation: Observation) -> ObservationRecords:
-    data: dict[str, JsonValue] = {
-        "container": observation.name,
-        "cid": observation.id,
-        "state": "completed",
-        "result": 0,
-        "type": observation.type,
-    }
-    parts = [observation.type, observation.id[:12], observation.name]
-    words = said.CONTAINER_EXPORTED.text
-    return ObservationRecords(
-        [_event_record(observation, "export", data)],
-        [_log_record(observation, "export", Level.INFO, words, parts)],
-    )
-
-
-def _image_records(observation: Observation) -> ObservationRecords:
-    type, action, name = observation.type, observation.action, observation.name
-    update: dict[str, JsonValue] = {
-        "action": "update",
-        "category": "local",
-        "state": action,
-        "type": type,
-    }
-    if name:
-        update["id"] = name
-    events = [_event_record(observation, "image", update)]
-    words = _IMAGE_SENTENCES.get(action, said.IMAGE_OTHER).render(action=action.capitalize())
+def _image_words(observation: Observation) -> str:
+    action = observation.action
     if action == "pull":
-        repository, image, tag = parse_image_reference(name)
-        download: dict[str, JsonValue] = {
-            "name": image,
-            "repository": repository,
-            "state": "success",
-            "tag": tag,
-            "action": "download",
-            "type": type,
-        }
-        events.append(_event_record(observation, "image", download))
-        words = said.IMAGE_PULLED.render(repository=repository)
-    elif action == "delete":
-        deleted: dict[str, JsonValue] = {"action": "delete", "state": "success", "type": type}
-        events.append(_event_record(observation, "image", deleted | {"name": name}))
-    parts = [part for part in (type, name) if part]
-    return ObservationRecords(events, [_log_record(observation, "image", Level.INFO, words, parts)])
+        repository = parse_image_reference(observation.name).repository
+        return said.IMAGE_PULLED.render(repository=repository)
+    return _IMAGE_SENTENCES.get(action, said.IMAGE_OTHER).render(action=action.capitalize())
 
 
-def _event_record(observation: Observation, category: str, data: dict[str, JsonValue]) -> Draft:
-    if observation.inferred:
-        data = data | {"inferred": True}
-    return _build_draft(observation, category, Level.INFO, EVENT_USER, encode_event(data))
+def _subject(observation: Observation) -> tuple[str, ...]:
+    """What a sentence is about: type, id and name, as far as it has them."""
+    if observation.subject == "image" or observation.type == "lxc":
+        return observation.type, observation.name
+    return observation.type, observation.id[:12], observation.name
 
 
-def _log_record(
-    observation: Observation, category: str, level: Level, words: str, parts: list[str]
-) -> Draft:
-    if observation.inferred:
-        words += said.INFERRED.text
-    text = words + said.SUBJECT.render(parts=", ".join(parts))
-    return _build_draft(observation, category, level, DAEMON_USER, text)
-
-
-def _build_draft(
-    observation: Observation, category: str, level: Level, user: str, text: str
-) -> Draft:
+def _build_draft(observation: Observation, level: Level, user: str, text: str) -> Draft:
     about = "" if observation.subject == "image" else f"{observation.type}/{observation.id}"
     return Draft(
         time_us=observation.time_us,
         level=level,
-        category=category,
+        category=observation.subject,
         user=user,
         container=about,
         text=text,

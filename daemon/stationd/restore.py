@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
-from stationd.event_codec import decode_event
+from stationd.event_codec import EVENT_USER, decode_event
 from stationd.interfaces import IJournal, Query
-from stationd.record_builder import DAEMON_USER, EVENT_USER
+from stationd.record_builder import DAEMON_USER
 from stationd.records import Record
 from stationd.registry import Registry
 
