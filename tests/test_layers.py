@@ -20,7 +20,7 @@ LAYERS = (
         *("stationd.endpoints", "stationd.signals", "stationd.source_plugins"),
     ),
     ("stationd.unix_listener",),
-    ("stationd.web", "stationd.lookup", "stationd.journal_service"),
+    ("stationd.web", "stationd.container_lookup", "stationd.journal_service"),
     ("stationd.supervisor", "stationd.recorder", "stationd.waits"),
     ("stationd.pending_wait", "stationd.source_queries"),
     ("stationd.deduplicator",),

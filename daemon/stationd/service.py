@@ -15,6 +15,7 @@ from twisted.logger import Logger
 
 from stationd import __version__
 from stationd.config import Settings, changed_settings, load_settings
+from stationd.container_lookup import ContainerLookup
 from stationd.endpoints import listen, validate_endpoints
 from stationd.errors import StationdError
 from stationd.feed import Feed
@@ -22,7 +23,6 @@ from stationd.interfaces import IHostReactor, JournalStatus
 from stationd.journal.commit_clock import boot_time_us
 from stationd.journal_service import JournalService
 from stationd.listeners import Listeners
-from stationd.lookup import ContainerLookup
 from stationd.messages import log_messages
 from stationd.messages import system_record_messages as said
 from stationd.recorder import Recorder
@@ -33,8 +33,8 @@ from stationd.source_plugins import make_sources
 from stationd.source_queries import SourceQueries
 from stationd.supervisor import Sources, Supervisor
 from stationd.waits import Waits
-from stationd.web.accounts import Accounts
-from stationd.web.password_hashing import HashingThreads, PasswordHasher
+from stationd.web.account_store import Accounts
+from stationd.web.password_verifier import HashingThreads, PasswordHasher
 from stationd.web.request_context import ApiServices
 from stationd.web.sessions import Sessions
 from stationd.web.site import make_site

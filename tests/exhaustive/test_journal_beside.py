@@ -17,7 +17,7 @@ class OtherProcessTests(test_recovery.RecoveryCase):
     def test_a_process_that_reads_while_another_writes_seals_and_vacuums(self) -> None:
         code = (
             "import sys\n"
-            "from stationd.journal.reader import Reader\n"
+            "from stationd.journal.read_only_journal import Reader\n"
             "from stationd.interfaces import Query\n"
             "looks = last = 0\n"
             "while last < 3000:\n"

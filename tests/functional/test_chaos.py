@@ -18,7 +18,7 @@ from collections.abc import Callable
 from twisted.trial.unittest import TestCase
 
 from stationd.interfaces import Query
-from stationd.journal.reader import Reader
+from stationd.journal.read_only_journal import Reader
 from stationd_plugins.docker.origins import container_event
 from tests.functional import lab
 from tests.functional.daemon import Daemon, eventually

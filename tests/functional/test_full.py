@@ -101,7 +101,7 @@ class FullDiskTests(TestCase):
             "import json, resource, signal, sys\n"
             "from stationd.errors import JournalUnwritable\n"
             "from stationd.journal.disk import Disk\n"
-            "from stationd.journal.reader import Reader\n"
+            "from stationd.journal.read_only_journal import Reader\n"
             "from stationd.journal.store import Store\n"
             "from stationd.interfaces import Query\n"
             "from tests.contracts.journal import draft\n"

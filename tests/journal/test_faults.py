@@ -18,7 +18,7 @@ from stationd.journal import seal as seal_module
 from stationd.journal.block_cache import BlockCache
 from stationd.journal.disk import Disk, IDisk
 from stationd.journal.query import select
-from stationd.journal.reader import Reader
+from stationd.journal.read_only_journal import Reader
 from stationd.journal.seal import seal_segment
 from stationd.journal.store import Store
 from tests.contracts.journal import draft

@@ -16,10 +16,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.interfaces import Query
 from stationd.journal import block_encoder
+from stationd.journal.commit_encoder import encode_commit
 from stationd.journal.disk import Disk
 from stationd.journal.file_header import FLAG_COLUMN_FRAMES, KIND_ROWS, FileHeader, pack_file_header
-from stationd.journal.frame_writer import encode_commit
-from stationd.journal.reader import Reader
+from stationd.journal.read_only_journal import Reader
 from stationd.journal.seal import seal_segment
 from stationd.journal.store import Store
 from stationd.records import Draft, Level

@@ -24,7 +24,7 @@ from stationd.journal.file_header import (
     unpack_file_header,
 )
 from stationd.journal.query import select
-from stationd.journal.reader import Reader
+from stationd.journal.read_only_journal import Reader
 from stationd.journal.store import Store
 from tests.contracts.journal import draft
 
@@ -531,7 +531,7 @@ class OtherProcessTests(RecoveryCase):
     def test_a_process_that_reads_while_another_writes(self) -> None:
         code = (
             "import sys\n"
-            "from stationd.journal.reader import Reader\n"
+            "from stationd.journal.read_only_journal import Reader\n"
             "from stationd.interfaces import Query\n"
             "found = [r for f in Reader(sys.argv[1]).select(Query()) for r in f]\n"
             "print(len(found), found[0].text)\n"

@@ -16,7 +16,7 @@ from stationd.journal import seal as seal_module
 from stationd.journal.block_cache import BlockCache
 from stationd.journal.disk import Disk
 from stationd.journal.query import select
-from stationd.journal.reader import Reader
+from stationd.journal.read_only_journal import Reader
 from stationd.journal.repair import repair
 from stationd.journal.sealed_codec import (
     BLOCK_HEADER,

@@ -19,9 +19,9 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer, IResponse
 from zope.interface import implementer
 
+from stationd.container_lookup import ContainerLookup
 from stationd.errors import SourceLost
 from stationd.feed import Feed
-from stationd.lookup import ContainerLookup
 from stationd.recorder import Recorder
 from stationd.records import Container, ContainerStats, Record
 from stationd.registry import Registry
@@ -29,9 +29,9 @@ from stationd.source_queries import SourceQueries
 from stationd.supervisor import Sources
 from stationd.testing import MemoryJournal
 from stationd.waits import Waits
-from stationd.web.accounts import Accounts
+from stationd.web.account_store import Accounts
 from stationd.web.channel import ApiChannel
-from stationd.web.password_hashing import IHashingThreads, PasswordHasher
+from stationd.web.password_verifier import IHashingThreads, PasswordHasher
 from stationd.web.request_context import ApiServices
 from stationd.web.sessions import COOKIE_NAME, Sessions
 from stationd.web.site import ApiSite, make_site

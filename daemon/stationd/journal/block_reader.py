@@ -20,8 +20,8 @@ from stationd.journal.column_batch import (
     Codes,
     Places,
 )
-from stationd.journal.dictionary import Dictionary
 from stationd.journal.file_header import TERMINATOR
+from stationd.journal.name_dictionary import Dictionary
 from stationd.journal.sealed_codec import COLUMNS, FLAG_ASCII, NAMES, ORIGINS, TRIGRAMS, BlockHeader
 from stationd.journal.text_columns import BlockTexts, GroupTexts
 from stationd.journal.text_search import FILTER_BITS, Indexes, TextPattern

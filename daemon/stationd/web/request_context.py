@@ -14,7 +14,7 @@ from stationd.errors import AuthenticationRequired
 from stationd.interfaces import Appended, IJournal, Query
 from stationd.pending_wait import WaitResult
 from stationd.records import Container, ContainerStats, Draft, Record
-from stationd.web.accounts import Accounts
+from stationd.web.account_store import Accounts
 from stationd.web.sessions import Session, Sessions
 
 SLICE_SECONDS = 0.002
@@ -30,7 +30,7 @@ class RecordWriter(Protocol):
 
 
 class IContainerLookup(Protocol):
-    """Which containers there are: L{stationd.lookup.ContainerLookup}."""
+    """Which containers there are: L{stationd.container_lookup.ContainerLookup}."""
 
     def all(self) -> list[Container]: ...
     def is_live(self, type: str) -> bool: ...

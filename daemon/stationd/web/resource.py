@@ -14,7 +14,7 @@ from twisted.web.server import Request
 from stationd.errors import StationdError
 from stationd.messages import error_messages, log_messages
 from stationd.web import problem_details
-from stationd.web.admission import AdmittedRequest, admit_request
+from stationd.web.authorization import AdmittedRequest, admit_request
 from stationd.web.request_context import ApiServices, Response, StreamedResponse
 from stationd.web.responses import send_response, stream_response
 
@@ -33,7 +33,7 @@ class ApiResource(Resource):
     def admit(self, request: Request) -> AdmittedRequest:
         """Decide whether a request may be made.
 
-        Errors as L{stationd.web.admission.admit_request}.
+        Errors as L{stationd.web.authorization.admit_request}.
         """
         return admit_request(self._services, request)
 

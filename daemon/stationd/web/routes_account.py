@@ -10,7 +10,7 @@ from stationd.errors import AuthenticationRequired, InvalidValue
 from stationd.messages import allowed_values
 from stationd.messages.log_messages import LOGIN_FAILED
 from stationd.messages.reason_messages import WRONG_PASSWORD
-from stationd.web.request_body import parse_json
+from stationd.web.posted_records import parse_json
 from stationd.web.request_context import RequestContext, Response
 from stationd.web.routes_log import format_time, json_response
 from stationd.web.sessions import COOKIE_NAME

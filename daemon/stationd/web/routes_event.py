@@ -8,8 +8,8 @@ from twisted.internet.defer import CancelledError
 from stationd.interfaces import Query
 from stationd.messages import allowed_values
 from stationd.records import Record
+from stationd.web.posted_records import read_event_drafts
 from stationd.web.query_parameters import MAX_NUMBER, QueryParameters
-from stationd.web.request_body import read_event_drafts
 from stationd.web.request_context import RequestContext, Response, collect_records
 from stationd.web.routes_log import json_response
 

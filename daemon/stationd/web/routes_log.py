@@ -13,8 +13,8 @@ import numpy as np
 from stationd.errors import InvalidValue
 from stationd.messages import allowed_values
 from stationd.records import Level, Record
+from stationd.web.posted_records import read_log_drafts
 from stationd.web.query_parameters import DEFAULT_LIMIT, QueryParameters, parse_log_query
-from stationd.web.request_body import read_log_drafts
 from stationd.web.request_context import RequestContext, Response, StreamedResponse, collect_records
 
 LEVELS = [level.name for level in Level]

@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from twisted.web.server import Request, Site
 
 from stationd.errors import BodyTooLarge, StationdError, TooManyBodies
-from stationd.web.admission import AdmittedRequest
+from stationd.web.authorization import AdmittedRequest
 from stationd.web.channel import ApiChannel, RequestRefused
 from stationd.web.request_context import ApiServices
 from stationd.web.resource import ApiResource

@@ -8,8 +8,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.errors import TooManyLogins
-from stationd.web.accounts import MAX_PASSWORD_LENGTH
-from stationd.web.password_hashing import MAX_QUEUED, MAX_THREADS, PasswordHasher
+from stationd.web.account_store import MAX_PASSWORD_LENGTH
+from stationd.web.password_verifier import MAX_QUEUED, MAX_THREADS, PasswordHasher
 from tests.web.station import CHEAP, StationCase, Wire
 
 

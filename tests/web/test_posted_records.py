@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stationd.web.request_body import MAX_RECORDS
+from stationd.web.posted_records import MAX_RECORDS
 from stationd.web.sessions import COOKIE_NAME
 from tests.web.station import StationCase, Wire
 

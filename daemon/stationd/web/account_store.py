@@ -8,7 +8,7 @@ from twisted.logger import Logger
 
 from stationd.errors import InvalidConfiguration
 from stationd.messages.log_messages import USERS_FILE_REJECTED
-from stationd.web.password_hashing import PasswordHasher
+from stationd.web.password_verifier import PasswordHasher
 from stationd.web.users_file import SCRYPT_N, SCRYPT_P, SCRYPT_R, Account, read_users
 
 MAX_PASSWORD_LENGTH = 1024
