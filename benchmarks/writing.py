@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from benchmarks.corpus import GROUP, Line, lines
 from benchmarks.timing import Result, Stopwatch, batched, contender
-from stationd.interfaces import Appended
+from stationd.interfaces import AppendResult
 from stationd.journal.disk import Disk
 from stationd.journal.journal import SEGMENT_BYTES, open_journal
 from stationd.journal.seal import seal_segment
@@ -48,8 +48,8 @@ def run(count: int, directory: str) -> Result:
             for begin in range(0, len(batch), GROUP):
                 store.commit(batch[begin : begin + GROUP])
     with sealing:
-        while segment := store.sealable():
-            store.adopt(segment, seal_segment(store.disk, segment, lambda: None))
+        while segment := store.next_to_seal():
+            store.install_sealed(segment, seal_segment(store.disk, segment, lambda: None))
     # The last segment goes on; there is nothing sealed of less than some 100,000 records.
     sealed = store.view.segments[:-1]
     store.close()
@@ -71,7 +71,7 @@ def _singles(path: str) -> float:
     left = iter(drafts)
     seconds = 0.0
 
-    def produce(_: Appended | None, done: Deferred[None]) -> None:
+    def produce(_: AppendResult | None, done: Deferred[None]) -> None:
         given = next(left, None)
         if given is None:
             done.callback(None)

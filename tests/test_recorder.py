@@ -12,7 +12,7 @@ from zope.interface.verify import verifyObject
 
 from stationd.errors import JournalUnwritable
 from stationd.feed import Feed
-from stationd.interfaces import Appended, IRecorder, KnownContainers, Query
+from stationd.interfaces import AppendResult, IRecorder, KnownContainers, Query
 from stationd.recorder import Recorder
 from stationd.records import Container, Draft, Level, Record, State
 from stationd.registry import ContainerChange, Registry
@@ -26,9 +26,9 @@ class SlowJournal(MemoryJournal):
 
     def __init__(self) -> None:
         super().__init__()
-        self.slow: list[tuple[Deferred[Appended], Sequence[Draft]]] | None = None
+        self.slow: list[tuple[Deferred[AppendResult], Sequence[Draft]]] | None = None
 
-    def append(self, drafts: Sequence[Draft]) -> Deferred[Appended]:
+    def append(self, drafts: Sequence[Draft]) -> Deferred[AppendResult]:
         if self.slow is None:
             return super().append(drafts)
         self.slow.append((Deferred(), drafts))
@@ -280,7 +280,7 @@ class RecorderTests(RecorderCase):
     def test_posted_events_wake_those_who_wait(self) -> None:
         told = self.feed.wait_after(0)
         appended = self.successResultOf(self.recorder.post_events([draft(), draft()]))
-        self.assertEqual(appended, Appended(first=1, last=2))
+        self.assertEqual(appended, AppendResult(first=1, last=2))
         self.successResultOf(told)
         self.successResultOf(self.recorder.post_log([draft()]))
 

@@ -17,7 +17,7 @@ from stationd.signals import (
     IGNORED_SIGNALS,
     TERMINATION_SIGNALS,
     Signals,
-    defer_signals,
+    block_signals,
 )
 
 
@@ -115,7 +115,7 @@ class SignalsTests(SynchronousTestCase):
         self.assertGreater(at, 10)
 
     def test_what_came_before_the_start_is_done_then(self) -> None:
-        defer_signals()
+        block_signals()
         # To this thread: the process of the tests may have others, begun before.
         for number in (signal.SIGHUP, signal.SIGUSR2):
             signal.pthread_kill(threading.get_ident(), number)

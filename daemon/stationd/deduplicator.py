@@ -8,7 +8,7 @@ from collections.abc import KeysView, Sequence
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from stationd.interfaces import Appended, IJournal
+from stationd.interfaces import AppendResult, IJournal
 from stationd.records import Draft, Record
 from stationd.restore import MAX_RESTORED
 
@@ -38,7 +38,7 @@ class Deduplicator:
             known.popitem(last=False)
         return True
 
-    def append(self, drafts: Sequence[Draft]) -> Deferred[Appended]:
+    def append(self, drafts: Sequence[Draft]) -> Deferred[AppendResult]:
         """Append; if that fails their origins are new again."""
 
         def refused(failure: Failure) -> Failure:

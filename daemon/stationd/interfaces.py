@@ -51,7 +51,7 @@ class Query:
 
 
 @attrs.frozen(kw_only=True)
-class Appended:
+class AppendResult:
     """Where records went.
 
     @ivar first: the number of the first of them.
@@ -113,7 +113,7 @@ class IHostReactor(IReactorTime, IReactorThreads, IReactorFDSet):
 class IJournal(Interface):
     """Numbered records on disk. One object writes; any number of processes read."""
 
-    def append(drafts: Sequence[Draft]) -> Deferred[Appended]:
+    def append(drafts: Sequence[Draft]) -> Deferred[AppendResult]:
         """Store records, all or none, with consecutive numbers.
 
         The Deferred fires after they are on the disk (C{fdatasync} has returned),

@@ -22,12 +22,12 @@ RETRY_SECONDS = 10.0
 
 
 @attrs.frozen
-class Closed:
+class ListenerClosed:
     """Not opened yet, or stopped."""
 
 
 @attrs.frozen
-class Opening:
+class ListenerOpening:
     """An attempt is being made.
 
     @ivar before: why the attempt before failed, C{""} at the first.
@@ -38,30 +38,30 @@ class Opening:
 
 
 @attrs.frozen
-class Open:
+class ListenerOpen:
     """Served."""
 
     port: IListeningPort
 
 
 @attrs.frozen
-class Failed:
+class ListenerFailed:
     """The last attempt has failed; the next is scheduled."""
 
     reason: str
     retry: IDelayedCall
 
 
-ListenerState = Closed | Opening | Open | Failed
+ListenerState = ListenerClosed | ListenerOpening | ListenerOpen | ListenerFailed
 
 
 def _describe(state: ListenerState) -> str:
     match state:
-        case Open():
+        case ListenerOpen():
             return "open"
-        case Opening(before=reason) | Failed(reason=reason):
+        case ListenerOpening(before=reason) | ListenerFailed(reason=reason):
             return reason or "opening"
-        case Closed():
+        case ListenerClosed():
             return "closed"
 
 
@@ -80,7 +80,7 @@ class Listener:
         self._clock = clock
         self.description = description
         self._listen = listen
-        self.state: ListenerState = Closed()
+        self.state: ListenerState = ListenerClosed()
 
     def open(self) -> Deferred[None]:
         """Keep trying to listen; fires when the first attempt has ended.
@@ -91,40 +91,40 @@ class Listener:
 
     def close(self) -> Deferred[None]:
         """Stop listening, or trying to."""
-        state, self.state = self.state, Closed()
-        if isinstance(state, Opening):
+        state, self.state = self.state, ListenerClosed()
+        if isinstance(state, ListenerOpening):
             state.attempt.cancel()
-        elif isinstance(state, Failed):
+        elif isinstance(state, ListenerFailed):
             state.retry.cancel()
-        elif isinstance(state, Open):
+        elif isinstance(state, ListenerOpen):
             return _stop_port(state.port)
         return succeed(None)
 
     def _attempt(self, before: str) -> Deferred[None]:
         ended: Deferred[None] = Deferred()
         attempt = maybeDeferred(self._listen)
-        self.state = Opening(attempt, before)
+        self.state = ListenerOpening(attempt, before)
         attempt.addCallbacks(self._opened, self._attempt_failed).addBoth(ended.callback)
         return ended
 
     def _opened(self, port: IListeningPort) -> None:
-        if not isinstance(self.state, Opening):
+        if not isinstance(self.state, ListenerOpening):
             # It has come after we stopped.
             _stop_port(port)
             return
-        self.state = Open(port)
+        self.state = ListenerOpen(port)
         log_messages.ENDPOINT_LISTENING.emit(self._log, description=self.description)
 
     def _attempt_failed(self, failure: Failure) -> None:
-        if not isinstance(self.state, Opening):
+        if not isinstance(self.state, ListenerOpening):
             return
         before, why = self.state.before, failure_reason(failure)
-        self.state = Failed(why, self._clock.callLater(RETRY_SECONDS, self._attempt, why))
+        self.state = ListenerFailed(why, self._clock.callLater(RETRY_SECONDS, self._attempt, why))
         if why != before:
             log_messages.ENDPOINT_FAILED.emit(self._log, error=CannotListen(self.description, why))
 
     def _raise_if_failed(self) -> None:
-        if isinstance(self.state, Failed):
+        if isinstance(self.state, ListenerFailed):
             raise CannotListen(self.description, self.state.reason)
 
 

@@ -15,7 +15,7 @@ from stationd.deduplicator import Deduplicator
 from stationd.errors import InvalidValue
 from stationd.event_codec import decode_event
 from stationd.feed import Feed
-from stationd.interfaces import Appended, IJournal, IRecorder, KnownContainers
+from stationd.interfaces import AppendResult, IJournal, IRecorder, KnownContainers
 from stationd.messages import log_messages
 from stationd.messages import system_record_messages as said
 from stationd.record_builder import build_records, daemon_record, found_observation
@@ -83,19 +83,19 @@ class Recorder:
         for observation in observations:
             self._restore(observation.type)
             try:
-                narration = build_records(observation)
+                built = build_records(observation)
             except InvalidValue as error:
                 refused = log_messages.OBSERVATION_DROPPED
                 refused.emit(self._log, type=observation.type, error=error)
                 continue
             new = self._events.claim(observation.origin)
             if new:
-                events += narration.events
+                events += built.events
                 news.append(observation)
             # What was cleared from the log does not come back by a replay.
             replayed = not new and observation.time_us <= cleared_us
             if not replayed and self._logs.claim(observation.origin):
-                sentences += narration.log
+                sentences += built.log
         # The events first: when they are recorded they count, as told again they are no news.
         stores = [self._append_events(events)] if events else []
         if sentences:
@@ -188,11 +188,11 @@ class Recorder:
         """See L{IRecorder.live}."""
         self._live(type)
 
-    def post_log(self, drafts: Sequence[Draft]) -> Deferred[Appended]:
+    def post_log(self, drafts: Sequence[Draft]) -> Deferred[AppendResult]:
         """Store what a producer wants in the log. Errors as L{IJournal.append}."""
         return _shielded(self._logs.append(drafts))
 
-    def post_events(self, drafts: Sequence[Draft]) -> Deferred[Appended]:
+    def post_events(self, drafts: Sequence[Draft]) -> Deferred[AppendResult]:
         """Store what a producer wants among the events. Errors as L{IJournal.append}."""
         return _shielded(self._append_events(drafts))
 
@@ -216,15 +216,15 @@ class Recorder:
 
         return _shielded(self._logs.journal.clear(self._now_us()).addCallback(cleared))
 
-    def _append_events(self, drafts: Sequence[Draft]) -> Deferred[Appended]:
-        def committed(appended: Appended) -> Appended:
+    def _append_events(self, drafts: Sequence[Draft]) -> Deferred[AppendResult]:
+        def committed(appended: AppendResult) -> AppendResult:
             self._feed.committed(appended.last)
             return appended
 
         return self._events.append(drafts).addCallback(committed)
 
     async def _after_commit(
-        self, stores: Sequence[Deferred[Appended]], then: Callable[[], None]
+        self, stores: Sequence[Deferred[AppendResult]], then: Callable[[], None]
     ) -> None:
         """Do something after the first of some commits has succeeded and the others are over,
         and after everything that was asked before: the registry changes in the order of the

@@ -1,6 +1,6 @@
 """The values that flow through the daemon.
 
-A source makes L{Observation}s; narration turns each into L{Draft}s; the journal
+A source makes L{Observation}s; L{stationd.record_builder} turns each into L{Draft}s; the journal
 numbers a draft and it is a L{Record}. L{Container} is what one container is now.
 Times are microseconds since the epoch, UTC, everywhere inside; sources and
 producers give the time a thing happened, so times need not ascend.

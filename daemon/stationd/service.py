@@ -33,8 +33,8 @@ from stationd.source_plugins import make_sources
 from stationd.source_queries import SourceQueries
 from stationd.supervisor import Sources, Supervisor
 from stationd.waits import Waits
-from stationd.web.account_store import Accounts
-from stationd.web.password_verifier import HashingThreads, PasswordHasher
+from stationd.web.account_store import AccountStore
+from stationd.web.password_verifier import HashingThreads, PasswordVerifier
 from stationd.web.request_context import ApiServices
 from stationd.web.sessions import Sessions
 from stationd.web.site import make_site
@@ -101,7 +101,7 @@ class DaemonService(MultiService):
         self._journal_service.removed = lambda sentence: recorder.note(Level.INFO, sentence)
         for source in made:
             self._sources.add(source, Supervisor(reactor, source, recorder, recorder.note))
-        hashing = PasswordHasher(HashingThreads(reactor))
+        hashing = PasswordVerifier(HashingThreads(reactor))
         api = ApiServices(
             log=log,
             event=event,
@@ -109,7 +109,7 @@ class DaemonService(MultiService):
             containers=ContainerLookup(containers, self._sources),
             waits=waits,
             feed=feed,
-            accounts=Accounts(settings.users, hashing),
+            accounts=AccountStore(settings.users, hashing),
             sessions=Sessions(reactor, secrets.token_bytes),
             system=self.system,
             clock=reactor,
@@ -126,7 +126,7 @@ class DaemonService(MultiService):
             self._journal_service,
             self._sources,
             hashing,
-            PendingRequests(waits, feed),
+            LongPolls(waits, feed),
             self._listeners,
         ):
             part.setServiceParent(self)
@@ -194,7 +194,7 @@ class DaemonService(MultiService):
         }
 
 
-class PendingRequests(Service):
+class LongPolls(Service):
     """Answers whoever still waits when the daemon stops."""
 
     def __init__(self, waits: Waits, feed: Feed) -> None:

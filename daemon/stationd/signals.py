@@ -35,7 +35,7 @@ HANDLED_SIGNALS = (signal.SIGHUP, signal.SIGQUIT, *IGNORED_SIGNALS)
 SignalHandler = Callable[[int, FrameType | None], object]
 
 
-def defer_signals() -> None:
+def block_signals() -> None:
     """Let signals wait until L{Signals} has started: the configuration is being read. This is
     for the thread that calls it, and those that are begun later; any other would take them."""
     signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED_SIGNALS)

@@ -20,7 +20,7 @@ from stationd.endpoints import validate_endpoints
 from stationd.errors import StationdError
 from stationd.interfaces import IHostReactor
 from stationd.messages.log_messages import STARTUP_FAILED
-from stationd.signals import defer_signals
+from stationd.signals import block_signals
 
 _log = Logger()
 
@@ -35,7 +35,7 @@ class Options(usage.Options):
     longdesc = "Record what happens to the Docker and LXC containers of this host."
 
     def postOptions(self) -> None:
-        defer_signals()
+        block_signals()
         try:
             self["settings"] = validate_endpoints(load_settings(self["config"]))
         except StationdError as error:

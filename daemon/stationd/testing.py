@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from stationd.errors import JournalClosed
-from stationd.interfaces import Appended, IJournal, JournalStatus, Query, Retention
+from stationd.interfaces import AppendResult, IJournal, JournalStatus, Query, Retention
 from stationd.records import Draft, Record
 
 STEP_RECORDS = 100
@@ -68,7 +68,7 @@ class MemoryJournal:
         self._cleared_us = 0
         self._closed = False
 
-    def append(self, drafts: Sequence[Draft]) -> Deferred[Appended]:
+    def append(self, drafts: Sequence[Draft]) -> Deferred[AppendResult]:
         if self._closed:
             return fail(JournalClosed())
         first = self._last + 1
@@ -77,7 +77,7 @@ class MemoryJournal:
             fields = attrs.asdict(draft, recurse=False)
             self._records.append(Record(number=self._last, **fields))
             self._durable_us[self._last] = self._elapsed_us()
-        return succeed(Appended(first=first, last=self._last))
+        return succeed(AppendResult(first=first, last=self._last))
 
     def select(self, query: Query) -> Iterator[list[Record]]:
         records = self._records if query.oldest_first else self._records[::-1]

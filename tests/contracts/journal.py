@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from stationd.errors import JournalClosed
-from stationd.interfaces import Appended, IJournal, Query, Retention
+from stationd.interfaces import AppendResult, IJournal, Query, Retention
 from stationd.records import Draft, Level, Record
 
 DAY_US = 24 * 3600 * 1_000_000
@@ -45,7 +45,7 @@ class JournalContract(SynchronousTestCase):
     def setUp(self) -> None:
         self.journal = self.make()
 
-    def append(self, *drafts: Draft) -> Appended:
+    def append(self, *drafts: Draft) -> AppendResult:
         done = self.journal.append(drafts)
         self.settle()
         return self.successResultOf(done)
@@ -61,8 +61,8 @@ class JournalContract(SynchronousTestCase):
         verifyObject(IJournal, self.journal)
 
     def test_numbers_begin_at_one_and_ascend(self) -> None:
-        self.assertEqual(self.append(draft()), Appended(first=1, last=1))
-        self.assertEqual(self.append(draft(), draft()), Appended(first=2, last=3))
+        self.assertEqual(self.append(draft()), AppendResult(first=1, last=1))
+        self.assertEqual(self.append(draft(), draft()), AppendResult(first=2, last=3))
 
     def test_gives_back_every_field(self) -> None:
         stored = draft(
@@ -155,7 +155,7 @@ class JournalContract(SynchronousTestCase):
         status = self.journal.status()
         self.assertEqual((status.first, status.last, status.records), (4, 3, 0))
         self.assertEqual((status.oldest_us, status.newest_us, status.cleared_us), (None, None, 77))
-        self.assertEqual(self.append(draft()), Appended(first=4, last=4))
+        self.assertEqual(self.append(draft()), AppendResult(first=4, last=4))
         self.assertEqual(self.numbers(), [4])
 
     def test_clearing_does_not_disturb_a_query_under_way(self) -> None:
@@ -195,7 +195,7 @@ class JournalContract(SynchronousTestCase):
         self.assertEqual(self.numbers(), [3])
         self.wait(2)
         self.assertEqual(self.vacuum(max_age_us=DAY_US), 1)
-        self.assertEqual(self.append(draft()), Appended(first=4, last=4))
+        self.assertEqual(self.append(draft()), AppendResult(first=4, last=4))
 
     def test_each_day_of_a_month_goes_in_its_turn(self) -> None:
         for day in range(1, 61):

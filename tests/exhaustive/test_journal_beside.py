@@ -17,11 +17,11 @@ class OtherProcessTests(test_recovery.RecoveryCase):
     def test_a_process_that_reads_while_another_writes_seals_and_vacuums(self) -> None:
         code = (
             "import sys\n"
-            "from stationd.journal.read_only_journal import Reader\n"
+            "from stationd.journal.read_only_journal import ReadOnlyJournal\n"
             "from stationd.interfaces import Query\n"
             "looks = last = 0\n"
             "while last < 3000:\n"
-            "    reader = Reader(sys.argv[1])\n"
+            "    reader = ReadOnlyJournal(sys.argv[1])\n"
             "    status = reader.status()\n"
             "    assert status.damage == (), status.damage\n"
             "    assert status.last >= last, (status.last, last)\n"
@@ -40,8 +40,8 @@ class OtherProcessTests(test_recovery.RecoveryCase):
             removed = sealed = 0
             for number in range(1, 3001):
                 store.commit([draft(f"text {number}")])
-                if segment := store.sealable():
-                    store.adopt(segment, seal_segment(store.disk, segment, lambda: None))
+                if segment := store.next_to_seal():
+                    store.install_sealed(segment, seal_segment(store.disk, segment, lambda: None))
                     sealed += 1
                 if number % 100 == 0:
                     removed += store.vacuum(Retention(max_age_us=None, max_bytes=20_000))

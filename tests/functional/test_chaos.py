@@ -18,7 +18,7 @@ from collections.abc import Callable
 from twisted.trial.unittest import TestCase
 
 from stationd.interfaces import Query
-from stationd.journal.read_only_journal import Reader
+from stationd.journal.read_only_journal import ReadOnlyJournal
 from stationd_plugins.docker.origins import container_event
 from tests.functional import lab
 from tests.functional.daemon import Daemon, eventually
@@ -167,7 +167,7 @@ class DockerChaosTests(TestCase):
 
     def check_sequences(self) -> None:
         """Each container's life is possible, and all that the engine remembers is there."""
-        reader = Reader(f"{self.daemon.directory}/state/event")
+        reader = ReadOnlyJournal(f"{self.daemon.directory}/state/event")
         self.assertEqual(reader.status().damage, ())
         records = [r for rs in reader.select(Query(oldest_first=True)) for r in rs]
         lives: dict[str, list[tuple[int, str, bool]]] = {}

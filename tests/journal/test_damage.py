@@ -69,10 +69,10 @@ class DamageTests(SynchronousTestCase):
         for batch in range(0, 1000, 8):
             self.store.commit(made[batch : batch + 8])
         for _ in range(3):
-            segment_ = self.store.sealable()
+            segment_ = self.store.next_to_seal()
             assert segment_ is not None
             path = seal.seal_segment(self.store.disk, segment_, lambda: None)
-            self.store.adopt(segment_, path)
+            self.store.install_sealed(segment_, path)
         self.records = [
             Record(n, d.time_us, d.level, d.category, d.user, d.container, d.text, d.origin)
             for n, d in enumerate(made, 1)

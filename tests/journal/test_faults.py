@@ -18,7 +18,7 @@ from stationd.journal import seal as seal_module
 from stationd.journal.block_cache import BlockCache
 from stationd.journal.disk import Disk, IDisk
 from stationd.journal.query import select
-from stationd.journal.read_only_journal import Reader
+from stationd.journal.read_only_journal import ReadOnlyJournal
 from stationd.journal.seal import seal_segment
 from stationd.journal.store import Store
 from tests.contracts.journal import draft
@@ -62,10 +62,10 @@ class Told:
 
 def sealed(store: Store) -> bool:
     """Seal the oldest segment that can be, as the journal does."""
-    segment = store.sealable()
+    segment = store.next_to_seal()
     if segment is None:
         return False
-    store.adopt(segment, seal_segment(store.disk, segment, lambda: None))
+    store.install_sealed(segment, seal_segment(store.disk, segment, lambda: None))
     return True
 
 
@@ -327,7 +327,7 @@ class BitFlipTests(SynchronousTestCase):
 
     def found(self, directory: str, where: str) -> dict[int, str]:
         try:
-            reader = Reader(directory)
+            reader = ReadOnlyJournal(directory)
         except JournalTooNew:
             self.fail(f"{where}: damage is no newer version")
         found = {r.number: r.text for f in reader.select(Query()) for r in f}

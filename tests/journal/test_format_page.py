@@ -19,7 +19,7 @@ from stationd.journal import block_encoder
 from stationd.journal.commit_encoder import encode_commit
 from stationd.journal.disk import Disk
 from stationd.journal.file_header import FLAG_COLUMN_FRAMES, KIND_ROWS, FileHeader, pack_file_header
-from stationd.journal.read_only_journal import Reader
+from stationd.journal.read_only_journal import ReadOnlyJournal
 from stationd.journal.seal import seal_segment
 from stationd.journal.store import Store
 from stationd.records import Draft, Level
@@ -216,16 +216,16 @@ class PageTests(SynchronousTestCase):
         self.addCleanup(store.close)
         self.assertEqual(store.commit(DRAFTS), 3)
         self.assertEqual(len(store.view.segments), 2)
-        segment = store.sealable()
+        segment = store.next_to_seal()
         assert segment is not None
-        store.adopt(segment, seal_segment(store.disk, segment, lambda: None))
+        store.install_sealed(segment, seal_segment(store.disk, segment, lambda: None))
         self.assertEqual(self.found(directory), given(DRAFTS + DRAFTS))
         with open(path.replace(".rows", ".sealed"), "rb") as file:
             self.assertEqual(sorted(read(file.read(), SALT)), given(DRAFTS))
 
     def found(self, directory: str) -> list[Found]:
         """What the package reads."""
-        reader = Reader(directory)
+        reader = ReadOnlyJournal(directory)
         self.assertEqual(reader.status().damage, ())
         return [
             (r.number, r.time_us, int(r.level), r.category, r.user, r.container, r.origin, r.text)
@@ -253,9 +253,9 @@ class PageTests(SynchronousTestCase):
             store = Store(directory, 100, Disk(), lambda: 5, lambda: SALT)
             store.commit(drafts)
             store.commit(DRAFTS)
-            segment = store.sealable()
+            segment = store.next_to_seal()
             assert segment is not None
-            store.adopt(segment, seal_segment(store.disk, segment, lambda: None))
+            store.install_sealed(segment, seal_segment(store.disk, segment, lambda: None))
             store.close()
             (path,) = (name for name in os.listdir(directory) if name.endswith(".sealed"))
             with open(os.path.join(directory, path), "rb") as file:

@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.errors import JournalLocked, JournalOverloaded
-from stationd.interfaces import Appended, IJournal, Query
+from stationd.interfaces import AppendResult, IJournal, Query
 from stationd.journal import journal as module
 from stationd.journal.disk import Disk
 from stationd.journal.journal import Journal, open_journal
@@ -98,7 +98,7 @@ class JournalTests(JournalContract):
         self.settle()
         self.assertEqual(self.disk.syncs, before + 1)
         got = [self.successResultOf(done) for done in waiting]
-        self.assertEqual(got, [Appended(first=n, last=n) for n in range(1, 501)])
+        self.assertEqual(got, [AppendResult(first=n, last=n) for n in range(1, 501)])
         self.assertEqual(
             [r.text for r in self.select(oldest_first=True)], [f"{n}" for n in range(500)]
         )
@@ -131,7 +131,7 @@ class JournalTests(JournalContract):
         self.failureResultOf(self.journal.append([draft()]), JournalOverloaded)
         self.settle()
         self.successResultOf(first)
-        self.assertEqual(self.append(draft()), Appended(first=2, last=2))
+        self.assertEqual(self.append(draft()), AppendResult(first=2, last=2))
 
     def test_names_that_wait_count_too(self) -> None:
         long = "\U0001d518" * 256
@@ -154,7 +154,7 @@ class JournalTests(JournalContract):
         self.reopen()
         self.assertEqual(self.select(), before)
         self.assertEqual(self.journal.status(), status)
-        self.assertEqual(self.append(draft()), Appended(first=301, last=301))
+        self.assertEqual(self.append(draft()), AppendResult(first=301, last=301))
 
     def test_cleared_records_stay_cleared_after_reopening(self) -> None:
         self.append(draft(), draft())
@@ -164,7 +164,7 @@ class JournalTests(JournalContract):
         self.reopen()
         self.assertEqual(self.numbers(), [])
         self.assertEqual(self.journal.status().cleared_us, 77)
-        self.assertEqual(self.append(draft()), Appended(first=3, last=3))
+        self.assertEqual(self.append(draft()), AppendResult(first=3, last=3))
 
     def test_closing_writes_what_waits(self) -> None:
         done = self.journal.append([draft()])
@@ -295,7 +295,7 @@ class SealedJournalTests(JournalContract):
         writer, sealer = self.workers
         writer.work()
         for _ in range(100):
-            if self.store.sealable() is None:
+            if self.store.next_to_seal() is None:
                 break
             sealer.work()
             writer.work()

@@ -18,7 +18,7 @@ from stationd.journal.block_cache import BlockCache
 from stationd.journal.disk import Disk
 from stationd.journal.query import select
 from stationd.journal.store import Store
-from stationd.journal.text_search import TextPattern, trigram_filter
+from stationd.journal.text_search import Substring, trigram_filter
 from stationd.records import Draft, Level, Record
 from stationd.testing import query_matches
 from tests.contracts.journal import draft
@@ -104,10 +104,10 @@ class QueryTests(SynchronousTestCase):
         for batch in range(0, 1000, 8):
             self.store.commit(given[batch : batch + 8])
         for _ in range(3):
-            segment_ = self.store.sealable()
+            segment_ = self.store.next_to_seal()
             assert segment_ is not None
             path = seal.seal_segment(self.store.disk, segment_, lambda: None)
-            self.store.adopt(segment_, path)
+            self.store.install_sealed(segment_, path)
         self.assertGreaterEqual(len(self.store.view.segments), 5)
         self.records = [
             Record(n, d.time_us, d.level, d.category, d.user, d.container, d.text, d.origin)
@@ -249,9 +249,11 @@ class NameTests(SynchronousTestCase):
         store.commit([draft("the next segment")])
         for sealed in (False, True):
             if sealed:
-                segment_ = store.sealable()
+                segment_ = store.next_to_seal()
                 assert segment_ is not None
-                store.adopt(segment_, seal.seal_segment(store.disk, segment_, lambda: None))
+                store.install_sealed(
+                    segment_, seal.seal_segment(store.disk, segment_, lambda: None)
+                )
                 self.assertEqual(len(store.view.segments[-2].parts), blocks)
             found = [
                 r.category
@@ -284,9 +286,9 @@ class FilterTests(SynchronousTestCase):
             for text in texts:
                 begin = data.draw(st.integers(0, len(text)))
                 end = data.draw(st.integers(begin, len(text)))
-                self.assertTrue(TextPattern(text.casefold()[begin:end]).may_match(raw))
+                self.assertTrue(Substring(text.casefold()[begin:end]).may_match(raw))
                 self.assertTrue(
-                    TextPattern(text.upper()).may_match(trigram_filter([text.upper().encode()]))
+                    Substring(text.upper()).may_match(trigram_filter([text.upper().encode()]))
                 )
 
         check()
@@ -296,4 +298,4 @@ class FilterTests(SynchronousTestCase):
             [f"container {n} exited with code {n % 7}".encode() for n in range(999)]
         )
         missing = [f"{n:x}fault{n:x}" for n in range(200)]
-        self.assertLess(sum(TextPattern(part).may_match(raw) for part in missing), 3)
+        self.assertLess(sum(Substring(part).may_match(raw) for part in missing), 3)

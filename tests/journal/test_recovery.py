@@ -24,7 +24,7 @@ from stationd.journal.file_header import (
     unpack_file_header,
 )
 from stationd.journal.query import select
-from stationd.journal.read_only_journal import Reader
+from stationd.journal.read_only_journal import ReadOnlyJournal
 from stationd.journal.store import Store
 from tests.contracts.journal import draft
 
@@ -400,7 +400,7 @@ class FailureTests(FailureCase):
         self.assertRegex(str(error), "are cleared, but come back if the power fails now: Input")
         self.disk.failing.clear()
         self.assertEqual((self.texts(store), store.status().records), ([], 0))
-        self.assertEqual(Reader(self.directory).status().records, 0)
+        self.assertEqual(ReadOnlyJournal(self.directory).status().records, 0)
         self.assertEqual(len(self.paths()), 2, "nothing goes before the tombstone is durable")
         self.assertEqual(store.commit([draft("after")]), 11)
         store.vacuum(Retention(max_age_us=None, max_bytes=1 << 30))
@@ -509,7 +509,7 @@ class OtherProcessTests(RecoveryCase):
         store.commit([draft("one")])
         before = self.read(self.paths()[0])
         self.spoil(self.paths()[0], lambda raw: raw.extend(b"half a frame"))
-        reader = Reader(self.directory)
+        reader = ReadOnlyJournal(self.directory)
         found = reader.select(Query())
         self.assertEqual([r.text for frame in found for r in frame], ["one"])
         self.assertEqual(reader.status().last, 1)
@@ -518,22 +518,22 @@ class OtherProcessTests(RecoveryCase):
     def test_a_reader_goes_on_when_the_writer_clears(self) -> None:
         store = self.open()
         store.commit([draft("one"), draft("two")])
-        reader = Reader(self.directory)
+        reader = ReadOnlyJournal(self.directory)
         store.clear(9)
         found = reader.select(Query(oldest_first=True))
         self.assertEqual([r.text for frame in found for r in frame], ["one", "two"])
-        self.assertEqual(list(Reader(self.directory).select(Query())), [])
+        self.assertEqual(list(ReadOnlyJournal(self.directory).select(Query())), [])
 
     def test_a_directory_that_is_not_there(self) -> None:
-        error = self.assertRaises(JournalUnreadable, Reader, "/nowhere/log")
+        error = self.assertRaises(JournalUnreadable, ReadOnlyJournal, "/nowhere/log")
         self.assertEqual(str(error), "/nowhere/log: No such file or directory")
 
     def test_a_process_that_reads_while_another_writes(self) -> None:
         code = (
             "import sys\n"
-            "from stationd.journal.read_only_journal import Reader\n"
+            "from stationd.journal.read_only_journal import ReadOnlyJournal\n"
             "from stationd.interfaces import Query\n"
-            "found = [r for f in Reader(sys.argv[1]).select(Query()) for r in f]\n"
+            "found = [r for f in ReadOnlyJournal(sys.argv[1]).select(Query()) for r in f]\n"
             "print(len(found), found[0].text)\n"
         )
         store = self.open()

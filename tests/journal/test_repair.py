@@ -16,7 +16,7 @@ from stationd.journal import seal as seal_module
 from stationd.journal.block_cache import BlockCache
 from stationd.journal.disk import Disk
 from stationd.journal.query import select
-from stationd.journal.read_only_journal import Reader
+from stationd.journal.read_only_journal import ReadOnlyJournal
 from stationd.journal.repair import repair
 from stationd.journal.sealed_codec import (
     BLOCK_HEADER,
@@ -85,9 +85,11 @@ class RepairCase(SynchronousTestCase):
                 store.commit(given[at : at + 20])
                 store._segment_bytes = 1 << 20
         for _ in range(sealed):
-            segment = store.sealable()
+            segment = store.next_to_seal()
             assert segment is not None
-            store.adopt(segment, seal_module.seal_segment(store.disk, segment, lambda: None))
+            store.install_sealed(
+                segment, seal_module.seal_segment(store.disk, segment, lambda: None)
+            )
         store.close()
 
     def look(self) -> VerifyReport:
@@ -100,7 +102,7 @@ class RepairCase(SynchronousTestCase):
         return repair(self.directory, Disk(), nothing)
 
     def records(self) -> dict[int, Record]:
-        found = Reader(self.directory).select(Query(oldest_first=True))
+        found = ReadOnlyJournal(self.directory).select(Query(oldest_first=True))
         return {record.number: record for records in found for record in records}
 
     def paths(self) -> list[str]:
@@ -144,7 +146,7 @@ class RepairCase(SynchronousTestCase):
             self.assertLessEqual(missing, set(lost))
         else:
             self.assertEqual(len(missing), lost)
-        self.assertEqual(Reader(self.directory).status().damage, ())
+        self.assertEqual(ReadOnlyJournal(self.directory).status().damage, ())
         self.assertEqual(self.repair(), [], "there is nothing left to repair")
         store = Store(self.directory, 1 << 20, Disk(), lambda: 5, itertools.count(99).__next__)
         try:

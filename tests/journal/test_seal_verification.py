@@ -53,7 +53,7 @@ class ReadBackCase(SynchronousTestCase):
         self.addCleanup(store.close)
         store.commit(drafts)
         store.commit(some(1))
-        segment = store.sealable()
+        segment = store.next_to_seal()
         assert segment is not None
         return store, segment
 
@@ -146,7 +146,7 @@ class LimitTests(ReadBackCase):
         store, segment = self.store(drafts)
         path = seal_segment(store.disk, segment, nothing)
         verify_sealed_file(store.disk, segment, path, nothing)
-        store.adopt(segment, path)
+        store.install_sealed(segment, path)
         found = [
             r.category
             for rs in select(
@@ -162,7 +162,7 @@ class LimitTests(ReadBackCase):
         columns = ColumnBatch()
         names = [bytes([65 + n]) * (13 << 20) for n in range(6)]
         count = range(2)
-        columns.extend(
+        columns.append_frame(
             1,
             FrameColumns(
                 [5, 5], [1, 1], names, [0, 3], [1, 4], [2, 5], [b"" for _ in count], [b"", b""]

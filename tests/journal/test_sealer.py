@@ -137,17 +137,17 @@ class SealerTests(SynchronousTestCase):
         self.addCleanup(store.close)
         for text in ("a", "b" * 2000, "c"):
             store.commit([draft(text)])
-        segment = store.sealable()
+        segment = store.next_to_seal()
         assert segment is not None
         with open(segment.path, "r+b") as file:
             file.seek(48 + 60)
             file.write(b"\xff\xff")
         path = seal_segment(store.disk, segment, lambda: None)
-        self.assertRaises(JournalUnwritable, store.adopt, segment, path)
+        self.assertRaises(JournalUnwritable, store.install_sealed, segment, path)
         names = [name for name in os.listdir(directory) if name != "lock"]
         self.assertEqual([name for name in names if not name.endswith(".rows")], [])
         self.assertEqual(len(names), 2)
-        self.assertIs(store.sealable(), None, "it is for repair now")
+        self.assertIs(store.next_to_seal(), None, "it is for repair now")
 
     def test_what_cannot_be_sealed_is_left_alone(self) -> None:
         # A writer's fault, for which no test can make bytes: seal itself raises.

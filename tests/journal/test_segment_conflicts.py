@@ -47,9 +47,9 @@ class ConflictTests(SynchronousTestCase):
         for index, size in enumerate(sizes):
             store.commit([draft(f"{name} {index}.{n}") for n in range(size)])
         for _ in range(sealed):
-            segment = store.sealable()
+            segment = store.next_to_seal()
             assert segment is not None
-            store.adopt(segment, seal_segment(store.disk, segment, lambda: None))
+            store.install_sealed(segment, seal_segment(store.disk, segment, lambda: None))
         store.close()
 
     def files(self, directory: str) -> dict[str, bytes]:
@@ -79,9 +79,9 @@ class ConflictTests(SynchronousTestCase):
             store = self.open(directory, seed)
             seen.append(self.texts(store))
             self.assertTrue(store.status().damage)
-            segment = store.sealable()
+            segment = store.next_to_seal()
             if segment is not None:
-                store.adopt(segment, seal_segment(store.disk, segment, lambda: None))
+                store.install_sealed(segment, seal_segment(store.disk, segment, lambda: None))
             store.close()
         old = [{n: t for n, t in one.items() if not t.startswith("new")} for one in seen]
         self.assertEqual(old, [old[0]] * 6)
@@ -156,9 +156,9 @@ class ConflictTests(SynchronousTestCase):
         store.close()
         store = Store(shorter, 1, Disk(), lambda: 5, lambda: 8, lambda: 0)
         store.commit([draft("next")])
-        segment = store.sealable()
+        segment = store.next_to_seal()
         assert segment is not None
-        store.adopt(segment, seal_segment(store.disk, segment, lambda: None))
+        store.install_sealed(segment, seal_segment(store.disk, segment, lambda: None))
         store.close()
         self.merge(shorter, directory, [n for n in os.listdir(shorter) if "sealed" in n])
         self.count = 50

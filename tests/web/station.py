@@ -29,9 +29,9 @@ from stationd.source_queries import SourceQueries
 from stationd.supervisor import Sources
 from stationd.testing import MemoryJournal
 from stationd.waits import Waits
-from stationd.web.account_store import Accounts
+from stationd.web.account_store import AccountStore
 from stationd.web.channel import ApiChannel
-from stationd.web.password_verifier import IHashingThreads, PasswordHasher
+from stationd.web.password_verifier import IHashingThreads, PasswordVerifier
 from stationd.web.request_context import ApiServices
 from stationd.web.sessions import COOKIE_NAME, Sessions
 from stationd.web.site import ApiSite, make_site
@@ -199,7 +199,7 @@ class StationCase(SynchronousTestCase):
         write_users(self.users, accounts)
         tokens = iter(bytes([n]) * 32 for n in range(1, 255))
         self.sessions = Sessions(self.clock, lambda size: next(tokens))
-        self.hashing = PasswordHasher(self.make_threads())
+        self.hashing = PasswordVerifier(self.make_threads())
         self.hashing.startService()
         self.addCleanup(self.hashing.stopService)
         self.api = ApiServices(
@@ -209,7 +209,7 @@ class StationCase(SynchronousTestCase):
             containers=ContainerLookup(self.containers, sources),
             waits=self.waits,
             feed=self.feed,
-            accounts=Accounts(self.users, self.hashing),
+            accounts=AccountStore(self.users, self.hashing),
             sessions=self.sessions,
             system=lambda: {"version": "1", "sources": {"docker": {"state": "live"}}},
             clock=self.clock,

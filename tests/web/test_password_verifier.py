@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.errors import TooManyLogins
 from stationd.web.account_store import MAX_PASSWORD_LENGTH
-from stationd.web.password_verifier import MAX_QUEUED, MAX_THREADS, PasswordHasher
+from stationd.web.password_verifier import MAX_QUEUED, MAX_THREADS, PasswordVerifier
 from tests.web.station import CHEAP, StationCase, Wire
 
 
@@ -46,7 +46,7 @@ class HashingTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.threads = SlowThreads()
-        self.hashing = PasswordHasher(self.threads)
+        self.hashing = PasswordVerifier(self.threads)
         self.hashing.startService()
 
     def verify(self) -> Deferred[bool]:

@@ -33,7 +33,7 @@ class BlockCache:
         """
         key = (segment, part.first)
         block = segment.block(part, self._blocks.get(key) or held)
-        if not block.lasting or (self._wanted is not None and segment not in self._wanted):
+        if not block.is_cacheable or (self._wanted is not None and segment not in self._wanted):
             # The disk did not give all of it; or a query that began before its file was
             # removed. It goes with the query.
             self._blocks.pop(key, None)

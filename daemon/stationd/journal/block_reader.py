@@ -21,10 +21,10 @@ from stationd.journal.column_batch import (
     Places,
 )
 from stationd.journal.file_header import TERMINATOR
-from stationd.journal.name_dictionary import Dictionary
+from stationd.journal.name_dictionary import NameDictionary
 from stationd.journal.sealed_codec import COLUMNS, FLAG_ASCII, NAMES, ORIGINS, TRIGRAMS, BlockHeader
 from stationd.journal.text_columns import BlockTexts, GroupTexts
-from stationd.journal.text_search import FILTER_BITS, Indexes, TextPattern
+from stationd.journal.text_search import FILTER_BITS, Indexes, Substring
 from stationd.records import Record
 
 _NONE: Indexes = np.empty(0, np.intp)
@@ -41,7 +41,7 @@ Planes = npt.NDArray[np.uint8]
 class SealedBlock:
     """Provides L{stationd.journal.column_batch.Block}."""
 
-    lasting = True
+    is_cacheable = True
 
     def __init__(self, file: ChunkFile, part: BlockHeader) -> None:
         self._part = part
@@ -67,13 +67,13 @@ class SealedBlock:
         """See L{stationd.journal.column_batch.Block}."""
         return self._chunks.size_bytes
 
-    def has_needed(self, part: BlockSummary) -> bool:
+    def covers(self, part: BlockSummary) -> bool:
         return True
 
-    def _table(self) -> Dictionary:
-        def make() -> tuple[Dictionary, int]:
+    def _table(self) -> NameDictionary:
+        def make() -> tuple[NameDictionary, int]:
             raw = self._chunks.read(self._only[NAMES])
-            names = Dictionary(raw, self.records)
+            names = NameDictionary(raw, self.records)
             return names, len(raw) + 80 * len(names.table)
 
         return self._chunks.cached("names", make)
@@ -151,7 +151,7 @@ class SealedBlock:
             return self._table().containers_at(within)
         return to_codes(self._columns_at(places)[self._layout()[2 if field == CATEGORIES else 3]])
 
-    def in_order(self) -> Indexes:
+    def places_by_number(self) -> Indexes:
         def make() -> tuple[Indexes, int]:
             places = np.argsort(to_codes(self._all_columns()[:2]), kind="stable").astype(np.int32)
             return places, places.nbytes  # type: ignore[return-value]
@@ -181,10 +181,10 @@ class SealedBlock:
 
         return self._chunks.cached(("which", group), make)
 
-    def may_match(self, needle: TextPattern) -> bool:
-        return needle.may_match(self.text_filter())
+    def may_match(self, needle: Substring) -> bool:
+        return needle.may_match(self.trigram_filter())
 
-    def text_filter(self) -> bytes:
+    def trigram_filter(self) -> bytes:
         """See L{stationd.journal.text_search.trigram_filter}."""
 
         def make() -> tuple[bytes, int]:
@@ -209,7 +209,7 @@ class SealedBlock:
         another one cannot."""
         return list(map(np.arange, self._begins, self._begins[1:]))
 
-    def find(self, needle: TextPattern) -> Indexes:
+    def find(self, needle: Substring) -> Indexes:
         def make() -> tuple[Indexes, int]:
             found = self._find(needle)
             return found, found.nbytes + 200
@@ -217,7 +217,7 @@ class SealedBlock:
         # Whoever pages through what a search finds asks the same again.
         return self._chunks.cached(("find", needle.text), make)
 
-    def _find(self, needle: TextPattern) -> Indexes:
+    def _find(self, needle: Substring) -> Indexes:
         texts = BlockTexts(self._texts, bool(self._part.flags & FLAG_ASCII))
         having = np.zeros(texts.records, np.bool_)
         having[needle.find(texts)] = True

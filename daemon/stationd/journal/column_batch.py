@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from stationd.journal.file_header import TERMINATOR
 from stationd.journal.frame_codec import FrameColumns
-from stationd.journal.text_search import Indexes, TextPattern
+from stationd.journal.text_search import Indexes, Substring
 from stationd.records import Level, Record
 
 CATEGORIES, USERS, CONTAINERS = range(3)
@@ -66,11 +66,11 @@ class Block(Protocol):
     for what has the right checksum and is wrong all the same.
 
     @ivar size_bytes: about what it takes in memory now; it can grow when it is used.
-    @ivar lasting: whether reading it again would give the same.
+    @ivar is_cacheable: whether reading it again would give the same.
     """
 
     @property
-    def lasting(self) -> bool: ...
+    def is_cacheable(self) -> bool: ...
 
     @property
     def size_bytes(self) -> int: ...
@@ -79,14 +79,14 @@ class Block(Protocol):
     def records(self) -> int:
         """How many there are."""
 
-    def has_needed(self, part: BlockSummary) -> bool:
+    def covers(self, part: BlockSummary) -> bool:
         """Whether all that a summary speaks of has been read that has to be read
         first. If not, asking for the block again reads more."""
 
     def names(self) -> list[bytes]:
         """The categories, users and containers that occur, in UTF-8."""
 
-    def in_order(self) -> Indexes:
+    def places_by_number(self) -> Indexes:
         """All places, in the order of the numbers."""
 
     def places_of(self, containers: Sequence[int]) -> Indexes:
@@ -108,10 +108,10 @@ class Block(Protocol):
     def texts(self, places: Indexes) -> list[bytes]:
         """Their texts."""
 
-    def may_match(self, needle: TextPattern) -> bool:
+    def may_match(self, needle: Substring) -> bool:
         """Whether L{find} may find something, as far as can be told at once."""
 
-    def find(self, needle: TextPattern) -> Indexes:
+    def find(self, needle: Substring) -> Indexes:
         """The places of the texts that have a part, ascending."""
 
     def records_at(self, places: Indexes, expected: int) -> list[Record]:
@@ -148,7 +148,7 @@ class ColumnBatch:
 
     def __init__(self, end: int = 0) -> None:
         self.end = end
-        self.lasting = True
+        self.is_cacheable = True
         self.records = 0
         self.size_bytes = 0
         self.text_bytes = 0
@@ -172,7 +172,7 @@ class ColumnBatch:
         return self._runs[0][1]
 
     @property
-    def different(self) -> int:
+    def name_count(self) -> int:
         """How many names there are."""
         return len(self._index)
 
@@ -182,7 +182,7 @@ class ColumnBatch:
         row, first = self._runs[-1]
         return first + self.records - row - 1
 
-    def extend(self, first: int, rows: FrameColumns) -> None:
+    def append_frame(self, first: int, rows: FrameColumns) -> None:
         """Add the records of a frame, of which the first has this number."""
         if not rows.texts:
             return
@@ -227,7 +227,7 @@ class ColumnBatch:
         found: npt.NDArray[np.int64] = within + ahead[np.searchsorted(starts, within, "right") - 1]
         return found
 
-    def has_needed(self, part: BlockSummary) -> bool:
+    def covers(self, part: BlockSummary) -> bool:
         return self.end >= part.end
 
     def times(self, places: Places) -> npt.NDArray[np.int64]:
@@ -267,16 +267,16 @@ class ColumnBatch:
         lengths = self._array("lengths", self._lengths, np.intp)
         return np.cumsum(lengths + 1) - 1
 
-    def in_order(self) -> Indexes:
+    def places_by_number(self) -> Indexes:
         return np.arange(self.records)
 
     def places_of(self, containers: Sequence[int]) -> Indexes:
         return np.flatnonzero(np.isin(self.codes(CONTAINERS, ALL), containers))
 
-    def may_match(self, needle: TextPattern) -> bool:
+    def may_match(self, needle: Substring) -> bool:
         return True
 
-    def find(self, needle: TextPattern) -> Indexes:
+    def find(self, needle: Substring) -> Indexes:
         if self._found[:2] != (needle.text, self.records):
             self._found = needle.text, self.records, needle.find(self)
         return self._found[2]

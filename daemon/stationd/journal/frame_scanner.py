@@ -24,7 +24,7 @@ ScannedFrame = tuple[int, FrameHeader]
 class FrameScanner:
     """What the bytes of a row segment hold.
 
-    @param below: the first number of the next segment, if L{ends_with} is true of it:
+    @param below: the first number of the next segment, if L{has_rolled_back_tail} is true of it:
         frames from there on were taken back when their commit failed, and are left out.
     @ivar frames: those that count, ascending.
     @ivar damage: a sentence for each place that is not what the format says.
@@ -37,7 +37,7 @@ class FrameScanner:
         self.damage: list[str] = []
         self._scan_from(path, first - 1, below)
 
-    def ends_with(self, below: int) -> bool:
+    def has_rolled_back_tail(self, below: int) -> bool:
         """Whether the frames from a number on are one commit, the last. Only that can
         have been taken back; another file's first number is no reason to doubt more."""
         rest = [frame for _, frame in self.frames if frame.first >= below]

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from stationd.errors import JournalClosed, JournalOverloaded, JournalUnwritable
-from stationd.interfaces import Appended, IJournal, JournalStatus, Query, Retention
+from stationd.interfaces import AppendResult, IJournal, JournalStatus, Query, Retention
 from stationd.journal.block_cache import BlockCache
 from stationd.journal.commit_clock import boot_time_us
 from stationd.journal.disk import Disk
@@ -52,7 +52,7 @@ APPEND_OVERHEAD_BYTES = 800
 class _Append:
     drafts: Sequence[Draft]
     size_bytes: int
-    done: Deferred[Appended]
+    done: Deferred[AppendResult]
 
 
 @attrs.frozen
@@ -68,8 +68,8 @@ class _Results:
     """What the thread has to say to the waiting: results in the order of the calls,
     and what readers may see from now on."""
 
-    fired: list[tuple[Deferred[Appended], Appended] | tuple[Deferred[int], int]]
-    failed: list[tuple[Deferred[Appended] | Deferred[int], Exception]]
+    fired: list[tuple[Deferred[AppendResult], AppendResult] | tuple[Deferred[int], int]]
+    failed: list[tuple[Deferred[AppendResult] | Deferred[int], Exception]]
     view: Snapshot
     taken_bytes: int
 
@@ -145,10 +145,10 @@ class Journal:
         self._closed: list[Deferred[None]] | None = None
         self._released = False
         self._worker = writer(self._run)
-        self._sealer = Sealer(store.disk, store.sealable, self._adopt, sealer)
+        self._sealer = Sealer(store.disk, store.next_to_seal, self._install_sealed, sealer)
         self._sealer.wake()
 
-    def append(self, drafts: Sequence[Draft]) -> Deferred[Appended]:
+    def append(self, drafts: Sequence[Draft]) -> Deferred[AppendResult]:
         if self._closed is not None:
             return fail(JournalClosed())
         if not drafts:
@@ -157,7 +157,7 @@ class Journal:
         if self._waiting_bytes and self._waiting_bytes + size_bytes > MAX_WAITING_BYTES:
             return fail(JournalOverloaded())
         self._waiting_bytes += size_bytes
-        done: Deferred[Appended] = Deferred()
+        done: Deferred[AppendResult] = Deferred()
         self._queue.append(_Append(drafts, size_bytes, done))
         self._worker.wake()
         return done
@@ -210,8 +210,8 @@ class Journal:
 
     def _run_batch(self) -> _Results:
         """One task, or one commit of all the appends before the next task."""
-        fired: list[tuple[Deferred[Appended], Appended] | tuple[Deferred[int], int]] = []
-        failed: list[tuple[Deferred[Appended] | Deferred[int], Exception]] = []
+        fired: list[tuple[Deferred[AppendResult], AppendResult] | tuple[Deferred[int], int]] = []
+        failed: list[tuple[Deferred[AppendResult] | Deferred[int], Exception]] = []
         taken_bytes = 0
         group: list[_Append] = []
         while self._queue and isinstance(self._queue[0], _Append):
@@ -226,7 +226,7 @@ class Journal:
                 number = self._store.commit([draft for job in group for draft in job.drafts])
                 for job in group:
                     last = number + len(job.drafts) - 1
-                    fired.append((job.done, Appended(first=number, last=last)))
+                    fired.append((job.done, AppendResult(first=number, last=last)))
                     number = last + 1
             else:
                 task = self._queue.popleft()
@@ -240,11 +240,11 @@ class Journal:
 
     # In the sealer's thread:
 
-    def _adopt(self, segment: RowSegment, path: str, done: Callable[[bool], None]) -> None:
+    def _install_sealed(self, segment: RowSegment, path: str, done: Callable[[bool], None]) -> None:
         def adopt() -> int:
             adopted = False
             try:
-                self._store.adopt(segment, path)
+                self._store.install_sealed(segment, path)
                 adopted = True
             except JournalUnwritable as error:
                 log_messages.SEALED_RENAME_FAILED.emit(self._log, path=segment.path, error=error)

@@ -11,7 +11,7 @@ from stationd.journal.file_header import TERMINATOR
 from stationd.messages import damaged_parts
 
 
-class Dictionary:
+class NameDictionary:
     """A table of names. Records are stored in the order of their containers in it.
 
     @ivar table: the names, ascending, in UTF-8.

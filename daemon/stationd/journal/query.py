@@ -26,7 +26,7 @@ from stationd.journal.pagination import Pagination
 from stationd.journal.row_segment import RowSegment
 from stationd.journal.sealed_codec import BlockHeader, name_key
 from stationd.journal.sealed_segment import SealedSegment
-from stationd.journal.text_search import Indexes, TextPattern
+from stationd.journal.text_search import Indexes, Substring
 from stationd.records import Record
 
 MAX_COMPARISONS = 16
@@ -75,7 +75,7 @@ def select(view: Snapshot, query: Query, cache: BlockCache) -> Iterator[list[Rec
                 page.skip -= part.records
                 continue
             block = cache.get(segment, part, None)
-            while not block.has_needed(part):
+            while not block.covers(part):
                 yield []
                 block = cache.get(segment, part, block)
             yield from page.take(block, plan.find(block, part))
@@ -133,7 +133,7 @@ class _QueryPlan:
             if names is not None
         ]
         self._keys = [(field, [name_key(name) for name in names]) for field, names in self._fields]
-        self._pattern = TextPattern(query.text) if query.text else None
+        self._pattern = Substring(query.text) if query.text else None
         self._anything = (
             self._start_us is None
             and self._end_us is None
@@ -210,7 +210,7 @@ class _QueryPlan:
         if mask is not None and np.count_nonzero(mask) * MAX_COMPARISONS <= block.records:
             found = np.flatnonzero(mask)
             return found[np.argsort(block.numbers(found))]
-        order = block.in_order()
+        order = block.places_by_number()
         return order if mask is None else order[mask[order]]
 
     def _with_text(

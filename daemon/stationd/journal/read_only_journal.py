@@ -14,7 +14,7 @@ from stationd.journal.segment_catalogue import load_catalogue
 from stationd.records import Record
 
 
-class Reader:
+class ReadOnlyJournal:
     """A journal as it was when this was made; make another to see what came since.
 
     @raise JournalUnreadable: the directory cannot be read.

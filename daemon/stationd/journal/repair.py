@@ -63,12 +63,12 @@ def _repair(directory: str, disk: IDisk, progress: Callable[[int, int], None]) -
         disk.unlink(tombstone)
         disk.sync_directory(directory)
         yield damage_messages.TOMBSTONE_REPAIRED.render(path=tombstone, kept=kept)
-    for path in catalogue.foreign:
+    for path in catalogue.excluded:
         kept = _keep_copy(disk, path)
         disk.unlink(path)
         disk.sync_directory(directory)
         yield damage_messages.FOREIGN_FILE_REPAIRED.render(path=path, kept=kept)
-    if catalogue.foreign:
+    if catalogue.excluded:
         catalogue = load_catalogue(disk, directory)
     size_bytes = sum(segment.end for segment in catalogue.segments)
     done = 0

@@ -15,7 +15,7 @@ from stationd.messages import journal_log_messages as log_messages
 _log = Logger()
 
 
-def count_expired(
+def count_removable(
     segments: Sequence[AnySegment], retention: Retention, age_us: Callable[[AnySegment], int]
 ) -> int:
     """How many segments may go, from the oldest on. How many there are is no reason;

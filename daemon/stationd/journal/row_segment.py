@@ -176,7 +176,7 @@ class RowSegment:
             self._check_header(header)
             self.created_us = header.created_us
         found = FrameScanner(raw, self.path, self.name.salt, self.name.first, None)
-        if below is not None and found.ends_with(below):
+        if below is not None and found.has_rolled_back_tail(below):
             found = FrameScanner(raw, self.path, self.name.salt, self.name.first, below)
         for offset, frame in found.frames:
             self.end = offset
@@ -201,13 +201,13 @@ class RowSegment:
         """See L{stationd.journal.column_batch.BlockSource}. What has gone bad since the
         scan, or cannot be read, is left out, and reported."""
         columns = known if isinstance(known, ColumnBatch) else ColumnBatch(part.offset)
-        if columns.has_needed(part):
+        if columns.covers(part):
             # It may hold more: another query has seen a later commit.
             return columns
         for first, rows, end in self.frames(part, columns.end, READ_BYTES):
-            columns.extend(first, rows)
+            columns.append_frame(first, rows)
             columns.end = end
-            columns.lasting = columns.lasting and rows is not NO_COLUMNS
+            columns.is_cacheable = columns.is_cacheable and rows is not NO_COLUMNS
         return columns
 
     def is_intact(self, part: BlockSummary) -> bool:
@@ -230,7 +230,7 @@ class RowSegment:
     def salvage(self, part: BlockSummary) -> Iterator[ColumnBatch | None]:
         """See L{stationd.journal.column_batch.BlockSource}."""
         columns = ColumnBatch(part.offset)
-        while not columns.has_needed(part):
+        while not columns.covers(part):
             for first, rows, end in self.frames(part, columns.end, READ_BYTES):
                 columns.end = end
                 try:
@@ -238,7 +238,7 @@ class RowSegment:
                 except (LookupError, ValueError) as error:
                     self.report_damage(part, str(error))
                 else:
-                    columns.extend(first, rows)
+                    columns.append_frame(first, rows)
             yield None
         yield columns
 

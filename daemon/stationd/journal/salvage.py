@@ -40,7 +40,7 @@ def salvage_block(block: SealedBlock) -> Iterator[ColumnBatch | None]:
         first, rows = _frame_columns([fields for _, fields in run], names)
         with contextlib.suppress(LookupError, ValueError):
             check_columns(rows)
-            columns.extend(first, rows)
+            columns.append_frame(first, rows)
         if count % STEP_RUNS == STEP_RUNS - 1:
             yield None
     yield columns

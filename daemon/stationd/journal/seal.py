@@ -102,13 +102,13 @@ def gather_blocks(
             columns.records + count > BLOCK_RECORDS
             or columns.text_bytes >= BLOCK_TEXT_BYTES
             or first + count - columns.first > MAX_SPAN
-            or columns.different + len(rows.names) > MAX_NAMES
+            or columns.name_count + len(rows.names) > MAX_NAMES
             or columns.name_bytes + sum(map(len, rows.names)) > BLOCK_NAME_BYTES
         ):
             yield columns
             pause()
             columns = ColumnBatch()
-        columns.extend(first, rows)
+        columns.append_frame(first, rows)
     if columns.records:
         yield columns
 

@@ -111,7 +111,7 @@ def _block_difference(
     index = {name: code for code, name in enumerate(columns.names())}
     # Where each name of the block stands among those of the columns.
     codes = np.array([index.get(name, -1) for name in block.names()], np.int64)
-    trigrams = int.from_bytes(block.text_filter(), "little")
+    trigrams = int.from_bytes(block.trigram_filter(), "little")
     seen = np.zeros(len(numbers), np.bool_)
     for places, split in _steps(block, pause):
         rows = np.searchsorted(numbers, block.numbers(places))

@@ -43,8 +43,8 @@ class Sealer:
         worker: Callable[[Callable[[], None]], IWorker],
     ) -> None:
         self._disk = disk
-        self._sealable = sealable
-        self._adopt = adopt
+        self._next_to_seal = sealable
+        self._install = adopt
         self._stopping = False
         self._busy = False
         self._retry = False
@@ -63,7 +63,7 @@ class Sealer:
 
     def _run(self) -> None:
         self._retry = self._busy
-        segment = None if self._stopping or self._busy else self._sealable(self._given_up)
+        segment = None if self._stopping or self._busy else self._next_to_seal(self._given_up)
         if segment is None:
             return
         try:
@@ -82,7 +82,7 @@ class Sealer:
             self.wake()
             return
         self._busy = True
-        self._adopt(segment, path, self._completed)
+        self._install(segment, path, self._completed)
 
     def _pause(self) -> None:
         if self._stopping:

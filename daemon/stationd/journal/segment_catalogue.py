@@ -29,7 +29,7 @@ class SegmentCatalogue:
     """A directory, read.
 
     @ivar segments: those that count, ascending, their contents known.
-    @ivar foreign: paths of files that contradict those that count, see L{resolve_conflicts}.
+    @ivar excluded: paths of files that contradict those that count, see L{resolve_conflicts}.
     @ivar last: the greatest number ever given, as far as the files tell, strangers too.
     @ivar sequence: the greatest sequence number of any segment's name.
     @ivar cleared_us: when the journal was last cleared, 0 if never.
@@ -39,7 +39,7 @@ class SegmentCatalogue:
     """
 
     segments: tuple[RowSegment | SealedSegment, ...]
-    foreign: tuple[str, ...]
+    excluded: tuple[str, ...]
     last: int
     sequence: int
     cleared_us: int
@@ -101,7 +101,7 @@ def _load_once(disk: IDisk, directory: str, names: frozenset[str]) -> SegmentCat
             damage.append(FILE_MISSING.render(path=before.path, **missing))
     return SegmentCatalogue(
         segments=tuple(served),
-        foreign=tuple(choice.foreign),
+        excluded=tuple(choice.excluded),
         last=max((through, *(segment.last for segment in whole))),
         sequence=max((parsed.sequence for parsed in found), default=0),
         cleared_us=cleared_us,

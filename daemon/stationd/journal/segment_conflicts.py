@@ -25,16 +25,16 @@ class ConflictResolution:
 
     @ivar served: those that do, ascending by sequence and by number.
     @ivar replaced: names of files of which another has all that they have.
-    @ivar foreign: paths of files that do not count and are kept. The segment that
+    @ivar excluded: paths of files that do not count and are kept. The segment that
         counts instead says so in its damage, so it is left as it is too.
     """
 
     served: list[AnySegment] = attrs.Factory(list)
     replaced: list[str] = attrs.Factory(list)
-    foreign: list[str] = attrs.Factory(list)
+    excluded: list[str] = attrs.Factory(list)
 
     def _exclude(self, segment: AnySegment, instead: AnySegment, why: Phrase) -> None:
-        self.foreign.append(segment.path)
+        self.excluded.append(segment.path)
         paths = {"path": segment.path, "instead": instead.path}
         instead.damage.append(damage_messages.FILE_EXCLUDED.render(why=why.text, **paths))
 
@@ -119,4 +119,4 @@ def _choose_lineage(choice: ConflictResolution, segments: Sequence[AnySegment]) 
         elif segment.records or segment.damage:
             choice._exclude(segment, clash[0], damage_messages.SAME_NUMBERS)
         else:
-            choice.foreign.append(segment.path)
+            choice.excluded.append(segment.path)

@@ -20,7 +20,7 @@ from stationd.journal.commit_encoder import encode_commit
 from stationd.journal.disk import TEMPORARY_SUFFIX, IDisk, Lock, as_unwritable
 from stationd.journal.file_header import SEALED_SUFFIX, SegmentName
 from stationd.journal.query import Snapshot, status
-from stationd.journal.retention import count_expired, remove_files
+from stationd.journal.retention import count_removable, remove_files
 from stationd.journal.row_segment import RowSegment
 from stationd.journal.sealed_segment import SealedSegment
 from stationd.journal.segment_catalogue import load_catalogue
@@ -193,7 +193,7 @@ class Store:
             segments = segments[:-1]
         self.view = Snapshot((*segments, segment), self.view.last)
 
-    def sealable(self, given_up: Collection[RowSegment] = ()) -> RowSegment | None:
+    def next_to_seal(self, given_up: Collection[RowSegment] = ()) -> RowSegment | None:
         """The oldest segment that gets no more records and is not sealed yet, and is
         none of those given up; C{None} if there is none. May be called from any
         thread. A damaged one is left as it is: what can be made of it is for repair
@@ -208,7 +208,7 @@ class Store:
                 return segment
         return None
 
-    def adopt(self, segment: RowSegment, path: str) -> None:
+    def install_sealed(self, segment: RowSegment, path: str) -> None:
         """Put the sealed form of a segment, which is durable already, in its place: a
         look whether it is whole, rename, then the names made durable, then the other
         file removed. Between them both are there, and opening takes the sealed one.
@@ -276,7 +276,7 @@ class Store:
         """
         self._tombstone.finish()
         segments = self.view.segments
-        going = count_expired(segments, retention, self._clock.age_us)
+        going = count_removable(segments, retention, self._clock.age_us)
         before = self.status().records
         gone = remove_files(self.disk, self._directory, segments[: min(going, len(segments) - 1)])
         self.view = Snapshot(segments[gone:], self.view.last)

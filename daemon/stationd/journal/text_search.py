@@ -102,7 +102,7 @@ class _FoldBuffer(threading.local):
 _fold_buffer = _FoldBuffer()
 
 
-class TextPattern:
+class Substring:
     """What is looked for.
 
     @ivar text: it, case-folded.

@@ -164,7 +164,7 @@ def _check_block(block: SealedBlock, part: BlockHeader) -> Iterator[str]:
     names = block.names()
     if names != sorted(set(names)):
         yield damaged_parts.NAME_ORDER
-    block.records_at(block.in_order(), part.records)
+    block.records_at(block.places_by_number(), part.records)
     numbers, times = block.numbers(ALL), block.times(ALL)
     containers = block.codes(CONTAINERS, ALL)
     if len(np.unique(numbers)) != part.records:
@@ -185,5 +185,5 @@ def _check_block(block: SealedBlock, part: BlockHeader) -> Iterator[str]:
     if part.flags & FLAG_ASCII and not all(map(bytes.isascii, texts)):
         yield damaged_parts.ASCII_NOTE
     needed = int.from_bytes(trigram_filter(texts), "little")
-    if needed & ~int.from_bytes(block.text_filter(), "little"):
+    if needed & ~int.from_bytes(block.trigram_filter(), "little"):
         yield damaged_parts.TEXT_FILTER

@@ -8,7 +8,7 @@ from twisted.logger import Logger
 
 from stationd.errors import InvalidConfiguration
 from stationd.messages.log_messages import USERS_FILE_REJECTED
-from stationd.web.password_verifier import PasswordHasher
+from stationd.web.password_verifier import PasswordVerifier
 from stationd.web.users_file import SCRYPT_N, SCRYPT_P, SCRYPT_R, Account, read_users
 
 MAX_PASSWORD_LENGTH = 1024
@@ -18,12 +18,12 @@ _DUMMY_HASH = f"scrypt${SCRYPT_N}${SCRYPT_R}${SCRYPT_P}${'A' * 22}==${'A' * 43}=
 """What a password of nobody is compared with, so that it takes as long."""
 
 
-class Accounts:
+class AccountStore:
     """The users file, read again whenever it has changed."""
 
     _log = Logger()
 
-    def __init__(self, path: str, hashing: PasswordHasher) -> None:
+    def __init__(self, path: str, hashing: PasswordVerifier) -> None:
         self._path = path
         self._hashing = hashing
         self._accounts: dict[str, Account] = {}

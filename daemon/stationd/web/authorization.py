@@ -25,7 +25,7 @@ MAX_PARAMETERS = 100
 
 
 @attrs.frozen
-class AdmittedRequest:
+class AuthorizedRequest:
     """A request that may be made.
 
     @ivar context: what it asks, without its body.
@@ -39,7 +39,7 @@ class AdmittedRequest:
         return await self.route.handler(attrs.evolve(self.context, body=body))
 
 
-def admit_request(services: ApiServices, request: Request) -> AdmittedRequest:
+def authorize_request(services: ApiServices, request: Request) -> AuthorizedRequest:
     """A request, if whoever makes it may.
 
     @raise ResourceNotFound: no route has its path.
@@ -62,7 +62,7 @@ def admit_request(services: ApiServices, request: Request) -> AdmittedRequest:
         token=session_token(request),
         secure=request.isSecure() and peer_uid(request) is None,
     )
-    return AdmittedRequest(route, context)
+    return AuthorizedRequest(route, context)
 
 
 def _check_access(route: Route, caller: Caller | None) -> None:

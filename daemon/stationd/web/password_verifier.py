@@ -54,7 +54,7 @@ class HashingThreads:
         self._pool.stop()
 
 
-class PasswordHasher(Service):
+class PasswordVerifier(Service):
     """Passwords in turn. One whose client disconnects leaves the queue; one that is being compared
     keeps its place until its thread has finished, whoever still wants to know."""
 

@@ -57,7 +57,7 @@ async def _read_drafts(
             given = allowed_values.RECORDS_TOO_MANY.format(greatest=MAX_RECORDS)
             raise InvalidValue("body", given, _COUNT_ALLOWED)
         drafts.append(
-            _make_draft(where, item, context.known_caller, context.services.now_us, keys, fields)
+            _make_draft(where, item, context.require_caller, context.services.now_us, keys, fields)
         )
         if clock.seconds() - began > SLICE_SECONDS:
             await sleep(clock)

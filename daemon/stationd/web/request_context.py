@@ -11,10 +11,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from stationd.errors import AuthenticationRequired
-from stationd.interfaces import Appended, IJournal, Query
+from stationd.interfaces import AppendResult, IJournal, Query
 from stationd.pending_wait import WaitResult
 from stationd.records import Container, ContainerStats, Draft, Record
-from stationd.web.account_store import Accounts
+from stationd.web.account_store import AccountStore
 from stationd.web.sessions import Session, Sessions
 
 SLICE_SECONDS = 0.002
@@ -24,8 +24,8 @@ SLICE_SECONDS = 0.002
 class RecordWriter(Protocol):
     """Where records are posted: L{stationd.recorder.Recorder}."""
 
-    def post_log(self, drafts: Sequence[Draft]) -> Deferred[Appended]: ...
-    def post_events(self, drafts: Sequence[Draft]) -> Deferred[Appended]: ...
+    def post_log(self, drafts: Sequence[Draft]) -> Deferred[AppendResult]: ...
+    def post_events(self, drafts: Sequence[Draft]) -> Deferred[AppendResult]: ...
     def clear_log(self, user: str) -> Deferred[int]: ...
 
 
@@ -63,7 +63,7 @@ class ApiServices:
     containers: IContainerLookup
     waits: IWaits
     feed: IFeed
-    accounts: Accounts
+    accounts: AccountStore
     sessions: Sessions
     system: Callable[[], dict[str, object]]
     clock: IReactorTime
@@ -105,7 +105,7 @@ class RequestContext:
     secure: bool
 
     @property
-    def known_caller(self) -> Caller:
+    def require_caller(self) -> Caller:
         """The caller, who is known.
 
         @raise AuthenticationRequired: he is not.

@@ -14,14 +14,14 @@ from twisted.web.server import Request
 from stationd.errors import StationdError
 from stationd.messages import error_messages, log_messages
 from stationd.web import problem_details
-from stationd.web.authorization import AdmittedRequest, admit_request
+from stationd.web.authorization import AuthorizedRequest, authorize_request
 from stationd.web.request_context import ApiServices, Response, StreamedResponse
 from stationd.web.responses import send_response, stream_response
 
 
 class ApiResource(Resource):
     """Everything under C{/}. Its requests are L{stationd.web.site.ApiRequest}s, which call it in
-    two steps: L{admit_request} when the headers are in, then L{answer} or L{refuse}."""
+    two steps: L{authorize_request} when the headers are in, then L{answer} or L{refuse}."""
 
     isLeaf = True
     _log = Logger()
@@ -30,14 +30,14 @@ class ApiResource(Resource):
         super().__init__()
         self._services = services
 
-    def admit(self, request: Request) -> AdmittedRequest:
+    def admit(self, request: Request) -> AuthorizedRequest:
         """Decide whether a request may be made.
 
-        Errors as L{stationd.web.authorization.admit_request}.
+        Errors as L{stationd.web.authorization.authorize_request}.
         """
-        return admit_request(self._services, request)
+        return authorize_request(self._services, request)
 
-    def answer(self, request: Request, admitted: AdmittedRequest, body: bytes) -> None:
+    def answer(self, request: Request, admitted: AuthorizedRequest, body: bytes) -> None:
         """Answer, now or later."""
         answering = Deferred.fromCoroutine(admitted.handle(body))
         # The client has disconnected: whatever the handler waits for is cancelled.

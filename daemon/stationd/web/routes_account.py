@@ -33,14 +33,14 @@ async def login(context: RequestContext) -> Response:
 
 async def login_refresh(context: RequestContext) -> Response:
     """C{GET /api/v1/login_refresh}: who is logged in; asking prolongs the session."""
-    caller = context.known_caller
+    caller = context.require_caller
     login_us = caller.session.login_us if caller.session else context.services.now_us()
     return json_response(_account_document(caller.user, caller.admin, login_us))
 
 
 async def logout(context: RequestContext) -> Response:
     """C{PUT /api/v1/logout}: the session is gone."""
-    caller = context.known_caller
+    caller = context.require_caller
     context.services.sessions.delete(context.token)
     response = json_response({"username": caller.user})
     return Response(

@@ -79,7 +79,7 @@ async def delete_log(context: RequestContext) -> Response:
     if context.body:
         raise InvalidValue("body", context.body.decode("utf-8", "replace"), allowed_values.NO_BODY)
     return json_response(
-        {"records": await context.services.recorder.clear_log(context.known_caller.user)}
+        {"records": await context.services.recorder.clear_log(context.require_caller.user)}
     )
 
 

@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from twisted.web.server import Request, Site
 
 from stationd.errors import BodyTooLarge, StationdError, TooManyBodies
-from stationd.web.authorization import AdmittedRequest
+from stationd.web.authorization import AuthorizedRequest
 from stationd.web.channel import ApiChannel, RequestRefused
 from stationd.web.request_context import ApiServices
 from stationd.web.resource import ApiResource
@@ -31,7 +31,7 @@ class ApiRequest(Request):
 
     channel: ApiChannel
     _site: ApiSite
-    _decision: AdmittedRequest | Failure
+    _decision: AuthorizedRequest | Failure
     _held = 0
 
     def gotLength(self, length: int | None) -> None:
@@ -60,7 +60,7 @@ class ApiRequest(Request):
 
         @raise RequestRefused: it is too much; that has been answered.
         """
-        assert isinstance(self._decision, AdmittedRequest)
+        assert isinstance(self._decision, AuthorizedRequest)
         limit = self._decision.route.body_bytes
         try:
             if self._body.tell() + len(data) > limit:
