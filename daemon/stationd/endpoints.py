@@ -96,7 +96,7 @@ class _ListeningReactor:
         passed = socket.socket(fileno=fileDescriptor)
         try:
             if passed.family != addressFamily:
-                another = file_reason_messages.SOCKET_OF_ANOTHER_DOMAIN
+                another = file_reason_messages.SOCKET_DOMAIN_MISMATCH
                 raise ValueError(another.render(domain=passed.family.name[3:]))
             if not passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 raise ValueError(file_reason_messages.SOCKET_NOT_LISTENING.text)

@@ -14,7 +14,7 @@ import attrs
 
 from stationd.messages import error_messages as said
 from stationd.messages.message import Message
-from stationd.messages.reason_messages import SESSION_REQUIRED
+from stationd.messages.reason_messages import LOGIN_REQUIRED
 
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxother = _repr.maxlong = 200
@@ -208,7 +208,7 @@ class AuthenticationRequired(StationdError):
     """
 
     message = said.AUTHENTICATION_REQUIRED
-    reason: str = SESSION_REQUIRED.text
+    reason: str = LOGIN_REQUIRED.text
 
 
 @attrs.frozen(slots=False)

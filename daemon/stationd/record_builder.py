@@ -23,7 +23,7 @@ _CONTAINER_SENTENCES = {
     "pause": (Level.INFO, said.CONTAINER_PAUSED),
     "unpause": (Level.INFO, said.CONTAINER_UNPAUSED),
     "die": (Level.INFO, said.CONTAINER_EXITED),
-    "oom": (Level.ERROR, said.CONTAINER_OOM),
+    "oom": (Level.ERROR, said.CONTAINER_PROCESS_OOM_KILLED),
     "healthy": (Level.INFO, said.CONTAINER_HEALTHY),
     "unhealthy": (Level.WARN, said.CONTAINER_UNHEALTHY),
     "kill": (Level.INFO, said.CONTAINER_SIGNALLED),
@@ -185,7 +185,7 @@ def _image_words(observation: Observation) -> str:
     if action == "pull":
         repository = parse_image_reference(observation.name).repository
         return said.IMAGE_PULLED.render(repository=repository)
-    return _IMAGE_SENTENCES.get(action, said.IMAGE_OTHER).render(action=action.capitalize())
+    return _IMAGE_SENTENCES.get(action, said.IMAGE_EVENT_OTHER).render(action=action.capitalize())
 
 
 def _subject(observation: Observation) -> tuple[str, ...]:

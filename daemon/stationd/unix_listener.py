@@ -173,7 +173,7 @@ def _flock(descriptor: int, path: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        said = file_reason_messages.PATH_OF_ANOTHER_STATIOND.render(path=path)
+        said = file_reason_messages.SOCKET_IN_USE_BY_STATIOND.render(path=path)
         raise OSError(errno.EADDRINUSE, said) from None
 
 
@@ -187,14 +187,14 @@ def _remove_stale(path: str) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise OSError(errno.EEXIST, file_reason_messages.PATH_TAKEN.render(path=path))
+        raise OSError(errno.EEXIST, file_reason_messages.SOCKET_PATH_NOT_A_SOCKET.render(path=path))
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         # A full backlog must not hold us up: EAGAIN, and somebody listens.
         probe.setblocking(False)
         if probe.connect_ex(path) == errno.ECONNREFUSED:
             os.unlink(path)
             return
-    said = file_reason_messages.PATH_OF_ANOTHER_PROCESS.render(path=path)
+    said = file_reason_messages.SOCKET_IN_USE.render(path=path)
     raise OSError(errno.EADDRINUSE, said)
 
 

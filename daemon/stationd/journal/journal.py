@@ -234,7 +234,7 @@ class Journal:
                 fired.append((task.done, task.do()))
         except Exception as error:  # noqa: BLE001 - the outermost edge of this thread
             if not isinstance(error, JournalUnwritable):
-                log_messages.WRITER_FAILED.emit(self._log)
+                log_messages.JOURNAL_WRITER_CRASHED.emit(self._log)
             failed = [(job.done, error) for job in group] or [(task.done, error)]
         return _Results(fired, failed, self._store.view, taken_bytes)
 

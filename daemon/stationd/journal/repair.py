@@ -62,12 +62,12 @@ def _repair(directory: str, disk: IDisk, progress: Callable[[int, int], None]) -
         kept = _keep_copy(disk, tombstone)
         disk.unlink(tombstone)
         disk.sync_directory(directory)
-        yield damage_messages.TOMBSTONE_REPAIRED.render(path=tombstone, kept=kept)
+        yield damage_messages.INVALID_TOMBSTONE_SET_ASIDE.render(path=tombstone, kept=kept)
     for path in catalogue.excluded:
         kept = _keep_copy(disk, path)
         disk.unlink(path)
         disk.sync_directory(directory)
-        yield damage_messages.FOREIGN_FILE_REPAIRED.render(path=path, kept=kept)
+        yield damage_messages.CONFLICTING_FILE_SET_ASIDE.render(path=path, kept=kept)
     if catalogue.excluded:
         catalogue = load_catalogue(disk, directory)
     size_bytes = sum(segment.end for segment in catalogue.segments)

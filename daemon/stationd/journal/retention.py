@@ -58,5 +58,5 @@ def remove_files(disk: IDisk, directory: str, segments: Sequence[AnySegment]) ->
             removed += 1
         disk.sync_directory(directory)
     except OSError as error:
-        log_messages.RECORDS_REMOVE_FAILED.emit(_log, error=error)
+        log_messages.SEGMENT_FILES_REMOVE_FAILED.emit(_log, error=error)
     return removed

@@ -52,7 +52,7 @@ def verify_sealed_file(
         if segment.damage:
             raise OSError(errno.EIO, segment.damage[0])
         if what:
-            wrong = damage_messages.SEALED_WRONG
+            wrong = damage_messages.SEAL_VERIFICATION_FAILED
             raise ValueError(wrong.render(path=path, rows=segment.path, what=what))
     except BaseException:
         with contextlib.suppress(OSError):
@@ -75,9 +75,9 @@ def segment_difference(sealed: SealedSegment, rows: RowSegment, pause: Callable[
         return rows.damage[0]
     if (sealed.records, sealed.committed_us) != (rows.records, rows.committed_us):
         has = {"records": sealed.records, "committed_us": sealed.committed_us}
-        return damage_messages.SEALED_COUNT.render(**has)
+        return damage_messages.SEAL_MISMATCH_COUNT.render(**has)
     if sealed.last < rows.last:
-        return damage_messages.SEALED_END.render(last=sealed.last)
+        return damage_messages.SEAL_MISMATCH_END.render(last=sealed.last)
     parts = iter(sealed.parts)
     for columns in gather_blocks(read_frames(rows, pause), pause):
         part = next(parts, None)
@@ -95,7 +95,7 @@ def segment_difference(sealed: SealedSegment, rows: RowSegment, pause: Callable[
 
 
 def _in(part: BlockHeader, what: str) -> str:
-    return damage_messages.SEALED_SPAN.render(first=part.first, last=part.last, what=what)
+    return damage_messages.SEAL_MISMATCH_NUMBERS.render(first=part.first, last=part.last, what=what)
 
 
 def _block_difference(

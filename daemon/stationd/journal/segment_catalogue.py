@@ -15,7 +15,7 @@ from stationd.journal.file_header import ROWS_SUFFIX, TOMBSTONE, SegmentName, un
 from stationd.journal.row_segment import RowSegment
 from stationd.journal.sealed_segment import SealedSegment
 from stationd.journal.segment_conflicts import resolve_conflicts
-from stationd.messages.damage_messages import FILE_MISSING, TOMBSTONE_DAMAGED
+from stationd.messages.damage_messages import SEGMENT_MISSING, TOMBSTONE_DAMAGED
 
 TOMBSTONE_NAME = "cleared"
 
@@ -98,7 +98,7 @@ def _load_once(disk: IDisk, directory: str, names: frozenset[str]) -> SegmentCat
     for before, after in itertools.pairwise(served):
         if before.last + 1 < after.name.first:
             missing = {"first": before.last + 1, "last": after.name.first - 1}
-            damage.append(FILE_MISSING.render(path=before.path, **missing))
+            damage.append(SEGMENT_MISSING.render(path=before.path, **missing))
     return SegmentCatalogue(
         segments=tuple(served),
         excluded=tuple(choice.excluded),

@@ -102,7 +102,7 @@ class Store:
                 self._publish(self._rotate())
         except OSError as error:
             # A full disk, for one: what is there can be read, and a commit tries again.
-            log_messages.JOURNAL_APPEND_REFUSED.emit(self._log, path=directory, error=error)
+            log_messages.SEGMENT_OPEN_FAILED.emit(self._log, path=directory, error=error)
 
     def _resumable(self, torn: int) -> bool:
         """Go on with the newest segment, if that may be. A damaged file gets no more
@@ -238,7 +238,7 @@ class Store:
             self.disk.sync_directory(self._directory)
         except OSError as error:
             # Opening will remove it.
-            log_messages.SEALED_ROWS_REMOVE_FAILED.emit(self._log, path=segment.path, error=error)
+            log_messages.ROW_SEGMENT_REMOVE_FAILED.emit(self._log, path=segment.path, error=error)
 
     def clear(self, now_us: int) -> int:
         """Remove every record. A new segment first, so that numbers go on; then the

@@ -73,7 +73,7 @@ def verify(directory: str, progress: Callable[[int, int], None]) -> VerifyReport
     if catalogue.torn:
         unfinished = damage_messages.COMMIT_UNFINISHED
         notes.append(unfinished.render(path=segments[-1].path, torn=catalogue.torn))
-    aside = damage_messages.FILE_KEPT_ASIDE
+    aside = damage_messages.FILE_SET_ASIDE
     notes += [aside.render(path=os.path.join(directory, name)) for name in kept]
     return VerifyReport(
         records=sum(segment.records for segment in segments),
@@ -102,7 +102,11 @@ def find_gaps(segment: AnySegment) -> list[str]:
     if isinstance(segment, RowSegment):
         return []
     lost = segment.last - segment.name.first + 1 - segment.records
-    return [damage_messages.RECORDS_LOST.render(path=segment.path, lost=lost)] if lost else []
+    return (
+        [damage_messages.RECORDS_LOST_IN_REPAIR.render(path=segment.path, lost=lost)]
+        if lost
+        else []
+    )
 
 
 Finding = tuple[int, str]
@@ -114,7 +118,7 @@ def _check_row_segment(segment: RowSegment) -> Iterator[Finding]:
         for before, after in itertools.pairwise(segment.parts):
             if before.last + 1 != after.first:
                 missing = {"first": before.last + 1, "last": after.first - 1}
-                yield after.offset, damage_messages.RECORDS_MISSING.render(**missing)
+                yield after.offset, damage_messages.RECORD_NUMBER_GAP.render(**missing)
     for part in segment.parts:
         records = 0
         times: list[int] = []
@@ -123,12 +127,12 @@ def _check_row_segment(segment: RowSegment) -> Iterator[Finding]:
                 try:
                     check_columns(rows)
                 except (LookupError, ValueError) as error:
-                    yield part.offset, damage_messages.FRAME_WRONG.render(end=end, error=error)
+                    yield part.offset, damage_messages.FRAME_MALFORMED.render(end=end, error=error)
                 records += len(rows.texts)
                 times += rows.times_us
         if times and (records, min(times), max(times)) != (part.records, part.min_us, part.max_us):
             span = {"first": part.first, "last": part.last}
-            yield part.offset, damage_messages.SPAN_WRONG.render(**span)
+            yield part.offset, damage_messages.FRAME_INDEX_MISMATCH.render(**span)
 
 
 def _check_sealed_segment(segment: SealedSegment) -> Iterator[Finding]:
@@ -147,13 +151,13 @@ def _check_sealed_segment(segment: SealedSegment) -> Iterator[Finding]:
         try:
             block = SealedBlock(segment, part)
             for what in _check_block(block, part) if block.check() else ():
-                yield part.offset, damage_messages.SUMMARY_WRONG.render(what=what, **span)
+                yield part.offset, damage_messages.BLOCK_SUMMARY_MISMATCH.render(what=what, **span)
         except BlockUnreadable:
             pass
         except (LookupError, ValueError) as error:
-            yield part.offset, damage_messages.BLOCK_WRONG.render(error=error, **span)
+            yield part.offset, damage_messages.BLOCK_MALFORMED.render(error=error, **span)
     if last > segment.last:
-        yield end, damage_messages.END_WRONG.render(said=segment.last, last=last)
+        yield end, damage_messages.LAST_NUMBER_MISMATCH.render(said=segment.last, last=last)
 
 
 def _check_block(block: SealedBlock, part: BlockHeader) -> Iterator[str]:

@@ -62,9 +62,9 @@ SPAN_DAMAGED = Message(
         "Some of these records cannot be read. Look at the disk, then 'stationctl journal repair'."
     ),
 )
-FILE_MISSING = Message(
+SEGMENT_MISSING = Message(
     id="3dcb32412f404f2f9cb4fe5cf67a631f",
-    name="file-missing",
+    name="segment-missing",
     text="{path}: records {first} to {last} are missing",
     meaning="A file after this one is not there; was it removed, or not copied? Put it back.",
 )
@@ -112,18 +112,18 @@ CONTENT_DAMAGED = Message(
         "'stationctl journal repair'."
     ),
 )
-RECORDS_MISSING = Phrase(
-    name="records-missing",
+RECORD_NUMBER_GAP = Phrase(
+    name="record-number-gap",
     text="records {first} to {last} are missing",
     meaning="Between two others.",
 )
-FRAME_WRONG = Phrase(
-    name="frame-wrong",
+FRAME_MALFORMED = Phrase(
+    name="frame-malformed",
     text="the frame that ends at byte {end}: {error}",
     meaning="It is whole, and makes no sense.",
 )
-SPAN_WRONG = Phrase(
-    name="span-wrong",
+FRAME_INDEX_MISMATCH = Phrase(
+    name="frame-index-mismatch",
     text="what records {first} to {last} are is not what is said",
     meaning="Their number or times.",
 )
@@ -137,24 +137,24 @@ BLOCK_HEADER_DAMAGED = Phrase(
     text="the header of records {first} to {last} is damaged, its copy in the footer is not",
     meaning="They are readable.",
 )
-SUMMARY_WRONG = Phrase(
-    name="summary-wrong",
+BLOCK_SUMMARY_MISMATCH = Phrase(
+    name="block-summary-mismatch",
     text="{what} of records {first} to {last} is not what is in it",
     meaning="Searches may pass records over.",
 )
-BLOCK_WRONG = Phrase(
-    name="block-wrong",
+BLOCK_MALFORMED = Phrase(
+    name="block-malformed",
     text="records {first} to {last}: {error}",
     meaning="It is whole, and makes no sense.",
 )
-END_WRONG = Phrase(
-    name="end-wrong",
+LAST_NUMBER_MISMATCH = Phrase(
+    name="last-number-mismatch",
     text="it says that it ends with record {said}, and has {last}",
     meaning="The footer contradicts the blocks.",
 )
-RECORDS_LOST = Message(
+RECORDS_LOST_IN_REPAIR = Message(
     id="879d457d793445cfb31efbde5b95f1b5",
-    name="records-lost",
+    name="records-lost-in-repair",
     text="{path}: {lost} records were lost before it was sealed",
     meaning="A note, no damage: a repair has sealed what could be read.",
 )
@@ -167,48 +167,48 @@ COMMIT_UNFINISHED = Message(
         "acknowledged is lost."
     ),
 )
-FILE_KEPT_ASIDE = Message(
+FILE_SET_ASIDE = Message(
     id="a0e832d5be4e4d91899d6c22ed503d44",
-    name="file-kept-aside",
+    name="file-set-aside",
     text="{path} was set aside",
     meaning="A note, no damage: a start or a repair has kept it; remove it when it is not needed.",
 )
 
 # A sealed file that is not what it was made from.
 
-SEALED_WRONG = Message(
+SEAL_VERIFICATION_FAILED = Message(
     id="3b195e451c32449d9811c8e1b4957d6c",
-    name="sealed-wrong",
+    name="seal-verification-failed",
     text="{path} is not {rows}: {what}",
     meaning="A bug, or bad memory: the sealed file is removed, the other one stays. Report it.",
 )
-SEALED_COUNT = Phrase(
-    name="sealed-count",
+SEAL_MISMATCH_COUNT = Phrase(
+    name="seal-mismatch-count",
     text="{records} records, committed at {committed_us}",
     meaning="What the sealed file has.",
 )
-SEALED_END = Phrase(
-    name="sealed-end",
+SEAL_MISMATCH_END = Phrase(
+    name="seal-mismatch-end",
     text="it ends with record {last}",
     meaning="What the sealed file has.",
 )
-SEALED_SPAN = Phrase(
-    name="sealed-span",
+SEAL_MISMATCH_NUMBERS = Phrase(
+    name="seal-mismatch-numbers",
     text="records {first} to {last}: {what}",
     meaning="Where they differ, and in what.",
 )
 
 # Repaired.
 
-TOMBSTONE_REPAIRED = Message(
+INVALID_TOMBSTONE_SET_ASIDE = Message(
     id="8a91c3ce7f1b461c8b8409aab04e02cc",
-    name="tombstone-repaired",
+    name="invalid-tombstone-set-aside",
     text="{path} was no tombstone; it is kept as {kept}",
     meaning="Nothing to do; records that were cleared may show again.",
 )
-FOREIGN_FILE_REPAIRED = Message(
+CONFLICTING_FILE_SET_ASIDE = Message(
     id="ad1b1505c2ce42fb8e78919f8378fd09",
-    name="foreign-file-repaired",
+    name="conflicting-file-set-aside",
     text="{path} is not of this journal, or has less than another file; it is kept as {kept}",
     meaning="To see its records move it to a directory of its own, under its first name.",
 )

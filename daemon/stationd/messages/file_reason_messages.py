@@ -17,8 +17,8 @@ ENDPOINT_SSL = Phrase(
     text="{error}; ssl: endpoints need pyOpenSSL",
     meaning="Install pyOpenSSL beside stationd.",
 )
-SOCKET_OF_ANOTHER_DOMAIN = Phrase(
-    name="socket-of-another-domain",
+SOCKET_DOMAIN_MISMATCH = Phrase(
+    name="socket-domain-mismatch",
     text="the socket passed has domain={domain}",
     meaning="Write this domain into http.endpoints, or let systemd make another socket.",
 )
@@ -32,18 +32,18 @@ SOCKET_NOT_PASSED = Phrase(
     text="systemd has passed no such socket",
     meaning="Is stationd.socket enabled, and the number in http.endpoints right?",
 )
-PATH_OF_ANOTHER_STATIOND = Phrase(
-    name="path-of-another-stationd",
+SOCKET_IN_USE_BY_STATIOND = Phrase(
+    name="socket-in-use-by-stationd",
     text="{path} is in use by another stationd",
     meaning="Stop it, or use another path.",
 )
-PATH_OF_ANOTHER_PROCESS = Phrase(
-    name="path-of-another-process",
+SOCKET_IN_USE = Phrase(
+    name="socket-in-use",
     text="{path} is in use by another process",
     meaning="Stop it, or use another path.",
 )
-PATH_TAKEN = Phrase(
-    name="path-taken",
+SOCKET_PATH_NOT_A_SOCKET = Phrase(
+    name="socket-path-not-a-socket",
     text="{path} exists and is not a socket",
     meaning="Remove the file, or use another path.",
 )

@@ -14,9 +14,9 @@ JOURNAL_DAMAGED = warn(
         "'stationctl journal verify'."
     ),
 )
-JOURNAL_APPEND_REFUSED = warn(
+SEGMENT_OPEN_FAILED = warn(
     id="a1e3e9c3a1eb4211ba548b49b414b918",
-    name="journal-append-refused",
+    name="segment-open-failed",
     text="{path} cannot be appended to: {error}",
     meaning=(
         "At the start: the disk refuses (full?). What is there is served; the next record "
@@ -38,9 +38,9 @@ COMMIT_ROLLBACK_FAILED = warn(
         "Look at the disk."
     ),
 )
-WRITER_FAILED = FailureMessage(
+JOURNAL_WRITER_CRASHED = FailureMessage(
     id="a79e5f55d00844dba17ae829ebcbb66c",
-    name="writer-failed",
+    name="journal-writer-crashed",
     text="the journal's writer met an error nobody foresaw",
     meaning="A bug; what was to be written is not stored. Report it with the traceback.",
 )
@@ -81,15 +81,15 @@ SEALED_RENAME_FAILED = warn(
         "The disk refused to put the sealed file in its place; nothing is lost. Look at the disk."
     ),
 )
-SEALED_ROWS_REMOVE_FAILED = warn(
+ROW_SEGMENT_REMOVE_FAILED = warn(
     id="52582e7e23ab468a98d659dd5ebf0f29",
-    name="sealed-rows-remove-failed",
+    name="row-segment-remove-failed",
     text="{path} is left over: {error}",
     meaning="The file that was sealed could not be removed; the next start does that.",
 )
-RECORDS_REMOVE_FAILED = warn(
+SEGMENT_FILES_REMOVE_FAILED = warn(
     id="1dd2ca0daa874bcc91a3cf28b5cd2685",
-    name="records-remove-failed",
+    name="segment-files-remove-failed",
     text="records could not be removed: {error}",
     meaning=(
         "The disk refused to remove old or cleared records' files; it is tried again. Look "

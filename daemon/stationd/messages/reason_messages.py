@@ -7,15 +7,15 @@ from stationd.messages.message import Message, Phrase, table
 
 # Who is asking.
 
-SESSION_REQUIRED = Message(
+LOGIN_REQUIRED = Message(
     id="05897e26cebd4a5f874df8b8178ad76d",
-    name="session-required",
+    name="login-required",
     text="log in first: POST /api/v1/login with username and password",
     meaning="This route needs a session.",
 )
-WRONG_PASSWORD = Message(
+INVALID_CREDENTIALS = Message(
     id="b7103a014acc43518b4abe25ff63e039",
-    name="wrong-password",
+    name="invalid-credentials",
     text="wrong username or password",
     meaning="Nobody is told which of the two it is.",
 )
@@ -109,9 +109,9 @@ TOO_MANY_EVENTS = Message(
     text="more than {limit} events waited to be recorded",
     meaning="The disk is slower than the events come; they are asked for again.",
 )
-QUERIES_CLOSED = Message(
+SOURCE_QUERIES_STOPPED = Message(
     id="ebac786f94e34992bc480fe551fa79dd",
-    name="queries-closed",
+    name="source-queries-stopped",
     text="nothing more is asked",
     meaning="The daemon is stopping.",
 )
@@ -148,15 +148,15 @@ INOTIFY_HINT = Phrase(
         "Too many watches or instances of one user: raise max_user_watches, max_user_instances."
     ),
 )
-NETLINK_LOST = Message(
+NETLINK_FAILED = Message(
     id="cc5aee5b5a4b45e4a4c107e88e81ba35",
-    name="netlink-lost",
+    name="netlink-failed",
     text="the kernel is not heard any more: {reason}",
     meaning="Its notifications have ended. It is tried again.",
 )
-LXC_MONITOR_SILENT = Message(
+LXC_MONITOR_TIMEOUT = Message(
     id="7d79e04ab06e4581853e6d97a0cdb11d",
-    name="lxc-monitor-silent",
+    name="lxc-monitor-timeout",
     text="{path}/{name}: its monitor does not answer",
     meaning="The container hangs or has just ended; ask again.",
 )

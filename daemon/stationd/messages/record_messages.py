@@ -57,9 +57,9 @@ CONTAINER_UNPAUSED = Message(
     text="Unpause container",
     meaning="A container was thawed; nothing to do.",
 )
-CONTAINER_OOM = Message(
+CONTAINER_PROCESS_OOM_KILLED = Message(
     id="e09d505e95184de3a694bb32c812c883",
-    name="container-oom",
+    name="container-process-oom-killed",
     text="Container ran out of memory",
     meaning="The kernel killed a process in it; raise its limit, or find what takes so much.",
 )
@@ -218,9 +218,9 @@ IMAGE_PULLED = Message(
     text="Finished to download image from {repository}",
     meaning="An image was pulled; nothing to do.",
 )
-IMAGE_OTHER = Message(
+IMAGE_EVENT_OTHER = Message(
     id="97a78272e4664899bc054bdb464fc977",
-    name="image-other",
+    name="image-event-other",
     text="{action} image",
     meaning="Something else was done to an image; nothing to do.",
 )

@@ -35,9 +35,9 @@ CONTAINERS_FOUND_AGAIN = Message(
     text="Found {count} {type} containers again, {running} of them running",
     meaning="Containers that were recorded as removed are there; nothing to do.",
 )
-EVENTS_LOST = Message(
+ENGINE_EVENTS_EXPIRED = Message(
     id="9499f5facb4f4dbba383c36e4c924109",
-    name="events-lost",
+    name="engine-events-expired",
     text="Docker has forgotten what happened after {moment} UTC; {found}",
     meaning=(
         "An engine remembers 256 events, until its own restart; what can be worked out is "

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 from stationd.errors import AuthenticationRequired, InvalidValue
 from stationd.messages import allowed_values
 from stationd.messages.log_messages import LOGIN_FAILED
-from stationd.messages.reason_messages import WRONG_PASSWORD
+from stationd.messages.reason_messages import INVALID_CREDENTIALS
 from stationd.web.posted_records import parse_json
 from stationd.web.request_context import RequestContext, Response
 from stationd.web.routes_log import format_time, json_response
@@ -24,7 +24,7 @@ async def login(context: RequestContext) -> Response:
     account = await context.services.accounts.authenticate(username, password)
     if account is None:
         LOGIN_FAILED.emit(_log, user=repr(username[:60]))
-        raise AuthenticationRequired(WRONG_PASSWORD.text)
+        raise AuthenticationRequired(INVALID_CREDENTIALS.text)
     now_us = context.services.now_us()
     token = context.services.sessions.create(account.name, account.hash, now_us)
     response = json_response(_account_document(account.name, account.admin, now_us))

@@ -63,7 +63,7 @@ class Questions:
         @raise Exception: (Deferred) whatever the SDK raises.
         """
         if self._closed:
-            return fail(SourceLost(reason_messages.QUERIES_CLOSED.text))
+            return fail(SourceLost(reason_messages.SOURCE_QUERIES_STOPPED.text))
         done: Deferred[T] = Deferred()
 
         def run() -> None:

@@ -41,4 +41,4 @@ def forgotten(newest_ns: int, worked_out: int) -> str:
     moment = datetime.fromtimestamp(newest_ns // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S")
     numerous = said.ONE_INFERRED if worked_out == 1 else said.SOME_INFERRED
     found = (numerous if worked_out else said.NONE_INFERRED).render(count=worked_out)
-    return said.EVENTS_LOST.render(moment=moment, found=found)
+    return said.ENGINE_EVENTS_EXPIRED.render(moment=moment, found=found)

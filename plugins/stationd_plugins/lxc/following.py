@@ -260,7 +260,7 @@ class Following:
         """Nothing will be heard from the kernel any more."""
         if not self._done.called:
             reason = failure.getErrorMessage()
-            self._done.errback(SourceLost(reason_messages.NETLINK_LOST.render(reason=reason)))
+            self._done.errback(SourceLost(reason_messages.NETLINK_FAILED.render(reason=reason)))
 
     def _failed(self, failure: Failure) -> None:
         error = failure.value

@@ -132,7 +132,7 @@ class Paths:
             if seen is not None and (not seen.is_bare or seen.is_silent or seen.unsettled):
                 found, _ = _choose(found, seen, home)
         if found is not None and found.is_silent:
-            silent = reason_messages.LXC_MONITOR_SILENT
+            silent = reason_messages.LXC_MONITOR_TIMEOUT
             raise SourceLost(silent.render(path=found.path, name=name))
         if found is not None and found.unsettled and not found.init_pid:
             unsettled = reason_messages.LXC_CONTAINER_IN_TRANSITION
