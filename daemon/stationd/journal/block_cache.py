@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 from collections.abc import Collection
 
-from stationd.journal.column_batch import Block, BlockSource, BlockSummary
+from stationd.journal.block import Block, BlockSource, BlockSummary
 
 CACHE_BYTES = 8 << 20
 """What a journal keeps of decoded blocks: the newest ones, which most questions are

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import zstandard
 
+from stationd.journal.block import ALL, CATEGORIES, CONTAINERS, USERS
 from stationd.journal.byte_shuffle import byte_width, index_width, shuffle_bytes
-from stationd.journal.column_batch import ALL, CATEGORIES, CONTAINERS, USERS, ColumnBatch
+from stationd.journal.column_batch import ColumnBatch
 from stationd.journal.file_header import TERMINATOR, with_checksum
 from stationd.journal.sealed_codec import (
     BLOCK_HEADER,

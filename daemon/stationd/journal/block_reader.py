@@ -9,9 +9,7 @@ from itertools import repeat
 import numpy as np
 import numpy.typing as npt
 
-from stationd.journal.byte_shuffle import index_width, to_codes, unshuffle_bytes
-from stationd.journal.chunk_reader import ChunkFile, ChunkReader
-from stationd.journal.column_batch import (
+from stationd.journal.block import (
     CATEGORIES,
     CONTAINERS,
     LEVELS,
@@ -20,6 +18,8 @@ from stationd.journal.column_batch import (
     Codes,
     Places,
 )
+from stationd.journal.byte_shuffle import index_width, to_codes, unshuffle_bytes
+from stationd.journal.chunk_reader import ChunkFile, ChunkReader
 from stationd.journal.file_header import TERMINATOR
 from stationd.journal.name_dictionary import NameDictionary
 from stationd.journal.sealed_codec import COLUMNS, FLAG_ASCII, NAMES, ORIGINS, TRIGRAMS, BlockHeader
@@ -39,7 +39,7 @@ Planes = npt.NDArray[np.uint8]
 
 
 class SealedBlock:
-    """Provides L{stationd.journal.column_batch.Block}."""
+    """Provides L{stationd.journal.block.Block}."""
 
     is_cacheable = True
 
@@ -64,7 +64,7 @@ class SealedBlock:
 
     @property
     def size_bytes(self) -> int:
-        """See L{stationd.journal.column_batch.Block}."""
+        """See L{stationd.journal.block.Block}."""
         return self._chunks.size_bytes
 
     def covers(self, part: BlockSummary) -> bool:

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Hashable
 from typing import Protocol, TypeVar, cast
 
-from stationd.journal.column_batch import BlockSummary, BlockUnreadable
+from stationd.journal.block import BlockSummary, BlockUnreadable
 from stationd.journal.file_header import SegmentName
 from stationd.journal.sealed_codec import (
     CHUNK,

@@ -95,6 +95,10 @@ class FrameColumns(NamedTuple):
     texts: list[bytes]
 
 
+NO_COLUMNS = FrameColumns((), (), [], (), (), (), [], [])
+"""Of a frame that cannot be read."""
+
+
 def pack_columns(drafts: Sequence[Draft]) -> bytes:
     """The payload for some drafts, at most L{MAX_FRAME_RECORDS} of them."""
     count = len(drafts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stationd.interfaces import Query
-from stationd.journal.column_batch import Block
+from stationd.journal.block import Block
 from stationd.journal.text_search import Indexes
 from stationd.records import Record
 

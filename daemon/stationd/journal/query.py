@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stationd.interfaces import JournalStatus, Query
-from stationd.journal.block_cache import BlockCache
-from stationd.journal.column_batch import (
+from stationd.journal.block import (
     ALL,
     CATEGORIES,
     CONTAINERS,
@@ -22,6 +21,7 @@ from stationd.journal.column_batch import (
     Codes,
     Places,
 )
+from stationd.journal.block_cache import BlockCache
 from stationd.journal.pagination import Pagination
 from stationd.journal.row_segment import RowSegment
 from stationd.journal.sealed_codec import BlockHeader, name_key

@@ -13,8 +13,8 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 
 from stationd.errors import JournalUnreadable
+from stationd.journal.block import BlockUnreadable
 from stationd.journal.block_reader import SealedBlock
-from stationd.journal.column_batch import BlockUnreadable
 from stationd.journal.disk import TEMPORARY_SUFFIX, IDisk, Lock, as_unwritable, replace_file
 from stationd.journal.file_header import KIND_SEALED, ROWS_SUFFIX, SEALED_SUFFIX, FileHeader
 from stationd.journal.frame_codec import FrameColumns, check_columns

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from stationd.errors import JournalTooNew
-from stationd.journal.column_batch import Block, BlockSummary, ColumnBatch
+from stationd.journal.block import Block, BlockSummary
+from stationd.journal.column_batch import ColumnBatch
 from stationd.journal.disk import IDisk
 from stationd.journal.file_header import (
     FILE_HEADER,
@@ -27,6 +28,7 @@ from stationd.journal.file_header import (
 from stationd.journal.frame_codec import (
     FRAME_HEADER,
     MAX_PAYLOAD_BYTES,
+    NO_COLUMNS,
     FrameColumns,
     FrameHeader,
     check_columns,
@@ -49,9 +51,6 @@ commit of its own."""
 
 SECTOR_BYTES = 4096
 """What a disk refuses to give, if it gives the rest: a sector, or a page."""
-
-NO_COLUMNS = FrameColumns((), (), [], (), (), (), [], [])
-"""Of a frame that cannot be read."""
 
 
 class FrameSpan(NamedTuple):
@@ -198,7 +197,7 @@ class RowSegment:
         return self._disk.read(self._fd, self._disk.size(self._fd) - self.end, self.end)
 
     def block(self, part: BlockSummary, known: Block | None) -> Block:
-        """See L{stationd.journal.column_batch.BlockSource}. What has gone bad since the
+        """See L{stationd.journal.block.BlockSource}. What has gone bad since the
         scan, or cannot be read, is left out, and reported."""
         columns = known if isinstance(known, ColumnBatch) else ColumnBatch(part.offset)
         if columns.covers(part):
@@ -211,7 +210,7 @@ class RowSegment:
         return columns
 
     def is_intact(self, part: BlockSummary) -> bool:
-        """See L{stationd.journal.column_batch.BlockSource}. A span that was found to be whole is
+        """See L{stationd.journal.block.BlockSource}. A span that was found to be whole is
         not read again."""
         if self.damage or self._intact.get(part.offset, 0) >= part.end:
             return not self.damage
@@ -228,7 +227,7 @@ class RowSegment:
         return not self.damage
 
     def salvage(self, part: BlockSummary) -> Iterator[ColumnBatch | None]:
-        """See L{stationd.journal.column_batch.BlockSource}."""
+        """See L{stationd.journal.block.BlockSource}."""
         columns = ColumnBatch(part.offset)
         while not columns.covers(part):
             for first, rows, end in self.frames(part, columns.end, READ_BYTES):

@@ -7,14 +7,9 @@ import contextlib
 from collections.abc import Iterator
 from itertools import groupby
 
+from stationd.journal.block import CATEGORIES, CONTAINERS, USERS, BlockUnreadable
 from stationd.journal.block_reader import SealedBlock
-from stationd.journal.column_batch import (
-    CATEGORIES,
-    CONTAINERS,
-    USERS,
-    BlockUnreadable,
-    ColumnBatch,
-)
+from stationd.journal.column_batch import ColumnBatch
 from stationd.journal.frame_codec import FrameColumns, check_columns
 
 Fields = tuple[int, int, int, int, int, int, bytes, bytes]
@@ -25,7 +20,7 @@ STEP_RUNS = 256
 
 
 def salvage_block(block: SealedBlock) -> Iterator[ColumnBatch | None]:
-    """See L{stationd.journal.column_batch.BlockSource}."""
+    """See L{stationd.journal.block.BlockSource}."""
     found: list[Fields] = []
     names: list[bytes] = []
     for group in range(len(block.groups())):

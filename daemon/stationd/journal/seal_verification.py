@@ -11,15 +11,9 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
+from stationd.journal.block import ALL, CATEGORIES, CONTAINERS, USERS, BlockUnreadable
 from stationd.journal.block_reader import SealedBlock
-from stationd.journal.column_batch import (
-    ALL,
-    CATEGORIES,
-    CONTAINERS,
-    USERS,
-    BlockUnreadable,
-    ColumnBatch,
-)
+from stationd.journal.column_batch import ColumnBatch
 from stationd.journal.disk import IDisk
 from stationd.journal.file_header import SEALED_SUFFIX
 from stationd.journal.row_segment import RowSegment

@@ -11,8 +11,9 @@ import weakref
 from collections.abc import Iterator
 
 from stationd.errors import JournalTooNew
+from stationd.journal.block import Block, BlockSummary
 from stationd.journal.block_reader import SealedBlock
-from stationd.journal.column_batch import Block, BlockSummary, ColumnBatch
+from stationd.journal.column_batch import ColumnBatch
 from stationd.journal.disk import IDisk
 from stationd.journal.file_header import (
     FILE_HEADER,
@@ -127,12 +128,12 @@ class SealedSegment:
         return self._disk.read(self._fd, part.size, part.offset)
 
     def block(self, part: BlockSummary, known: Block | None) -> Block:
-        """See L{stationd.journal.column_batch.BlockSource}; nothing is read yet."""
+        """See L{stationd.journal.block.BlockSource}; nothing is read yet."""
         assert isinstance(part, BlockHeader)
         return known or SealedBlock(self, part)
 
     def is_intact(self, part: BlockSummary) -> bool:
-        """See L{stationd.journal.column_batch.BlockSource}. A block that was found to be whole
+        """See L{stationd.journal.block.BlockSource}. A block that was found to be whole
         is not read again."""
         assert isinstance(part, BlockHeader)
         if part.first not in self._intact and SealedBlock(self, part).has_checksums():
@@ -140,7 +141,7 @@ class SealedSegment:
         return part.first in self._intact
 
     def salvage(self, part: BlockSummary) -> Iterator[ColumnBatch | None]:
-        """See L{stationd.journal.column_batch.BlockSource}."""
+        """See L{stationd.journal.block.BlockSource}."""
         assert isinstance(part, BlockHeader)
         return salvage_block(SealedBlock(self, part))
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 
 from twisted.logger import Logger
 
-from stationd.journal.column_batch import BlockUnreadable
+from stationd.journal.block import BlockUnreadable
 from stationd.journal.disk import IDisk
 from stationd.journal.row_segment import RowSegment
 from stationd.journal.seal import seal_segment

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from stationd.journal.block import BlockUnreadable
 from stationd.journal.byte_shuffle import unshuffle_bytes
 from stationd.journal.chunk_reader import ChunkReader
-from stationd.journal.column_batch import BlockUnreadable
 from stationd.journal.file_header import TERMINATOR
 from stationd.journal.sealed_codec import LENGTHS, TEXTS
 from stationd.journal.text_search import Indexes

@@ -13,8 +13,8 @@ import attrs
 import numpy as np
 
 from stationd.errors import JournalUnreadable
+from stationd.journal.block import ALL, CATEGORIES, CONTAINERS, USERS, BlockUnreadable
 from stationd.journal.block_reader import SealedBlock
-from stationd.journal.column_batch import ALL, CATEGORIES, CONTAINERS, USERS, BlockUnreadable
 from stationd.journal.disk import Disk
 from stationd.journal.file_header import FILE_HEADER
 from stationd.journal.frame_codec import check_columns
@@ -163,7 +163,7 @@ def _check_sealed_segment(segment: SealedSegment) -> Iterator[Finding]:
 def _check_block(block: SealedBlock, part: BlockHeader) -> Iterator[str]:
     """What of a block's summary is not so.
 
-    @raise BlockUnreadable: see L{stationd.journal.column_batch.Block}.
+    @raise BlockUnreadable: see L{stationd.journal.block.Block}.
     """
     names = block.names()
     if names != sorted(set(names)):
