@@ -262,6 +262,23 @@ class ErrorsTests(SynchronousTestCase):
             self.assertEqual(str(error), said)
 
 
+class BrokenTests(SynchronousTestCase):
+    """What is told wrongly is told."""
+
+    def test_a_field_that_was_not_given_stays(self) -> None:
+        phrase = Phrase(name="a", text="{a} {b:.0f} {c!r} {{z}}", meaning="It.")
+        self.assertEqual(phrase.render(a="{q}", c="y"), "{q} {b} 'y' {z}")
+        self.assertEqual(phrase.render(b=1.2), "{a} 1 {c} {z}")
+
+    def test_an_error_of_a_plugin_with_a_message_of_its_own(self) -> None:
+        class Mine(errors.SourceError):
+            def __init__(self) -> None:
+                super().__init__("gone")
+                self.message = "another thing"  # type: ignore[assignment,misc]
+
+        self.assertEqual(str(Mine()), "gone")
+
+
 class UseTests(SynchronousTestCase):
     """The checker of uses finds what it is for."""
 

@@ -134,6 +134,16 @@ class SupervisorTests(SynchronousTestCase):
         self.assertEqual(len(self.source.follows), 2)
         self.stop()
 
+    def test_an_error_that_cannot_be_shown_is_no_end(self) -> None:
+        class Mine(SourceLost):
+            def __str__(self) -> str:
+                raise RuntimeError("no text")
+
+        self.source.follows[-1].errback(Mine("it"))
+        self.clock.advance(MAX_RETRY_DELAY)
+        self.assertEqual(len(self.source.follows), 2)
+        self.supervisor.stopService()
+
     def test_a_source_that_raises_at_once_is_tried_again(self) -> None:
         def broken(recorder: IRecorder) -> Deferred[None]:
             raise ZeroDivisionError("at once")

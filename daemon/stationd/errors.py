@@ -30,7 +30,9 @@ class StationdError(Exception):
     message: ClassVar[Message | None] = None
 
     def __str__(self) -> str:
-        return super().__str__() if self.message is None else self.message.render(**self._fields())
+        # Not of the instance: a plugin's own error may have something else of that name.
+        message = type(self).message
+        return super().__str__() if message is None else message.render(**self._fields())
 
     def _fields(self) -> Mapping[str, object]:
         """What its message shows: all that it carries."""

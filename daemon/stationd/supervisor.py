@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, DeferredList, fail, maybeDeferred, 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.python.reflect import safe_str
 
 from stationd.errors import SourceAbsent, SourceError
 from stationd.interfaces import IRecorder, ISource
@@ -117,7 +118,9 @@ class Supervisor(Service):
             if not result.check(SourceError):
                 log_messages.SOURCE_FAILED.emit(self._log, result, type=self.type)
             absent = result.check(SourceAbsent) is not None
-            self._report(SourceState.ABSENT if absent else SourceState.FAILED, str(result.value))
+            self._report(
+                SourceState.ABSENT if absent else SourceState.FAILED, safe_str(result.value)
+            )
         self._retry = self._clock.callLater(self._next_delay(), self._follow)
 
     def _next_delay(self) -> float:

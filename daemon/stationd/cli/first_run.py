@@ -45,4 +45,7 @@ def main(directory: str) -> None:
         print(f"wrote {users}: log in as admin, password {password} (shown once)")
 
 
-main(sys.argv[1])
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m stationd.cli.first_run DIRECTORY")
+    main(sys.argv[1])

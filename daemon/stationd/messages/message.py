@@ -3,9 +3,32 @@ Twisted, so that C{stationctl} starts soon."""
 
 from __future__ import annotations
 
+import string
 from collections.abc import Mapping
 
 import attrs
+
+
+@attrs.frozen(repr=False)
+class _Absent:
+    """In the place of a field that was not given, whatever its format or conversion."""
+
+    name: str
+
+    def __format__(self, specification: str) -> str:
+        return f"{{{self.name}}}"
+
+    def __str__(self) -> str:
+        return f"{{{self.name}}}"
+
+    __repr__ = __str__
+
+
+class _Given(dict[str, object]):
+    """The fields that were given."""
+
+    def __missing__(self, name: str) -> object:
+        return _Absent(name)
 
 
 @attrs.frozen(kw_only=True)
@@ -22,8 +45,12 @@ class Phrase:
     meaning: str
 
     def render(self, /, **fields: object) -> str:
-        """The text with these fields; those that are not in it are ignored."""
-        return self.text.format(**fields)
+        """The text with these fields; those that are not in it are ignored, and one that is not
+        given stays in braces: a mistake in the telling of an error must not hide the error."""
+        try:
+            return self.text.format(**fields)
+        except KeyError:
+            return string.Formatter().vformat(self.text, (), _Given(fields))
 
 
 @attrs.frozen(kw_only=True)
