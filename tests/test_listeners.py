@@ -48,7 +48,7 @@ class DoorsTests(SynchronousTestCase):
         self.late: list[CannotListen] = []
         self.port = Port()
 
-    def doors(self, *names: str) -> Listeners:
+    def listeners(self, *names: str) -> Listeners:
         def listen(name: str) -> Deferred[IListeningPort]:
             self.attempts.append(name)
             return self.answers[name]()
@@ -62,25 +62,25 @@ class DoorsTests(SynchronousTestCase):
         return lambda: fail(error)
 
     def open(self, *names: str) -> Listeners:
-        doors = self.doors(*names)
-        doors.open(self.late.append)
-        doors.startService()
-        return doors
+        listeners = self.listeners(*names)
+        listeners.open(self.late.append)
+        listeners.startService()
+        return listeners
 
     def test_all_open(self) -> None:
         self.answers = {"a": self.opens, "b": self.opens}
-        doors = self.open("a", "b")
-        self.assertEqual(doors.states(), {"a": "open", "b": "open"})
-        self.successResultOf(doors.stopService())
+        listeners = self.open("a", "b")
+        self.assertEqual(listeners.states(), {"a": "open", "b": "open"})
+        self.successResultOf(listeners.stopService())
         self.assertTrue(self.port.stopped)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_one_that_cannot_is_tried_again_and_said_once(self) -> None:
         self.answers = {"a": self.opens, "b": self.refuses(TAKEN)}
         with capturedLogs() as logs:
-            doors = self.open("a", "b")
+            listeners = self.open("a", "b")
             self.clock.pump([RETRY_SECONDS] * 3)
-        self.assertEqual(doors.states(), {"a": "open", "b": "Address already in use"})
+        self.assertEqual(listeners.states(), {"a": "open", "b": "Address already in use"})
         self.assertEqual(self.attempts, ["a", *"bbbb"])
         errors = [e for e in logs if e["log_level"] is LogLevel.error]
         self.assertEqual(
@@ -96,23 +96,23 @@ class DoorsTests(SynchronousTestCase):
             self.answers["b"] = self.opens
             self.clock.advance(RETRY_SECONDS)
         self.assertEqual([e["description"] for e in logs], ["b"])
-        self.assertEqual(doors.states(), {"a": "open", "b": "open"})
+        self.assertEqual(listeners.states(), {"a": "open", "b": "open"})
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.successResultOf(doors.stopService())
+        self.successResultOf(listeners.stopService())
 
     def test_the_reason_stays_while_it_is_tried_again(self) -> None:
         self.answers = {"a": self.opens, "b": self.refuses(TAKEN)}
-        doors = self.open("a", "b")
+        listeners = self.open("a", "b")
         self.answers["b"] = Deferred
         self.clock.advance(RETRY_SECONDS)
-        self.assertEqual(doors.states()["b"], "Address already in use")
-        self.successResultOf(doors.stopService())
-        self.assertEqual(doors.states(), {"a": "closed", "b": "closed"})
+        self.assertEqual(listeners.states()["b"], "Address already in use")
+        self.successResultOf(listeners.stopService())
+        self.assertEqual(listeners.states(), {"a": "closed", "b": "closed"})
 
     def test_none_at_once(self) -> None:
         self.answers = {"a": self.refuses(TAKEN), "b": self.refuses(MISSING)}
-        doors = self.doors("a", "b")
-        error = self.assertRaises(CannotListen, doors.open, self.late.append)
+        listeners = self.listeners("a", "b")
+        error = self.assertRaises(CannotListen, listeners.open, self.late.append)
         self.assertEqual(str(error), "cannot listen on a: Address already in use")
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual(self.late, [])
@@ -120,22 +120,22 @@ class DoorsTests(SynchronousTestCase):
     def test_none_as_turns_out_later(self) -> None:
         pending: Deferred[IListeningPort] = Deferred()
         self.answers = {"a": self.refuses(TAKEN), "b": lambda: pending}
-        doors = self.open("a", "b")
-        self.assertEqual(doors.states(), {"a": "Address already in use", "b": "opening"})
+        listeners = self.open("a", "b")
+        self.assertEqual(listeners.states(), {"a": "Address already in use", "b": "opening"})
         self.assertEqual(self.late, [])
         pending.errback(MISSING)
         self.assertEqual(len(self.late), 1)
-        self.successResultOf(doors.stopService())
+        self.successResultOf(listeners.stopService())
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_one_that_opens_later(self) -> None:
         pending: Deferred[IListeningPort] = Deferred()
         self.answers = {"a": self.refuses(TAKEN), "b": lambda: pending}
-        doors = self.open("a", "b")
+        listeners = self.open("a", "b")
         pending.callback(self.port)
         self.assertEqual(self.late, [])
-        self.assertEqual(doors.states(), {"a": "Address already in use", "b": "open"})
-        self.successResultOf(doors.stopService())
+        self.assertEqual(listeners.states(), {"a": "Address already in use", "b": "open"})
+        self.successResultOf(listeners.stopService())
         self.assertTrue(self.port.stopped)
 
     def test_what_an_endpoint_raises_is_a_reason_too(self) -> None:
@@ -143,17 +143,17 @@ class DoorsTests(SynchronousTestCase):
             raise ImportError("No module named 'OpenSSL'\nat all")
 
         self.answers = {"a": self.opens, "b": broken}
-        doors = self.open("a", "b")
-        reason = doors.states()["b"]
+        listeners = self.open("a", "b")
+        reason = listeners.states()["b"]
         self.assertRegex(reason, r"^No module named 'OpenSSL' at all; .* pyOpenSSL$")
-        self.successResultOf(doors.stopService())
+        self.successResultOf(listeners.stopService())
 
     def test_an_attempt_is_cancelled_at_the_stop(self) -> None:
         cancelled: list[object] = []
         self.answers = {"a": self.opens, "b": lambda: Deferred(cancelled.append)}
-        doors = self.open("a", "b")
+        listeners = self.open("a", "b")
         with capturedLogs() as logs:
-            self.successResultOf(doors.stopService())
+            self.successResultOf(listeners.stopService())
         self.assertEqual((len(cancelled), list(logs)), (1, []))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -163,12 +163,12 @@ class DoorsTests(SynchronousTestCase):
 
         port = Port()
         self.answers = {"a": self.opens, "b": lambda: Deferred(canceller)}
-        doors = self.open("a", "b")
-        self.successResultOf(doors.stopService())
+        listeners = self.open("a", "b")
+        self.successResultOf(listeners.stopService())
         self.assertTrue(port.stopped)
 
     def test_cancelled_by_another_it_is_tried_again(self) -> None:
         self.answers = {"a": self.opens, "b": self.refuses(CancelledError())}
-        doors = self.open("a", "b")
-        self.assertEqual(doors.states(), {"a": "open", "b": "CancelledError"})
-        self.successResultOf(doors.stopService())
+        listeners = self.open("a", "b")
+        self.assertEqual(listeners.states(), {"a": "open", "b": "CancelledError"})
+        self.successResultOf(listeners.stopService())

@@ -164,7 +164,9 @@ class Listeners(Service):
             reached would only seem to run.
         """
         first = DeferredList(
-            [door.open() for door in self._listeners], fireOnOneCallback=True, consumeErrors=True
+            [listener.open() for listener in self._listeners],
+            fireOnOneCallback=True,
+            consumeErrors=True,
         )
         refused: list[CannotListen] = []
 
@@ -175,16 +177,16 @@ class Listeners(Service):
 
         first.addCallback(judge)
         if refused:
-            for door in self._listeners:
-                door.close()
+            for listener in self._listeners:
+                listener.close()
             raise refused[0]
         first.addCallback(lambda _: [unreachable(error) for error in refused[:1]])
 
     def states(self) -> Mapping[str, str]:
         """C{"open"} or why it is not, of each endpoint by its description."""
-        return {door.description: _describe(door.state) for door in self._listeners}
+        return {listener.description: _describe(listener.state) for listener in self._listeners}
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
-        closing = [door.close() for door in self._listeners]
+        closing = [listener.close() for listener in self._listeners]
         return DeferredList(closing, consumeErrors=True).addCallback(lambda _: None)

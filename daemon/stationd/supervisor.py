@@ -210,5 +210,5 @@ class Sources(MultiService):
         return DeferredList(asked, consumeErrors=True).addCallback(join)
 
 
-def _by_reference(figures: Mapping[str, ContainerStats], type: str) -> Mapping[str, ContainerStats]:
-    return {f"{type}/{id}": found for id, found in figures.items()}
+def _by_reference(stats: Mapping[str, ContainerStats], type: str) -> Mapping[str, ContainerStats]:
+    return {f"{type}/{id}": found for id, found in stats.items()}

@@ -47,7 +47,7 @@ class _CleanExitService(Service):
     """A daemon whose failure to start is one line and exit code 1, no traceback."""
 
     def __init__(self, settings: Settings, reactor: IReactorCore) -> None:
-        # Later than hold: NumPy begins threads, in which signals have to wait too.
+        # Later than L{block_signals}: NumPy begins threads, in which signals have to wait too.
         from stationd.service import DaemonService
 
         self._reactor = reactor

@@ -82,7 +82,7 @@ class Waits:
         @raise TooManyWaits: (Deferred) L{MAX_WAITS} are open.
         """
         began, since_us = self._clock.seconds(), self._now_us()
-        done: Deferred[WaitResult] = Deferred(lambda _: self._on_cancelled(wait))
+        done: Deferred[WaitResult] = Deferred(lambda _: self._discard(wait))
         wait = PendingWait(type, key, TARGETS[target], began, began + duration, since_us, done)
         if self.open >= MAX_WAITS:
             done.errback(TooManyWaits(MAX_WAITS))
@@ -225,11 +225,11 @@ class Waits:
         else:
             wait.state = WaitState.LINGERING
             if wait.removed is None or wait.key == wait.removed.name:
-                wait.grace = self._clock.callLater(GRACE_SECONDS, self._start_grace, wait)
+                wait.grace = self._clock.callLater(GRACE_SECONDS, self._on_grace_over, wait)
             else:
                 self._finish(wait)  # No other can have its id.
 
-    def _start_grace(self, wait: PendingWait) -> None:
+    def _on_grace_over(self, wait: PendingWait) -> None:
         known = self._containers.find(wait.type, wait.key)
         if known is not None and not known.removed:
             self._on_container(wait, ContainerChange(known.reference, known))
@@ -268,11 +268,11 @@ class Waits:
             self._fire(wait, shown, is_certain=is_said or not wait.reached(shown))
             return
         silent = wait.failure or SourceLost(reason_messages.SOURCE_TIMEOUT.render(type=wait.type))
-        self._on_cancelled(wait)
+        self._discard(wait)
         wait.done.errback(ContainerNotFound(wait.type, wait.key) if is_said else silent)
 
     def _fire(self, wait: PendingWait, container: Container, *, is_certain: bool = True) -> None:
-        self._on_cancelled(wait)
+        self._discard(wait)
         wait.done.callback(WaitResult(container, is_certain))
 
     def _index(self, wait: PendingWait, container: Container) -> None:
@@ -291,7 +291,7 @@ class Waits:
         if not waits:
             del self._known[wait.container.reference]
 
-    def _on_cancelled(self, wait: PendingWait) -> None:
+    def _discard(self, wait: PendingWait) -> None:
         self.open -= 1
         self._unindex(wait)
         wait.cancel_query()

@@ -7,7 +7,7 @@ import os
 from stationd.errors import JournalUnwritable
 from stationd.records import State
 from stationd.waits import GRACE_SECONDS
-from stationd.web.sessions import COOKIE_NAME, IDLE_SECONDS, MAX_SECONDS
+from stationd.web.sessions import COOKIE_NAME, IDLE_SECONDS, MAX_AGE_SECONDS
 from stationd.web.users_file import Account, hash_password, write_users
 from tests.test_record_builder import ID
 from tests.web.station import StationCase
@@ -208,7 +208,7 @@ class AccountTests(StationCase):
         self.clock.advance(IDLE_SECONDS + 1)
         self.problem(401, self.call("GET", "/api/v1/log"))
         self.token = self.login_as(b"username=admin&password=secret")
-        for _ in range(int(MAX_SECONDS / IDLE_SECONDS)):
+        for _ in range(int(MAX_AGE_SECONDS / IDLE_SECONDS)):
             self.clock.advance(IDLE_SECONDS)
             self.get("/api/v1/log")
         self.clock.advance(1)

@@ -14,7 +14,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from stationd.records import Level, Record
-from stationd.web.routes_log import _csv_chunks, _csv_lines
+from stationd.web.routes_log import _csv_chunks, _json_lines
 from stationd.web.sessions import COOKIE_NAME
 from tests.contracts.journal import draft
 from tests.web.station import Answered, StationCase
@@ -220,7 +220,7 @@ class StepTests(SynchronousTestCase):
     """Exports let others run."""
 
     def test_even_if_they_find_nothing(self) -> None:
-        for chunks in (_csv_chunks(iter([[], [], []])), _csv_lines(iter([[], [], []]))):
+        for chunks in (_csv_chunks(iter([[], [], []])), _json_lines(iter([[], [], []]))):
             self.assertEqual(len([chunk for chunk in chunks if not chunk]), 3)
 
 

@@ -17,7 +17,7 @@ from stationd.records import MAX_TEXT_BYTES
 from stationd.web.strict_json import (
     MAX_CHARACTERS,
     MAX_DEPTH,
-    MAX_OBJECTS,
+    MAX_OBJECTS_AND_FRACTIONS,
     MAX_VALUES,
     JsonReader,
     NumberLiteral,
@@ -160,7 +160,7 @@ class CostTests(SynchronousTestCase):
             text = f"[{', '.join([part] * number)}]"
             self.assertEqual(write_json(one(text)), text)
         for part in ("1.50", "{}"):
-            text = f"[{', '.join([part] * (MAX_OBJECTS - 1))}]"
+            text = f"[{', '.join([part] * (MAX_OBJECTS_AND_FRACTIONS - 1))}]"
             self.assertEqual(write_json(one(text)), text)
 
 
@@ -200,9 +200,9 @@ class DocumentTests(SynchronousTestCase):
 
     def test_the_parts_of_a_document_are_bounded_not_those_of_all(self) -> None:
         for part in ("{}", "1.5", '{"a": 2.50}'):
-            many = f"[{','.join([part] * (MAX_OBJECTS + 1))}]"
+            many = f"[{','.join([part] * (MAX_OBJECTS_AND_FRACTIONS + 1))}]"
             self.assertRaisesRegex(ValueError, "objects and fractions", one, many)
-            self.assertEqual(len(each(many)), MAX_OBJECTS + 1)
+            self.assertEqual(len(each(many)), MAX_OBJECTS_AND_FRACTIONS + 1)
 
     def test_a_document_is_bounded_and_not_the_text(self) -> None:
         for size in (4 << 10, 64 << 10, MAX_CHARACTERS):

@@ -61,7 +61,7 @@ class SealedSegment:
         self._fd = fd
         self.name = name
         self.path = path
-        # See Segment: a query may be the last to let go of it.
+        # See L{RowSegment}: a query may be the last to let go of it.
         weakref.finalize(self, disk.close, fd)
         self.damage: list[str] = []
         self._intact: set[int] = set()

@@ -51,7 +51,7 @@ class ApiResource(Resource):
         if request._disconnected:
             return
         try:
-            response = self._send_problem(failure, request)
+            response = self._problem_response(failure, request)
             if not request.startedWriting:
                 send_response(request, response)
                 return
@@ -67,7 +67,7 @@ class ApiResource(Resource):
         else:
             send_response(request, response)
 
-    def _send_problem(self, failure: Failure, request: Request) -> Response:
+    def _problem_response(self, failure: Failure, request: Request) -> Response:
         error = failure.value
         status = HTTPStatus.INTERNAL_SERVER_ERROR
         if isinstance(error, StationdError):

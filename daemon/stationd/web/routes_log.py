@@ -46,7 +46,7 @@ async def export_log(context: RequestContext) -> StreamedResponse:
     chunks, content_type = (
         (_csv_chunks(found), "text/csv; charset=utf-8")
         if format == "csv"
-        else (_csv_lines(found), "application/jsonl; charset=utf-8")
+        else (_json_lines(found), "application/jsonl; charset=utf-8")
     )
     disposition = f'attachment; filename="log.{format}"'
     return StreamedResponse(
@@ -139,7 +139,7 @@ _quote_name = functools.lru_cache(1024)(_quote_field)
 """The same for fields of which there are few."""
 
 
-def _csv_lines(found: Iterator[list[Record]]) -> Iterator[bytes]:
+def _json_lines(found: Iterator[list[Record]]) -> Iterator[bytes]:
     for records in found:
         yield "".join(
             json.dumps(log_document(record), ensure_ascii=False) + "\n" for record in records

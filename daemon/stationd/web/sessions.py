@@ -16,7 +16,7 @@ TOKEN_BYTES = 32
 IDLE_SECONDS = 3600.0
 """Seconds without a request after which a session is over."""
 
-MAX_SECONDS = 24 * 3600.0
+MAX_AGE_SECONDS = 24 * 3600.0
 """Seconds after which it is over however it was used."""
 
 MAX_SESSIONS = 1000
@@ -70,7 +70,7 @@ class Sessions:
         if session is None:
             return None
         now = self._clock.seconds()
-        if now - session.used > IDLE_SECONDS or now - session.begun > MAX_SECONDS:
+        if now - session.used > IDLE_SECONDS or now - session.begun > MAX_AGE_SECONDS:
             del self._sessions[key]
             return None
         session.used = now

@@ -15,7 +15,7 @@ import attrs
 from stationd.messages import allowed_values
 from stationd.records import MAX_TEXT_BYTES
 
-MAX_OBJECTS = 4_096
+MAX_OBJECTS_AND_FRACTIONS = 4_096
 """Objects and fractions in one document. Each takes a call of ours, and all of them together must
 not take longer than others can wait: a few milliseconds."""
 
@@ -124,8 +124,8 @@ class JsonReader:
 
     def _count(self) -> None:
         self._parts += 1
-        if self._parts > MAX_OBJECTS:
-            raise ValueError(allowed_values.JSON_PARTS.format(greatest=MAX_OBJECTS))
+        if self._parts > MAX_OBJECTS_AND_FRACTIONS:
+            raise ValueError(allowed_values.JSON_PARTS.format(greatest=MAX_OBJECTS_AND_FRACTIONS))
 
     def _fraction(self, text: str) -> float | NumberLiteral:
         self._count()

@@ -30,7 +30,7 @@ class Events(Protocol):
 class Engine(Witness, Protocol):
     """What is asked of the engine while it is followed.
 
-    @ivar read: the L{identity} of the events that were read last, whatever they mean.
+    @ivar read: the C{identity} of the events that were read last, whatever they mean.
     """
 
     reactor: IHostReactor

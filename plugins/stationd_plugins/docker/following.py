@@ -66,7 +66,7 @@ class Following:
         self._catching_up.addErrback(self._failed)
 
     def done(self) -> Deferred[None]:
-        """See L{ISource.follow}."""
+        """See L{stationd.interfaces.ISource.follow}."""
         return self._done.addErrback(lambda f: Deferred.fromCoroutine(self._release(f)))
 
     async def _begin(self) -> Recording:

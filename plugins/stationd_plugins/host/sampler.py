@@ -74,7 +74,7 @@ class Sampler:
         """Figures by id, for containers by id. One that is gone is left out."""
         done: Deferred[dict[str, ContainerStats]] = Deferred()
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="figures", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="stats", daemon=True)
             self._thread.start()
 
         def run() -> None:

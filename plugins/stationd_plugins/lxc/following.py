@@ -98,7 +98,7 @@ class Following:
         self._scan()
 
     def done(self) -> Deferred[None]:
-        """See L{ISource.follow}."""
+        """See L{stationd.interfaces.ISource.follow}."""
         return self._done.addErrback(lambda f: Deferred.fromCoroutine(self._release(f)))
 
     async def _release(self, failure: Failure) -> None:

@@ -115,7 +115,8 @@ class Client(Readable):
 
 
 class Heard:
-    """What was told of the runs of each container, for a L{tracker.Tracker}."""
+    """What was told of the runs of each container, for a
+    L{stationd_plugins.lxc.tracker.Tracker}."""
 
     def __init__(self) -> None:
         self.listening = False
@@ -139,15 +140,15 @@ class Heard:
         return bool(self._since_scan)
 
     def since_scan(self, name: str) -> bool:
-        """See L{words.Words.since_scan}."""
+        """See L{stationd_plugins.lxc.words.Words.since_scan}."""
         return name in self._since_scan
 
     def take(self, name: str) -> list[Word]:
-        """See L{words.Words.take}."""
+        """See L{stationd_plugins.lxc.words.Words.take}."""
         return self._words.pop(name, [])
 
     def forget(self, names: Collection[str]) -> None:
-        """See L{words.Words.forget}."""
+        """See L{stationd_plugins.lxc.words.Words.forget}."""
         useless = {*self._words, *self._statuses, *self._starting} - {*names} - self._since_scan
         for name in useless:
             self._words.pop(name, None)

@@ -36,7 +36,8 @@ class Connectable(Protocol):
     tracker: Tracker
 
     def connect(self, paths: Sequence[str]) -> Deferred[dict[str, socket.socket]]:
-        """Connect to the lxc-monitord of some LXC paths; see L{Daemons.connect}."""
+        """Connect to the lxc-monitord of some LXC paths; see
+        L{stationd_plugins.lxc.daemons.Daemons.connect}."""
 
 
 class Monitors:

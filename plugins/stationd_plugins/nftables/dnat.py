@@ -76,7 +76,7 @@ def port_forwards(rule: Rule) -> list[PortForward]:
                 one for case in cases for one in case.for_ports(xtables.parse_multiport(values))
             ]
         elif expression.name in ("nat", "target"):
-            found += [one for case in cases if (one := case.to_forwards(expression)) is not None]
+            found += [one for case in cases if (one := case.to_forward(expression)) is not None]
         else:
             for case in cases:
                 case.evaluate(expression)
@@ -110,14 +110,14 @@ class _PacketMatch:
                 self._load(slot, _to_bytes(values.get("DATA")))
             case "cmp" if values.get("OP") == "NFT_CMP_EQ":
                 data = _to_bytes(values.get("DATA"))
-                self.with_bounds(self.registers.get(slot), data, data)
+                self.narrow(self.registers.get(slot), data, data)
             case "cmp" if values.get("OP") == "NFT_CMP_GTE":
-                self.with_bounds(self.registers.get(slot), _to_bytes(values.get("DATA")), b"")
+                self.narrow(self.registers.get(slot), _to_bytes(values.get("DATA")), b"")
             case "cmp" if values.get("OP") == "NFT_CMP_LTE":
-                self.with_bounds(self.registers.get(slot), b"", _to_bytes(values.get("DATA")))
+                self.narrow(self.registers.get(slot), b"", _to_bytes(values.get("DATA")))
             case "range" if values.get("OP") == "NFT_RANGE_EQ":
                 first, last = _to_bytes(values.get("FROM_DATA")), _to_bytes(values.get("TO_DATA"))
-                self.with_bounds(self.registers.get(slot), first, last)
+                self.narrow(self.registers.get(slot), first, last)
             case "match" if values.get("NAME") in ("tcp", "udp"):
                 self.protocol = str(values.get("NAME"))
                 self.outside = xtables.parse_destination_ports(values) or self.outside
@@ -125,7 +125,7 @@ class _PacketMatch:
                 # Made of something by a way that we do not follow.
                 self.registers[slot] = ""
 
-    def with_bounds(self, part: bytes | str | None, first: bytes, last: bytes) -> None:
+    def narrow(self, part: bytes | str | None, first: bytes, last: bytes) -> None:
         """A part of the packet is between two values; C{b""} is no bound."""
         if part == "port":
             low = int.from_bytes(first[:2]) if first else (self.outside or (0, 0))[0]
@@ -150,7 +150,7 @@ class _PacketMatch:
             while at < len(element.key):
                 part = self.registers.get(slot + at // 4)
                 size = 16 if part == "address" and len(element.key) - at >= 16 else 4
-                case.with_bounds(part, element.key[at : at + size], last[at : at + size])
+                case.narrow(part, element.key[at : at + size], last[at : at + size])
                 at += size
             if "DREG" in values:
                 case._load(_register_index(values["DREG"]), element.data)
@@ -163,7 +163,7 @@ class _PacketMatch:
         if not ports:
             yield self
 
-    def to_forwards(self, expression: Expression) -> PortForward | None:
+    def to_forward(self, expression: Expression) -> PortForward | None:
         """What becomes of the packets."""
         found = self._nat if expression.name == "nat" else xtables.parse_dnat
         destination = found(expression.values)
