@@ -1,5 +1,5 @@
-"""All tests, in three lines side by side: those that need an engine or LXC, which mostly wait for
-it; the other functional ones; and those that only need Python, first the quick ones and then the
+"""All tests, in lines side by side: those of Docker and those of LXC, which mostly wait for it; the
+other functional ones; and those that only need Python, first the quick ones and then the
 exhaustive ones.
 
 C{python -m tests.run} runs all, shows the first line as it goes and the others at the end, and
@@ -8,7 +8,9 @@ exits with 1 if one of them failed.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,8 +23,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 UNIT = ("cli", "journal", "plugins", "web")
 """Packages of tests that are quick and need no laboratory, as are the modules beside them."""
 
-ENGINES = ("bench", "chaos", "clock", "docker", "gaps", "lxc", "nftables", "stats", "waits")
-"""Functional tests that use the laboratory's engine or LXC, by how their names begin."""
+DOCKER = ("chaos", "clock", "docker", "gaps", "waits")
+"""Functional tests that use a Docker engine, by how their names begin."""
+
+LXC = ("install", "lxc", "stats")
+"""Functional tests that use LXC alone, by how their names begin."""
 
 
 def modules(directory: str) -> list[str]:
@@ -36,17 +41,18 @@ def unit_tests() -> list[str]:
     return [f"tests.{name}" for name in sorted([*UNIT, *modules(".")])]
 
 
-def functional_tests(*, engines: bool) -> list[str]:
-    """The names of the functional tests.
+def functional_tests(kind: str) -> list[str]:
+    """The names of the functional tests of a kind: C{docker}, C{lxc}, C{daemon} for others."""
+    found = {"docker": DOCKER, "lxc": LXC}
+    kinds = {
+        module: next((kind for kind, begins in found.items() if _begins(module, begins)), "daemon")
+        for module in modules("functional")
+    }
+    return [f"tests.functional.{module}" for module, its in kinds.items() if its == kind]
 
-    @param engines: those that use an engine or LXC, or else the others.
-    """
-    begins = tuple(f"test_{name}" for name in ENGINES)
-    return [
-        f"tests.functional.{name}"
-        for name in modules("functional")
-        if name.startswith(begins) == engines
-    ]
+
+def _begins(module: str, names: Sequence[str]) -> bool:
+    return module.startswith(tuple(f"test_{name}" for name in names))
 
 
 def trial(*arguments: str) -> list[str]:
@@ -67,19 +73,24 @@ class Line(threading.Thread):
         self._kinds = kinds
         self._output = output
         self._now: subprocess.Popen[bytes] | None = None
+        self._ended = False
         self.codes: list[int] = []
 
     def run(self) -> None:
         for name, tests in self._kinds:
+            if self._ended:
+                return
             command = trial("--temp-directory", f"_trial_temp-{name}", *tests)
             errors = None if self._output is None else subprocess.STDOUT
             self._now = subprocess.Popen(command, stdout=self._output, stderr=errors)
             self.codes.append(self._now.wait())
 
     def end(self) -> None:
-        """End the tests that run now."""
+        """End the tests that run now, as Ctrl-C does, which lets them clean up; no others begin."""
+        self._ended = True
         if self._now is not None:
-            self._now.terminate()
+            self._now.send_signal(signal.SIGINT)
+        self.join(60)
 
     def outcome(self) -> int:
         """Wait for all; 0 if all of them passed."""
@@ -89,15 +100,20 @@ class Line(threading.Thread):
 
 def main() -> int:
     """Run all; the exit code."""
-    engines = Line([("engines", functional_tests(engines=True))], None)
-    with (
-        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as host_output,
-        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as unit_output,
-    ):
-        host = Line([("functional", functional_tests(engines=False))], host_output)
-        kinds = [("unit", unit_tests()), ("exhaustive", ["tests.exhaustive"])]
-        unit = Line(kinds, unit_output)
-        lines = (engines, host, unit)
+    with contextlib.ExitStack() as files:
+        lines = [Line([("docker", functional_tests("docker"))], None)]
+        outputs: list[IO[str]] = []
+        for kinds in (
+            [("lxc", functional_tests("lxc"))],
+            [("daemon", functional_tests("daemon"))],
+            [("unit", unit_tests()), ("exhaustive", ["tests.exhaustive"])],
+        ):
+            outputs.append(
+                files.enter_context(
+                    tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+                )
+            )
+            lines.append(Line(kinds, outputs[-1]))
         try:
             for line in lines:
                 line.start()
@@ -106,7 +122,7 @@ def main() -> int:
             for line in lines:
                 line.end()
             raise
-        for output in (host_output, unit_output):
+        for output in outputs:
             output.seek(0)
             print(output.read(), end="", flush=True)
     return int(any(codes))
