@@ -159,6 +159,15 @@ class NarrationTests(SynchronousTestCase):
         text = f"Finished export container (docker, {ID[:12]}, DockerTestAPI)"
         self.assertEqual(log, [(Level.INFO, "export", text)])
 
+    def test_what_has_no_name_or_no_id_leaves_no_gap(self) -> None:
+        for observation, about in (
+            (happened("start", name=""), f"(docker, {ID[:12]})"),
+            (happened("start", id="", name="web"), "(docker, web)"),
+            (happened("export", subject="export", name=""), f"(docker, {ID[:12]})"),
+        ):
+            (_, _, text), *_ = self.said(observation)[1]
+            self.assertTrue(text.endswith(f" {about}"), text)
+
     def test_what_was_not_seen_says_so(self) -> None:
         events, _ = self.said(happened("die", inferred=True))
         self.assertIs(json.loads(events[0])["inferred"], True)

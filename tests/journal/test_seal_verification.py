@@ -147,6 +147,7 @@ class LimitTests(ReadBackCase):
         path = seal_segment(store.disk, segment, nothing)
         verify_sealed_file(store.disk, segment, path, nothing)
         store.install_sealed(segment, path)
+        self.assertGreater(len(store.view.segments[0].parts), 1)
         found = [
             r.category
             for rs in select(
