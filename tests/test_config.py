@@ -20,7 +20,7 @@ class ConfigTests(SynchronousTestCase):
 
     def test_an_empty_file_is_all_defaults(self) -> None:
         settings = self.load("")
-        self.assertEqual(settings.retain_days, 30)
+        self.assertEqual(settings.retain_days, 0)
         self.assertEqual(settings.retain_bytes, 1 << 30)
         self.assertEqual([source.name for source in settings.sources], ["docker", "lxc"])
 
@@ -29,7 +29,7 @@ class ConfigTests(SynchronousTestCase):
             """
             [journal]
             directory = "/data"
-            retain_days = 0
+            retain_days = 7
             retain_bytes = "1.5 MiB"
             durability = "commit"
             [http]
@@ -47,7 +47,7 @@ class ConfigTests(SynchronousTestCase):
             Settings(
                 file=self.path,
                 directory="/data",
-                retain_days=0,
+                retain_days=7,
                 retain_bytes=3 << 19,
                 endpoints=("unix:/a",),
                 users="/u",

@@ -64,7 +64,7 @@ class Settings:
 
     file: str
     directory: str = DEFAULT_DIRECTORY
-    retain_days: int = 30
+    retain_days: int = 0
     retain_bytes: int = 1 << 30
     endpoints: tuple[str, ...] = (
         "unix:/run/stationd/api.sock:mode=660",

@@ -84,9 +84,9 @@ class InstallTests(TestCase):
     def signals(self) -> None:
         """Reloading, and what else does not end it."""
         pid = self.main_pid()
-        self.debian.run("sed -i 's/^retain_days = 30/retain_days = 7/' /etc/stationd/stationd.toml")
+        self.debian.run("sed -i 's/^retain_days = 0/retain_days = 7/' /etc/stationd/stationd.toml")
         self.debian.run("systemctl reload stationd")
-        expected = "journal.retain_days from 30 to 7"
+        expected = "journal.retain_days from 0 to 7"
         self.assertTrue(eventually(lambda: expected in self.log(), WAIT), self.log())
         for name in ("HUP", "USR1", "USR2", "ALRM", "PIPE"):
             self.debian.run(f"systemctl kill -s {name} stationd")

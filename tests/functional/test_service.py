@@ -100,7 +100,7 @@ class ServiceTests(TestCase):
         self.configure(r"^retain_bytes = .*", "retain_days = 3")
         self.endpoints("tcp:0")
         process.send_signal(signal.SIGHUP)
-        self.says("journal.retain_days from 30 to 3; only a restart changes http.endpoints from")
+        self.says("journal.retain_days from 0 to 3; only a restart changes http.endpoints from")
         self.configure(r"^retain_days = 3", "retain_days = -3")
         process.send_signal(signal.SIGHUP)
         self.says("not reread, nothing has changed: ")
