@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import secrets
@@ -11,6 +12,7 @@ from collections.abc import Callable
 import attrs
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from stationd import __version__
@@ -34,10 +36,12 @@ from stationd.source_queries import SourceQueries
 from stationd.supervisor import Sources, Supervisor
 from stationd.waits import Waits
 from stationd.web.account_store import AccountStore
+from stationd.web.fresh_calls import FreshCalls
 from stationd.web.password_verifier import HashingThreads, PasswordVerifier
 from stationd.web.request_context import ApiServices
 from stationd.web.sessions import Sessions
 from stationd.web.site import make_site
+from stationd.web.system_accounts import SystemAccounts
 
 
 class DaemonService(MultiService):
@@ -102,6 +106,7 @@ class DaemonService(MultiService):
         for source in made:
             self._sources.add(source, Supervisor(reactor, source, recorder, recorder.note))
         hashing = PasswordVerifier(HashingThreads(reactor))
+        calls = FreshCalls(functools.partial(deferToThreadPool, reactor, reactor.getThreadPool()))
         api = ApiServices(
             log=log,
             event=event,
@@ -109,7 +114,8 @@ class DaemonService(MultiService):
             containers=ContainerLookup(containers, self._sources),
             waits=waits,
             feed=feed,
-            accounts=AccountStore(settings.users, hashing),
+            accounts=AccountStore(settings.users, hashing, calls),
+            system_accounts=SystemAccounts(reactor, calls),
             sessions=Sessions(reactor, secrets.token_bytes),
             system=self.system,
             clock=reactor,

@@ -31,10 +31,12 @@ from stationd.testing import MemoryJournal
 from stationd.waits import Waits
 from stationd.web.account_store import AccountStore
 from stationd.web.channel import ApiChannel
+from stationd.web.fresh_calls import FreshCalls
 from stationd.web.password_verifier import IHashingThreads, PasswordVerifier
 from stationd.web.request_context import ApiServices
 from stationd.web.sessions import COOKIE_NAME, Sessions
 from stationd.web.site import ApiSite, make_site
+from stationd.web.system_accounts import SystemAccounts
 from stationd.web.users_file import Account, write_users
 from tests.test_record_builder import happened
 
@@ -202,6 +204,7 @@ class StationCase(SynchronousTestCase):
         self.hashing = PasswordVerifier(self.make_threads())
         self.hashing.startService()
         self.addCleanup(self.hashing.stopService)
+        calls = FreshCalls(self.in_thread)
         self.api = ApiServices(
             log=self.log,
             event=self.event,
@@ -209,7 +212,8 @@ class StationCase(SynchronousTestCase):
             containers=ContainerLookup(self.containers, sources),
             waits=self.waits,
             feed=self.feed,
-            accounts=AccountStore(self.users, self.hashing),
+            accounts=AccountStore(self.users, self.hashing, calls),
+            system_accounts=SystemAccounts(self.clock, calls),
             sessions=self.sessions,
             system=lambda: {"version": "1", "sources": {"docker": {"state": "live"}}},
             clock=self.clock,
@@ -221,6 +225,10 @@ class StationCase(SynchronousTestCase):
         self.agent._serverFactory = self.site
         self.token = self.sessions.create("admin", CHEAP, 0)
         self.wires: list[Wire] = []
+
+    def in_thread(self, function: Callable[[], Any]) -> Deferred[Any]:
+        """How files are read and names are looked up."""
+        return maybeDeferred(function)
 
     def make_threads(self) -> IHashingThreads:
         """What passwords are compared in."""

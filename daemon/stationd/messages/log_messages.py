@@ -172,6 +172,14 @@ RETENTION_STOPPED = FailureMessage(
 
 # The API.
 
+USERS_FILE_NOT_READ = FailureMessage(
+    id="9a4b973da0ed425d968cb3cbdda37b3a",
+    name="users-file-not-read",
+    text="the users file could not be read",
+    meaning=(
+        "A bug, or a broken host; those read before it can log in. Report it with the traceback."
+    ),
+)
 USERS_FILE_REJECTED = warn(
     id="006a0dc31c594bb09d2b441d478383ea",
     name="users-file-rejected",

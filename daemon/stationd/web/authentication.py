@@ -3,32 +3,54 @@
 from __future__ import annotations
 
 import os
-import pwd
 import socket
 import struct
 
+import attrs
 from twisted.web.http import Request
 
 from stationd.web.request_context import ApiServices, Caller
 from stationd.web.request_headers import get_cookie
-from stationd.web.sessions import COOKIE_NAME
+from stationd.web.sessions import COOKIE_NAME, Session
 
 _UCRED = struct.Struct("3i")
 """pid, uid, gid (unix(7), SO_PEERCRED)."""
 
 
 def authenticate(services: ApiServices, request: Request) -> Caller | None:
-    """Who sent a request, C{None} if nobody knows."""
+    """Who sent a request, as far as that is known at once, C{None} if nobody knows; see
+    L{confirm}."""
     uid = peer_uid(request)
     if uid is not None:
-        return Caller(account_name(uid), uid in (0, os.getuid()))
-    session = services.sessions.get(session_token(request))
+        return Caller("", uid in (0, os.getuid()), uid=uid)
+    token = session_token(request)
+    session = services.sessions.get(token)
     if session is None:
         return None
+    # For whom has another role now: if not this request, then the next.
+    services.accounts.refresh()
+    return _of_session(services, token, session)
+
+
+async def confirm(services: ApiServices, caller: Caller, token: str) -> Caller | None:
+    """The same with the system account's name, or as the users file has it now; C{None} if the
+    session is over. It may wait for a disk or a name service.
+
+    @param token: the session cookie's value.
+    """
+    if caller.uid is not None:
+        return attrs.evolve(caller, user=await services.system_accounts.name(caller.uid))
+    if caller.session is None:
+        return caller
+    await services.accounts.refresh()
+    return _of_session(services, token, caller.session)
+
+
+def _of_session(services: ApiServices, token: str, session: Session) -> Caller | None:
     account = services.accounts.get(session.username)
     if account is None or account.hash != session.hash:
         # The account was removed, or has another password now.
-        services.sessions.delete(session_token(request))
+        services.sessions.delete(token)
         return None
     return Caller(account.name, account.admin, session)
 
@@ -47,12 +69,3 @@ def peer_uid(request: Request) -> int | None:
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     _, uid, _ = _UCRED.unpack(raw)
     return int(uid)
-
-
-def account_name(uid: int) -> str:
-    """The system account's name, C{uid-N} if it has none that can stand in a record."""
-    try:
-        name = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid-{uid}"
-    return f"uid-{uid}" if {":", ","} & set(name) or not name.isprintable() else name

@@ -10,7 +10,7 @@ from twisted.web.http import Request
 from stationd.errors import AuthenticationRequired, InvalidValue, PermissionDenied
 from stationd.messages import allowed_values
 from stationd.messages.reason_messages import ADMINISTRATOR_REQUIRED
-from stationd.web.authentication import authenticate, peer_uid, session_token
+from stationd.web.authentication import authenticate, confirm, peer_uid, session_token
 from stationd.web.request_context import (
     ApiServices,
     Caller,
@@ -35,8 +35,17 @@ class AuthorizedRequest:
     context: RequestContext
 
     async def handle(self, body: bytes) -> Response | StreamedResponse:
-        """What its handler answers."""
-        return await self.route.handler(attrs.evolve(self.context, body=body))
+        """What its handler answers.
+
+        @raise AuthenticationRequired: the session is over by now.
+        @raise PermissionDenied: whoever asks is no administrator any more.
+        """
+        context = attrs.evolve(self.context, body=body)
+        if context.caller is not None:
+            caller = await confirm(context.services, context.caller, context.token)
+            _check_access(self.route, caller)
+            context = attrs.evolve(context, caller=caller)
+        return await self.route.handler(context)
 
 
 def authorize_request(services: ApiServices, request: Request) -> AuthorizedRequest:

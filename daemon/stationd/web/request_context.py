@@ -16,6 +16,7 @@ from stationd.pending_wait import WaitResult
 from stationd.records import Container, ContainerStats, Draft, Record
 from stationd.web.account_store import AccountStore
 from stationd.web.sessions import Session, Sessions
+from stationd.web.system_accounts import SystemAccounts
 
 SLICE_SECONDS = 0.002
 """Seconds that a long search works before others have their turn."""
@@ -64,6 +65,7 @@ class ApiServices:
     waits: IWaits
     feed: IFeed
     accounts: AccountStore
+    system_accounts: SystemAccounts
     sessions: Sessions
     system: Callable[[], dict[str, object]]
     clock: IReactorTime
@@ -74,14 +76,16 @@ class ApiServices:
 class Caller:
     """Who is asking.
 
-    @ivar user: the name in records.
+    @ivar user: the name in records; of a system account C{""} until it has been looked up.
     @ivar admin: whether an administrator.
     @ivar session: the session, if there is one; on the Unix socket there is none.
+    @ivar uid: the system account, on the Unix socket.
     """
 
     user: str
     admin: bool
     session: Session | None = None
+    uid: int | None = None
 
 
 @attrs.frozen(kw_only=True)
