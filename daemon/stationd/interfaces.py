@@ -105,6 +105,18 @@ class Retention:
     max_bytes: int
 
 
+class Waiting(list[Record]):
+    """A step of a query that gives nothing, because a disk has to be waited for.
+
+    @ivar ready: fires when the next step can be taken; it never fails. A step that is taken
+        sooner is another one of these.
+    """
+
+    def __init__(self, ready: Deferred[None]) -> None:
+        super().__init__()
+        self.ready = ready
+
+
 class IHostReactor(IReactorTime, IReactorThreads, IReactorFDSet):
     """The parts of a reactor that sources use: timers, calls from their threads,
     file descriptors."""
@@ -133,6 +145,10 @@ class IJournal(Interface):
         thread can let others run in between. Clearing and retention do not
         disturb an iterator that is under way. A damaged part is passed over.
         """
+
+    def select_without_waiting(query: Query) -> Iterator[list[Record]]:
+        """The same for the reactor's thread: where a step would have to wait for the disk, it
+        gives a L{Waiting}."""
 
     def clear(now_us: int) -> Deferred[int]:
         """Remove every record committed at the time of the call.

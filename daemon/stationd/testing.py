@@ -83,6 +83,9 @@ class MemoryJournal:
         records = self._records if query.oldest_first else self._records[::-1]
         return self._steps(list(records), query)
 
+    def select_without_waiting(self, query: Query) -> Iterator[list[Record]]:
+        return self.select(query)
+
     def _steps(self, records: list[Record], query: Query) -> Iterator[list[Record]]:
         skip, left = query.offset, query.limit
         for start in range(0, len(records), STEP_RECORDS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
@@ -50,9 +51,13 @@ class JournalContract(SynchronousTestCase):
         self.settle()
         return self.successResultOf(done)
 
+    def steps(self, query: Query) -> Iterator[list[Record]]:
+        """The steps of a query."""
+        return self.journal.select(query)
+
     def select(self, **fields: object) -> list[Record]:
         query = Query(**fields)  # type: ignore[arg-type]
-        return [record for found in self.journal.select(query) for record in found]
+        return [record for found in self.steps(query) for record in found]
 
     def numbers(self, **fields: object) -> list[int]:
         return [record.number for record in self.select(**fields)]
@@ -142,7 +147,7 @@ class JournalContract(SynchronousTestCase):
 
     def test_a_query_shows_what_was_committed_when_it_was_asked(self) -> None:
         self.append(*[draft() for _ in range(3)])
-        found = self.journal.select(Query(oldest_first=True))
+        found = self.steps(Query(oldest_first=True))
         self.append(draft())
         self.assertEqual([r.number for batch in found for r in batch], [1, 2, 3])
 
@@ -160,7 +165,7 @@ class JournalContract(SynchronousTestCase):
 
     def test_clearing_does_not_disturb_a_query_under_way(self) -> None:
         self.append(*[draft("x" * 1000) for _ in range(200)])
-        found = self.journal.select(Query(oldest_first=True))
+        found = self.steps(Query(oldest_first=True))
         first = next(found)
         done = self.journal.clear(77)
         self.settle()

@@ -7,6 +7,7 @@ import errno
 import itertools
 import os
 import random
+from collections.abc import Iterator
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,10 +19,11 @@ from stationd.journal.block_cache import BlockCache
 from stationd.journal.block_reader import SealedBlock
 from stationd.journal.disk import Disk
 from stationd.journal.frame_codec import FRAME_HEADER, unpack_frame_header
-from stationd.journal.query import AnySegment, select
+from stationd.journal.query import select
 from stationd.journal.row_segment import RowSegment
 from stationd.journal.sealed_codec import CHUNK, COLUMNS, NAMES, ORIGINS, TEXTS
 from stationd.journal.sealed_segment import SealedSegment
+from stationd.journal.snapshot import AnySegment
 from stationd.journal.store import Store
 from stationd.records import Record
 from stationd.testing import query_matches
@@ -61,7 +63,7 @@ class DamageTests(SynchronousTestCase):
         self.patch(block_encoder, "CHUNK_TEXT_BYTES", 300)
         self.patch(row_segment, "SPAN_RECORDS", 40)
         self.patch(row_segment, "READ_BYTES", 500)
-        self.disk = BadDisk()
+        self.disk = self.make_disk()
         salts = itertools.count(9)
         self.store = Store(self.mktemp(), 14_000, self.disk, lambda: 5, salts.__next__, lambda: 0)
         self.addCleanup(self.store.close)
@@ -78,6 +80,13 @@ class DamageTests(SynchronousTestCase):
             for n, d in enumerate(made, 1)
         ]
         self.places = [place for one in self.store.view.segments for place in self.needed(one)]
+
+    def make_disk(self) -> BadDisk:
+        return BadDisk()
+
+    def steps(self, query: Query, cache: BlockCache) -> Iterator[list[Record]]:
+        """The steps of a query."""
+        return select(self.store.view, query, cache)
 
     def needed(self, of: AnySegment) -> list[Place]:
         """Which records need which bytes of a file, as the page says."""
@@ -125,7 +134,7 @@ class DamageTests(SynchronousTestCase):
         records = [r for r in records if r.number not in lost and query_matches(query, r)]
         expected = records[query.offset :]
         expected = expected if query.limit is None else expected[: query.limit]
-        found = [r for rs in select(self.store.view, query, cache) for r in rs]
+        found = [r for rs in self.steps(query, cache) for r in rs]
         self.assertEqual(found, expected)
 
     def forget(self) -> None:

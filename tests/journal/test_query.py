@@ -98,7 +98,7 @@ class QueryTests(SynchronousTestCase):
         self.patch(block_encoder, "CHUNK_TEXT_BYTES", 300)
         self.patch(row_segment, "SPAN_RECORDS", 40)
         salts = itertools.count(9)
-        self.store = Store(self.mktemp(), 14_000, Disk(), lambda: 5, salts.__next__)
+        self.store = Store(self.mktemp(), 14_000, self.make_disk(), lambda: 5, salts.__next__)
         self.addCleanup(self.store.close)
         given = drafts(1000)
         for batch in range(0, 1000, 8):
@@ -114,8 +114,15 @@ class QueryTests(SynchronousTestCase):
             for n, d in enumerate(given, 1)
         ]
 
+    def make_disk(self) -> Disk:
+        return Disk()
+
+    def steps(self, query: Query, cache: BlockCache) -> Iterator[list[Record]]:
+        """The steps of a query."""
+        return select(self.store.view, query, cache)
+
     def select(self, query: Query, cache: BlockCache) -> list[Record]:
-        return [record for found in select(self.store.view, query, cache) for record in found]
+        return [record for found in self.steps(query, cache) for record in found]
 
     def expected(self, query: Query) -> list[Record]:
         records = self.records if query.oldest_first else self.records[::-1]

@@ -175,7 +175,7 @@ class StationCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.log, self.event = MemoryJournal(), MemoryJournal()
+        self.log, self.event = self.make_log(), MemoryJournal()
         self.containers = Registry()
         self.feed = Feed(0)
         sources = self.sources = MeasuredSources()
@@ -225,6 +225,10 @@ class StationCase(SynchronousTestCase):
         self.agent._serverFactory = self.site
         self.token = self.sessions.create("admin", CHEAP, 0)
         self.wires: list[Wire] = []
+
+    def make_log(self) -> MemoryJournal:
+        """The journal of the log."""
+        return MemoryJournal()
 
     def in_thread(self, function: Callable[[], Any]) -> Deferred[Any]:
         """How files are read and names are looked up."""

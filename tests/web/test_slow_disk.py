@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from stationd.interfaces import Query, Waiting
+from stationd.records import Record
+from stationd.testing import MemoryJournal
 from stationd.web.fresh_calls import FreshCalls
 from stationd.web.system_accounts import FRESH_SECONDS, SystemAccounts, account_name
 from stationd.web.users_file import Account, write_users
-from tests.web.station import CHEAP, StationCase
+from tests.web.station import CHEAP, StationCase, Wire
 from tests.web.test_fresh_calls import HeldCalls
 
 
@@ -125,3 +130,96 @@ class SystemAccountsTests(SynchronousTestCase):
 
     def test_a_number_without_a_name(self) -> None:
         self.assertEqual(account_name(4_000_000), "uid-4000000")
+
+
+class SlowJournal(MemoryJournal):
+    """A journal whose disk has to be waited for.
+
+    @ivar asleep: what waits for it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asleep: list[Deferred[None]] = []
+
+    def select_without_waiting(self, query: Query) -> Iterator[list[Record]]:
+        for found in self.select(query):
+            self.asleep.append(Deferred())
+            yield Waiting(self.asleep[-1])
+            yield found
+
+
+class JournalTests(StationCase):
+    """The disk of a journal."""
+
+    def make_log(self) -> MemoryJournal:
+        self.journal = SlowJournal()
+        return self.journal
+
+    def setUp(self) -> None:
+        super().setUp()
+        items = [{"category": "a", "message": f"{n:03d}"} for n in range(250)]
+        self.assertEqual(self.answer(self.ask("POST", "/api/v1/log", items)).status, 201)
+
+    def wake(self) -> None:
+        self.settle()
+        while self.journal.asleep:
+            self.journal.asleep.pop().callback(None)
+            self.settle()
+
+    def test_a_query_waits_and_others_do_not(self) -> None:
+        asked = self.ask("GET", "/api/v1/log?limit=150")
+        self.settle()
+        self.assertNoResult(asked)
+        self.assertEqual(self.answer(self.ask("GET", "/healthz")).status, 200)
+        self.wake()
+        self.assertEqual(len(self.answer(asked).json), 150)
+
+    def export(self, encoding: str) -> tuple[Wire, IPushProducer]:
+        """An export that has begun, and what makes it."""
+        wire = self.wire()
+        head = "GET /api/v1/log/export HTTP/1.1\r\nHost: x\r\nConnection: close"
+        cookie = f"Cookie: stationd_session={self.token}\r\nAccept-Encoding: {encoding}"
+        wire.send(f"{head}\r\n{cookie}\r\n\r\n".encode())
+        self.settle()
+        self.assertFalse(wire.closed)
+        producer = wire.transport.producer
+        assert producer is not None
+        return wire, producer
+
+    def lines(self, wire: Wire) -> int:
+        """How many lines have come, of a whole answer in chunks."""
+        self.assertTrue(wire.closed)
+        head, _, left = wire.received().partition(b"\r\n\r\n")
+        body = b""
+        while left:
+            size, _, left = left.partition(b"\r\n")
+            body, left = body + left[: int(size, 16)], left[int(size, 16) + 2 :]
+        return (zlib.decompress(body, 31) if b"gzip" in head else body).count(b"\n")
+
+    def test_an_export_goes_on_where_it_was(self) -> None:
+        for encoding in ("identity", "gzip"):
+            wire, producer = self.export(encoding)
+            # What the client does meanwhile changes nothing.
+            producer.pauseProducing()
+            producer.resumeProducing()
+            self.wake()
+            self.assertEqual(self.lines(wire), 251, encoding)
+
+    def test_a_client_that_takes_no_more_meanwhile(self) -> None:
+        wire, producer = self.export("identity")
+        producer.pauseProducing()
+        self.journal.asleep.pop().callback(None)
+        self.settle()
+        self.assertEqual(self.journal.asleep, [])
+        producer.resumeProducing()
+        self.wake()
+        self.assertEqual(self.lines(wire), 251)
+
+    def test_a_client_that_leaves_meanwhile(self) -> None:
+        wire, producer = self.export("identity")
+        producer.stopProducing()
+        wire.close()
+        self.wires.remove(wire)
+        self.wake()
+        self.assertEqual(self.journal.asleep, [])

@@ -14,6 +14,7 @@ import resource
 from typing import Protocol
 
 from stationd.errors import JournalLocked, JournalUnwritable
+from stationd.journal.cold_reads import read, read_cached, read_fully
 
 LOCK_NAME = "lock"
 
@@ -72,12 +73,7 @@ class Disk:
         return os.open(path, (os.O_RDWR | os.O_APPEND if write else os.O_RDONLY) | os.O_CLOEXEC)
 
     def read(self, fd: int, size: int, offset: int) -> bytes:
-        parts: list[bytes] = []
-        while size and (part := os.pread(fd, size, offset)):
-            parts.append(part)
-            size -= len(part)
-            offset += len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return read(fd, size, offset, read_cached, read_fully)
 
     def write(self, fd: int, data: bytes) -> None:
         view = memoryview(data)

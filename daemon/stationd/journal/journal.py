@@ -17,12 +17,14 @@ from zope.interface import implementer
 
 from stationd.errors import JournalClosed, JournalOverloaded, JournalUnwritable
 from stationd.interfaces import AppendResult, IJournal, JournalStatus, Query, Retention
+from stationd.journal.background_reads import BackgroundReads, start_thread
 from stationd.journal.block_cache import BlockCache
 from stationd.journal.commit_clock import boot_time_us
 from stationd.journal.disk import Disk
-from stationd.journal.query import Snapshot, select
+from stationd.journal.query import select
 from stationd.journal.row_segment import RowSegment
 from stationd.journal.sealer import Sealer
+from stationd.journal.snapshot import Snapshot
 from stationd.journal.store import Store
 from stationd.journal.worker_thread import IWorker, ThreadWorker
 from stationd.messages import journal_log_messages as log_messages
@@ -135,11 +137,13 @@ class Journal:
         *,
         writer: Callable[[Callable[[], None]], IWorker],
         sealer: Callable[[Callable[[], None]], IWorker],
+        reader: Callable[[Callable[[], None]], None] = start_thread,
     ) -> None:
         self._store = store
         self._deliver = deliver
         self._view = store.view
         self._cache = BlockCache()
+        self._reads = BackgroundReads(deliver, reader)
         self._queue: collections.deque[_Append | _Task] = collections.deque()
         self._waiting_bytes = 0
         self._closed: list[Deferred[None]] | None = None
@@ -164,6 +168,9 @@ class Journal:
 
     def select(self, query: Query) -> Iterator[list[Record]]:
         return select(self._view, query, self._cache)
+
+    def select_without_waiting(self, query: Query) -> Iterator[list[Record]]:
+        return self._reads.steps(self.select(query))
 
     def clear(self, now_us: int) -> Deferred[int]:
         return self._task(lambda: self._store.clear(now_us))

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import attrs
 import numpy as np
 import numpy.typing as npt
 
-from stationd.interfaces import JournalStatus, Query
+from stationd.interfaces import Query
 from stationd.journal.block import (
     ALL,
     CATEGORIES,
@@ -22,10 +21,10 @@ from stationd.journal.block import (
     Places,
 )
 from stationd.journal.block_cache import BlockCache
+from stationd.journal.cold_reads import Fetched, NotCached
 from stationd.journal.pagination import Pagination
-from stationd.journal.row_segment import RowSegment
 from stationd.journal.sealed_codec import BlockHeader, name_key
-from stationd.journal.sealed_segment import SealedSegment
+from stationd.journal.snapshot import AnySegment, Snapshot
 from stationd.journal.text_search import Indexes, Substring
 from stationd.records import Record
 
@@ -41,24 +40,21 @@ DOCKER_FULL = len("docker/") + 64
 
 _NONE: Indexes = np.empty(0, np.intp)
 
-AnySegment = RowSegment | SealedSegment
 
+class ColdStep(list[Record]):
+    """A step that gives nothing: something has to be fetched first, see L{without_waiting}.
 
-@attrs.frozen
-class Snapshot:
-    """What a reader sees: the segments of one moment, up to the last number that
-    was committed then. Writing, sealing, clearing and retention leave it as it is.
-
-    @ivar segments: ascending.
-    @ivar last: the greatest number that is shown.
+    @ivar cold: what.
     """
 
-    segments: tuple[AnySegment, ...]
-    last: int
+    def __init__(self, cold: NotCached) -> None:
+        super().__init__()
+        self.cold = cold
 
 
 def select(view: Snapshot, query: Query, cache: BlockCache) -> Iterator[list[Record]]:
-    """See L{stationd.interfaces.IJournal.select}."""
+    """See L{stationd.interfaces.IJournal.select}. In a thread that may not wait it gives
+    L{ColdStep}s."""
     plan = _QueryPlan(query, view.last)
     page = Pagination(query)
     for segment, part in _candidate_blocks(view, plan, query.oldest_first):
@@ -67,24 +63,50 @@ def select(view: Snapshot, query: Query, cache: BlockCache) -> Iterator[list[Rec
         if part is None:
             yield []
             continue
-        try:
-            if page.skip and not segment.is_intact(part):
-                # What cannot be read does not count.
-                raise BlockUnreadable
-            if plan.matches_all(part) and page.skip >= part.records:
-                page.skip -= part.records
-                continue
-            block = cache.get(segment, part, None)
-            while not block.covers(part):
-                yield []
-                block = cache.get(segment, part, block)
-            yield from page.take(block, plan.find(block, part))
-        except (BlockUnreadable, LookupError, ValueError) as error:
-            if not isinstance(error, BlockUnreadable):
-                # Whole by its checksum, and wrong all the same: a writer's fault.
-                segment.report_damage(part, str(error))
-            yield from _salvage(segment, part, plan, page)
+        fetched: Fetched = {}
+        is_retry = False
+        while True:
+            try:
+                yield from _read(segment, part, plan, page, cache, is_retry)
+                break
+            except NotCached as cold:
+                fetched, is_retry = cold.fetched, True
+                yield ColdStep(cold)
+        fetched.clear()
         yield []
+
+
+def _read(
+    segment: AnySegment,
+    part: BlockSummary,
+    plan: _QueryPlan,
+    page: Pagination,
+    cache: BlockCache,
+    is_retry: bool,
+) -> Iterator[list[Record]]:
+    """What a query wants of a block.
+
+    @param is_retry: whether some of it may have been given already.
+    @raise NotCached: what is not in memory has to be fetched; then this can be tried again.
+    """
+    try:
+        if page.skip and not segment.is_intact(part):
+            # What cannot be read does not count.
+            raise BlockUnreadable
+        if plan.matches_all(part) and page.skip >= part.records:
+            page.skip -= part.records
+            return
+        block = cache.get(segment, part, None)
+        while not block.covers(part):
+            yield []
+            block = cache.get(segment, part, block)
+        take = page.take_rest if is_retry else page.take
+        yield from take(block, plan.find(block, part))
+    except (BlockUnreadable, LookupError, ValueError) as error:
+        if not isinstance(error, BlockUnreadable):
+            # Whole by its checksum, and wrong all the same: a writer's fault.
+            segment.report_damage(part, str(error))
+        yield from _salvage(segment, part, plan, page)
 
 
 def _salvage(
@@ -256,19 +278,3 @@ def _is_one_of(column: Codes | npt.NDArray[np.uint8], codes: list[int]) -> npt.N
     for code in codes:
         mask |= column == code
     return mask
-
-
-def status(view: Snapshot, cleared_us: int, damage: tuple[str, ...]) -> JournalStatus:
-    """See L{stationd.interfaces.IJournal.status}."""
-    segments = [segment for segment in view.segments if segment.records]
-    return JournalStatus(
-        first=segments[0].parts[0].first if segments else view.last + 1,
-        last=view.last,
-        records=sum(segment.records for segment in segments),
-        size_bytes=sum(segment.end for segment in view.segments),
-        segments=len(view.segments),
-        oldest_us=min((segment.min_us for segment in segments), default=None),
-        newest_us=max((segment.max_us for segment in segments), default=None),
-        cleared_us=cleared_us,
-        damage=damage + tuple(text for segment in view.segments for text in segment.damage),
-    )

@@ -9,8 +9,9 @@ from stationd.errors import JournalUnreadable
 from stationd.interfaces import JournalStatus, Query
 from stationd.journal.block_cache import BlockCache
 from stationd.journal.disk import Disk
-from stationd.journal.query import Snapshot, select, status
+from stationd.journal.query import select
 from stationd.journal.segment_catalogue import load_catalogue
+from stationd.journal.snapshot import Snapshot, status
 from stationd.records import Record
 
 

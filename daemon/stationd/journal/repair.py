@@ -18,11 +18,11 @@ from stationd.journal.block_reader import SealedBlock
 from stationd.journal.disk import TEMPORARY_SUFFIX, IDisk, Lock, as_unwritable, replace_file
 from stationd.journal.file_header import KIND_SEALED, ROWS_SUFFIX, SEALED_SUFFIX, FileHeader
 from stationd.journal.frame_codec import FrameColumns, check_columns
-from stationd.journal.query import AnySegment
 from stationd.journal.seal import gather_blocks, write_sealed
 from stationd.journal.sealed_codec import BlockHeader
 from stationd.journal.sealed_segment import SealedSegment
 from stationd.journal.segment_catalogue import TOMBSTONE_NAME, load_catalogue
+from stationd.journal.snapshot import AnySegment
 from stationd.journal.verify import find_problems
 from stationd.messages import damage_messages
 from stationd.records import Record

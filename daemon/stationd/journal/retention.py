@@ -9,7 +9,7 @@ from twisted.logger import Logger
 
 from stationd.interfaces import Retention
 from stationd.journal.disk import IDisk
-from stationd.journal.query import AnySegment
+from stationd.journal.snapshot import AnySegment
 from stationd.messages import journal_log_messages as log_messages
 
 _log = Logger()

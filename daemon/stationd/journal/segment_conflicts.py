@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import attrs
 
-from stationd.journal.query import AnySegment
 from stationd.journal.row_segment import RowSegment
 from stationd.journal.seal_verification import segment_difference
 from stationd.journal.sealed_segment import SealedSegment
+from stationd.journal.snapshot import AnySegment
 from stationd.messages import damage_messages
 from stationd.messages.message import Phrase
 

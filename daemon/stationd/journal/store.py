@@ -19,12 +19,12 @@ from stationd.journal.commit_clock import CommitClock, boot_time_us
 from stationd.journal.commit_encoder import encode_commit
 from stationd.journal.disk import TEMPORARY_SUFFIX, IDisk, Lock, as_unwritable
 from stationd.journal.file_header import SEALED_SUFFIX, SegmentName
-from stationd.journal.query import Snapshot, status
 from stationd.journal.retention import count_removable, remove_files
 from stationd.journal.row_segment import RowSegment
 from stationd.journal.sealed_segment import SealedSegment
 from stationd.journal.segment_catalogue import load_catalogue
 from stationd.journal.segment_writer import SegmentWriter, cut_torn_tail
+from stationd.journal.snapshot import Snapshot, status
 from stationd.journal.tombstone import Tombstone
 from stationd.messages import journal_log_messages as log_messages
 from stationd.messages.file_reason_messages import SEGMENT_INCOMPLETE, WRITTEN_BY_A_NEWER

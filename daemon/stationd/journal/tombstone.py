@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from stationd.errors import JournalUnwritable
 from stationd.journal.disk import IDisk, as_unwritable, write_file
 from stationd.journal.file_header import pack_tombstone
-from stationd.journal.query import AnySegment
 from stationd.journal.retention import remove_files
 from stationd.journal.segment_catalogue import TOMBSTONE_NAME
+from stationd.journal.snapshot import AnySegment
 from stationd.messages.file_reason_messages import CLEAR_NOT_DURABLE
 
 

@@ -18,11 +18,11 @@ from stationd.journal.block_reader import SealedBlock
 from stationd.journal.disk import Disk
 from stationd.journal.file_header import FILE_HEADER
 from stationd.journal.frame_codec import check_columns
-from stationd.journal.query import AnySegment
 from stationd.journal.row_segment import RowSegment
 from stationd.journal.sealed_codec import FLAG_ASCII, BlockHeader, name_key, unpack_block_header
 from stationd.journal.sealed_segment import SealedSegment
 from stationd.journal.segment_catalogue import load_catalogue
+from stationd.journal.snapshot import AnySegment
 from stationd.journal.text_search import trigram_filter
 from stationd.messages import damage_messages, damaged_parts
 

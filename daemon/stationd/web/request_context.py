@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from stationd.errors import AuthenticationRequired
-from stationd.interfaces import AppendResult, IJournal, Query
+from stationd.interfaces import AppendResult, IJournal, Query, Waiting
 from stationd.pending_wait import WaitResult
 from stationd.records import Container, ContainerStats, Draft, Record
 from stationd.web.account_store import AccountStore
@@ -129,11 +129,26 @@ class Response:
     headers: Mapping[str, str] = attrs.field(factory=dict)
 
 
+class WaitingChunk(bytes):
+    """Nothing, because a disk has to be waited for; see L{Waiting}.
+
+    @ivar ready: fires when the next chunk can be taken; it never fails.
+    """
+
+    ready: Deferred[None]
+
+    def __new__(cls, ready: Deferred[None]) -> WaitingChunk:
+        chunk = super().__new__(cls)
+        chunk.ready = ready
+        return chunk
+
+
 @attrs.frozen(kw_only=True)
 class StreamedResponse:
     """An answer that is made while it is sent.
 
-    @ivar chunks: its parts; empty ones are chances for others to run.
+    @ivar chunks: its parts; empty ones are chances for others to run, L{WaitingChunk}s are to
+        be waited for.
     """
 
     chunks: Iterator[bytes]
@@ -148,9 +163,12 @@ async def collect_records(services: ApiServices, journal: IJournal, query: Query
     """All records that a query finds, letting others run in between."""
     records: list[Record] = []
     began = services.clock.seconds()
-    for found in journal.select(query):
+    for found in journal.select_without_waiting(query):
         records += found
-        if services.clock.seconds() - began > SLICE_SECONDS:
+        if isinstance(found, Waiting):
+            await found.ready
+            began = services.clock.seconds()
+        elif services.clock.seconds() - began > SLICE_SECONDS:
             await sleep(services.clock)
             began = services.clock.seconds()
     return records

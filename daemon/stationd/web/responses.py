@@ -13,7 +13,7 @@ from twisted.web.http import Request, datetimeToString
 from zope.interface import implementer
 
 from stationd.messages.log_messages import RESPONSE_TRUNCATED
-from stationd.web.request_context import Response, StreamedResponse
+from stationd.web.request_context import Response, StreamedResponse, WaitingChunk
 from stationd.web.request_headers import get_header
 
 MIN_COMPRESSED_BYTES = 1024
@@ -86,14 +86,18 @@ class ResponseProducer:
         self._chunks = chunks
         self._clock = clock
         self._next: IDelayedCall | None = None
+        self._waits = False
+        self._paused = False
 
     def resumeProducing(self) -> None:
         """Go on, soon."""
-        if self._next is None:
+        self._paused = False
+        if self._next is None and not self._waits:
             self._next = self._clock.callLater(0, self._produce)
 
     def pauseProducing(self) -> None:
         """The client cannot take more."""
+        self._paused = True
         if self._next is not None:
             self._next.cancel()
             self._next = None
@@ -131,18 +135,27 @@ class ResponseProducer:
         parts: list[bytes] = []
         size = 0
         for chunk in self._chunks:
+            if isinstance(chunk, WaitingChunk):
+                self._waits = True
+                chunk.ready.addCallback(self._go_on)
+                return b"".join(parts), False
             parts.append(chunk)
             size += len(chunk)
             if size >= CHUNK_BYTES or time.monotonic() > until:
                 return b"".join(parts), False
         return b"".join(parts), True
 
+    def _go_on(self, _: object) -> None:
+        self._waits = False
+        if not self._paused:
+            self.resumeProducing()
+
 
 def gzip_chunks(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The same, as one gzip member."""
     compressor = zlib.compressobj(GZIP_LEVEL, wbits=31)
     for chunk in chunks:
-        yield compressor.compress(chunk)
+        yield chunk if isinstance(chunk, WaitingChunk) else compressor.compress(chunk)
     yield compressor.flush()
 
 

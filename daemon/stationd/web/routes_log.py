@@ -11,11 +11,18 @@ import attrs
 import numpy as np
 
 from stationd.errors import InvalidValue
+from stationd.interfaces import Waiting
 from stationd.messages import allowed_values
 from stationd.records import Level, Record
 from stationd.web.posted_records import read_log_drafts
 from stationd.web.query_parameters import DEFAULT_LIMIT, QueryParameters, parse_log_query
-from stationd.web.request_context import RequestContext, Response, StreamedResponse, collect_records
+from stationd.web.request_context import (
+    RequestContext,
+    Response,
+    StreamedResponse,
+    WaitingChunk,
+    collect_records,
+)
 
 LEVELS = [level.name for level in Level]
 
@@ -42,7 +49,7 @@ async def export_log(context: RequestContext) -> StreamedResponse:
     format = QueryParameters(context.parameters).choice("format", ("csv", "jsonl"))
     query = parse_log_query(context.parameters, context.services.containers.references, None)
     query = attrs.evolve(query, oldest_first=True)
-    found = context.services.log.select(query)
+    found = context.services.log.select_without_waiting(query)
     chunks, content_type = (
         (_csv_chunks(found), "text/csv; charset=utf-8")
         if format == "csv"
@@ -119,7 +126,7 @@ def _csv_chunks(found: Iterator[list[Record]]) -> Iterator[bytes]:
     for records in found:
         if not records:
             # A chance for others to run.
-            yield b""
+            yield WaitingChunk(records.ready) if isinstance(records, Waiting) else b""
             continue
         yield "".join(
             f"{date},{LEVELS[r.level]},{_quote_name(r.category)},{_quote_name(r.user)},{_quote_field(r.text)}\n"
@@ -141,6 +148,9 @@ _quote_name = functools.lru_cache(1024)(_quote_field)
 
 def _json_lines(found: Iterator[list[Record]]) -> Iterator[bytes]:
     for records in found:
+        if isinstance(records, Waiting):
+            yield WaitingChunk(records.ready)
+            continue
         yield "".join(
             json.dumps(log_document(record), ensure_ascii=False) + "\n" for record in records
         ).encode()
