@@ -95,8 +95,13 @@ class GapTests(TestCase):
                 self.daemon.start("docker")
             eventually(lambda: self.states("one")[-2:] == ["die", "start"])
             self.assertEqual(self.states("one"), ["create", "start", "die", "start"])
-            (died,) = self.inferred("one")
-            self.assertEqual(died["state"], "die")
+            (died,) = [event for event in self.daemon.events() if event.get("state") == "die"]
+            # An engine that is slow to come up may see the end itself, and tell.
+            told = self.engine.docker(
+                *("events", "--since", "0", "--until", f"{int(time.time()) + 1}"),
+                *("--filter", "event=die", "--format", "{{.Actor.ID}}"),
+            )
+            self.assertEqual(self.inferred("one"), [] if told else [died])
             finished = self.engine.docker("inspect", "-f", "{{.State.FinishedAt}}", "one")
             lines = self.daemon.curl("/api/v1/log/export?text=exited&container=one").splitlines()
             self.assertTrue(lines[1].startswith(finished[:23].replace("T", " ")), lines)
