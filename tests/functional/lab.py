@@ -32,6 +32,8 @@ PACKAGES = {
     "uidmap": "/usr/bin/newuidmap",
     "curl": "/usr/bin/curl",
     "debootstrap": "/usr/sbin/debootstrap",
+    "gcc": "/usr/bin/gcc",
+    "libc6-dev": "/usr/include/stdio.h",
 }
 """Debian packages, and a file by which each is known to be there."""
 
