@@ -23,7 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 UNIT = ("cli", "journal", "plugins", "web")
 """Packages of tests that are quick and need no laboratory, as are the modules beside them."""
 
-DOCKER = ("chaos", "clock", "docker", "gaps", "waits")
+DOCKER = ("bench", "chaos", "clock", "docker", "gaps", "waits")
 """Functional tests that use a Docker engine, by how their names begin."""
 
 LXC = ("install", "lxc", "stats")

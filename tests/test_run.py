@@ -14,9 +14,6 @@ USES = {
 }
 """By what it is seen that a test uses something."""
 
-SHORT = {"tests.functional.test_bench"}
-"""Uses both, for seconds."""
-
 
 def uses(module: str, kind: str) -> bool:
     """Whether a module uses Docker or LXC."""
@@ -37,8 +34,7 @@ class LinesTests(SynchronousTestCase):
 
     def test_what_uses_docker_or_lxc_is_in_its_line(self) -> None:
         for one in functional_tests("daemon"):
-            if one not in SHORT:
-                self.assertFalse(uses(one, "docker") or uses(one, "lxc"), one)
+            self.assertFalse(uses(one, "docker") or uses(one, "lxc"), one)
         for one in functional_tests("lxc"):
             self.assertFalse(uses(one, "docker"), one)
             self.assertTrue(uses(one, "lxc"), one)
