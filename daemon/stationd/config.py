@@ -1,4 +1,4 @@
-"""The configuration file, read once into frozen settings.
+"""The configuration file: TOML into frozen settings, read once.
 
 An error names the file, the dotted key, the value and what is allowed. A key that
 nobody knows is an error: it is a misspelt one.

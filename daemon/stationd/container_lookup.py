@@ -1,5 +1,4 @@
-"""Which containers there are, for those who ask by any of their names: the registry
-first, the world outside where it has nothing to say."""
+"""Look-up of containers by id, prefix or name: the registry first, then their source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No happening is recorded twice."""
+"""A journal that takes each origin once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Endpoint descriptions: what is wrong with one, how to listen on it, why that failed."""
+"""Endpoint descriptions: validation, listening, and errors in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The JSON of events, in the words of QNAP's API: from observations, and back. Pure."""
+"""The JSON of events, in the words of QNAP's API: encoded from observations, and decoded. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tells those who wait for new events that there are some.
+"""The event feed: wakes those who wait for new events.
 
 What is new is read from the journal by whoever was told, at his own pace; nothing
 is queued here, so a slow reader costs nobody anything.

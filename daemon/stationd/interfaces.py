@@ -1,4 +1,4 @@
-"""What the parts of the daemon promise one another.
+"""The interfaces between the parts of the daemon, and the values that they take.
 
 An interface stands here when it has more than one implementation or when authors
 of plugins need it. Fakes of each, verified against the same contracts as the real

@@ -1,4 +1,4 @@
-"""The daemon's two journals: opened, kept within bounds, closed."""
+"""The daemon's two journals as a service: opened, vacuumed, closed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the daemon listens."""
+"""The listening ports: opened, tried again, closed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One wait: whom it is for, what it waits for, and what it is doing. No I/O."""
+"""One wait for a container: its target and its state. No I/O."""
 
 from __future__ import annotations
 

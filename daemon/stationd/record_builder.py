@@ -1,5 +1,4 @@
-"""The records of an observation: its events, and its sentence in the log, in the words of the
-API. Pure."""
+"""Observations into records: events for the event journal, a sentence for the log journal. Pure."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The one writer: observations and posted records go in here, and come out on disk,
-in the registry, and before those who wait, in this order."""
+"""The recorder, the one writer: appends observations and posted records, then updates registry,
+waits and feed, in this order."""
 
 from __future__ import annotations
 

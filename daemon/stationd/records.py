@@ -1,4 +1,4 @@
-"""The values that flow through the daemon.
+"""The values that flow through the daemon: observations, drafts, records, containers.
 
 A source makes L{Observation}s; L{stationd.record_builder} turns each into L{Draft}s; the journal
 numbers a draft and it is a L{Record}. L{Container} is what one container is now.

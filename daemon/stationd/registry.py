@@ -1,4 +1,4 @@
-"""What each container is now, as far as its recorded history tells."""
+"""The registry: what each container is now, as its recorded history tells."""
 
 from __future__ import annotations
 

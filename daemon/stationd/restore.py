@@ -1,4 +1,4 @@
-"""What the journals remember of the containers that a source watches."""
+"""Restoring from the journals what was known of a source's containers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What the signals do that Twisted leaves at their default, which is to end the process.
+"""Signal handlers, for those signals that Twisted leaves at their default, which is to end the
+process.
 
 SIGHUP rereads, SIGQUIT ends as SIGTERM does, others are ignored. SIGTERM and SIGINT are left
 to Twisted, but for a second one. SIGPIPE and SIGXFSZ are ignored by Python. SIGUSR1 is twistd's

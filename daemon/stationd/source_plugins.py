@@ -1,4 +1,4 @@
-"""The sources that the configuration names, made by their plugins."""
+"""Sources made by the plugins that the configuration names."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What sources are asked of containers: of each one question at a time, however many wait
-for the answer."""
+"""Queries to sources: of each container one at a time, shared by all who ask."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Keeps a source running: follows it, and when it ends, says so once and tries
-again, ever more patiently."""
+"""The supervisor of a source: follows it, reports its end once, and restarts it with exponential
+back-off."""
 
 from __future__ import annotations
 

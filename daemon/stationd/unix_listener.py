@@ -1,4 +1,4 @@
-"""Unix sockets to listen on: bound by us under a lock, or adopted from systemd.
+"""Unix sockets to listen on: bound under a lock, or adopted from systemd.
 
 Twisted decides whether a socket file is stale by the process id in a lock file, which
 another process has in a container or after a copy; and it changes the mode of a socket that

@@ -1,4 +1,4 @@
-"""Waiting until a container is in some state, without a race.
+"""Waits for containers to reach a state, without a race.
 
 A state may be reached between the look and the wait: here a wait is filed under its
 container's reference in the turn of the reactor in which that is looked up, and sees

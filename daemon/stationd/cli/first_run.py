@@ -1,4 +1,4 @@
-"""Prepare a directory for a first run: a configuration and an administrator.
+"""C{make run}'s preparation of a directory: a configuration and an administrator.
 
 What is there already stays as it is.
 """

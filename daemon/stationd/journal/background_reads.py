@@ -1,4 +1,4 @@
-"""Queries in a thread that may not wait: what they have to wait for is read in others."""
+"""Queries that never wait for the disk: what is not in memory is read in threads."""
 
 from __future__ import annotations
 

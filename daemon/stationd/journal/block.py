@@ -1,5 +1,5 @@
-"""What a block promises to a query: some thousand records, column by column, whether they come
-from a row segment or a sealed one."""
+"""The interface of a block to a query: some thousand records, column by column, from a row segment
+or a sealed one."""
 
 from __future__ import annotations
 

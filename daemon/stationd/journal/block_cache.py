@@ -1,4 +1,4 @@
-"""The blocks that were used last, within a bound."""
+"""A cache of the blocks that were used last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Columns into the bytes of a sealed block. No I/O."""
+"""Encoding of columns into a sealed block. No I/O."""
 
 from __future__ import annotations
 

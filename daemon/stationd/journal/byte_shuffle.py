@@ -1,4 +1,4 @@
-"""Columns of numbers as bytes. No I/O."""
+"""Byte shuffling: columns of numbers as planes of bytes, which compress better. No I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The chunks of one sealed block: read, checked, decompressed, and kept."""
+"""The chunks of one sealed block: read, checked, decompressed, cached."""
 
 from __future__ import annotations
 

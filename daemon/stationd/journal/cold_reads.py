@@ -1,4 +1,4 @@
-"""Reading only what is in memory: what the page cache does not have is left to a thread.
+"""Reads of what is in memory only, by RWF_NOWAIT; the rest is left to a thread.
 
 A query runs in the reactor's thread, where nothing may wait for a disk that sleeps. While
 L{without_waiting} is in force in a thread, L{read} gives what can be had at once

@@ -1,4 +1,4 @@
-"""A block in memory that grows by whole frames: the newest records, and those that are about to be
+"""A block in memory that grows by whole frames: the newest records, and those about to be
 sealed."""
 
 from __future__ import annotations

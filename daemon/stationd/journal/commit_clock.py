@@ -1,4 +1,4 @@
-"""The time that commits are dated with, and how old segments are by it. No I/O.
+"""The clock of commits, and the age of segments by it. No I/O.
 
 The system's clock can leap: a battery that is empty, a first boot in 1970, an NTP
 server that is wrong for some seconds. No record may be removed for that, so age is

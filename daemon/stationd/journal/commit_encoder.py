@@ -1,4 +1,4 @@
-"""Drafts on their way into the journal: the frames of a commit. No I/O."""
+"""Encoding of a commit: drafts into frames. No I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bytes of a row segment: frames, one or more for each commit. No I/O.
+"""The format of a row segment: frames, one or more for each commit. No I/O.
 
 A payload is columns of some hundred records at most. Rows, one record after the
 other, are what the first writers wrote; they are still read.

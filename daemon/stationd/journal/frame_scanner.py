@@ -1,4 +1,4 @@
-"""Finding the commits in the bytes of a row segment, damaged or not. No I/O."""
+"""A scanner for the commits in the bytes of a row segment, damaged or not. No I/O."""
 
 from __future__ import annotations
 

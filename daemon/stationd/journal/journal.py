@@ -1,5 +1,5 @@
-"""The journal as the daemon uses it: producers' Deferreds on one side, one thread
-that writes on the other, and group commit between them."""
+"""The journal as the daemon uses it: Deferreds for producers, one thread that writes, group commit
+between them."""
 
 from __future__ import annotations
 

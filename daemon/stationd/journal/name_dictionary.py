@@ -1,4 +1,4 @@
-"""The table of names of a sealed block, and which records belong to which container."""
+"""The dictionary of a sealed block's names, and which records belong to which container."""
 
 from __future__ import annotations
 

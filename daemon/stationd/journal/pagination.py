@@ -1,4 +1,4 @@
-"""The part of an answer that is wanted: offset and limit, in small steps. No I/O of its own."""
+"""Offset and limit of a query, in small steps. No I/O of its own."""
 
 from __future__ import annotations
 

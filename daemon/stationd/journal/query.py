@@ -1,5 +1,5 @@
-"""Answering a query: what summaries rule out is not read, of what is read only the
-columns that matter are decoded, and every step is short."""
+"""Execution of a query: blocks are ruled out by their headers, only the columns that matter are
+decoded, and every step is short."""
 
 from __future__ import annotations
 

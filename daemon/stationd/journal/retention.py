@@ -1,4 +1,4 @@
-"""Which segments retention does not keep, and their removal."""
+"""Retention: which segments are not kept, and their removal."""
 
 from __future__ import annotations
 

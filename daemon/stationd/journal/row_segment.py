@@ -1,4 +1,4 @@
-"""One row segment: what a scan of its file finds, and reading records back.
+"""A row segment: scanned, indexed, read.
 
 Its sparse time index, one L{FrameSpan} for some hundred records, is never stored.
 """

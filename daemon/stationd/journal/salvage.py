@@ -1,5 +1,4 @@
-"""What can be read of a sealed block that is damaged: group by group, and of a group with
-a damaged chunk of texts those records that have their text elsewhere."""
+"""Salvage of a damaged sealed block: group by group, and within a group text by text."""
 
 from __future__ import annotations
 

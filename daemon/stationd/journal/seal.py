@@ -1,4 +1,4 @@
-"""Sealing: what was appended, written once more as compressed columns.
+"""Sealing: a row segment written once more as compressed columns.
 
 It is done beside the journal's work, in a thread of its own, from files that do
 not change any more. Nothing counts until the writer has put the result in place.

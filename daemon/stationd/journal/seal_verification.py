@@ -1,5 +1,4 @@
-"""Whether a sealed file has exactly what the rows have that it was made from: read
-back from the file and compared, before the rows may go."""
+"""Verification of a sealed file against the rows that it was made from, before they may go."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bytes of a sealed segment: blocks of compressed columns, and the footer. No I/O.
+"""The format of a sealed segment: blocks of compressed columns, and the footer. No I/O.
 
 A block is a header, which is also its summary, and chunks, each compressed with
 Zstandard (RFC 8878) and under a checksum of its own. Within a block records are

@@ -1,4 +1,4 @@
-"""One sealed segment: opened by its footer, read chunk by chunk.
+"""A sealed segment: opened by its footer, read chunk by chunk.
 
 If the footer is damaged, the blocks are found by their markers; if a block's header
 is, the footer has it. Only a damaged chunk loses records, and only those that need it.

@@ -1,4 +1,4 @@
-"""Sealing in the background, in a thread of its own, one segment at a time."""
+"""The sealer: seals one segment at a time, in a thread of its own."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Files of one directory that cannot all count: two forms of a segment that differ, and
-segments of another journal beside its own. None of them is changed; which ones count
-does not depend on the order of the directory."""
+"""Conflicts between files of one directory: two forms of a segment that differ, and segments of
+another journal. None of them is changed; which ones count does not depend on the order of the
+directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reader sees of a journal, and what is in it."""
+"""A snapshot of a journal: what a reader sees, and its status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The texts of a sealed block. Each group has every different text once."""
+"""The texts of a sealed block: each group has every different text once. Each group has every
+different text once."""
 
 from __future__ import annotations
 

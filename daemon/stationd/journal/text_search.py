@@ -1,4 +1,4 @@
-"""Finding a part of a text without regard to case, in many texts at once. No I/O.
+"""Substring search without regard to case, in many texts at once, and the trigram filter. No I/O.
 
 "Without regard to case" is C{str.casefold} of both, exactly. For ASCII that is
 done on whole blobs of texts: setting bit 5 of every byte (0x20) makes small

@@ -1,5 +1,4 @@
-"""Looking at every byte of a journal, and holding what its files say of themselves
-against what is in them."""
+"""Verification of a journal: every byte, and what its files say of themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A thread of one's own: it sleeps until woken, then does the one thing it is for."""
+"""A worker thread: it sleeps until woken, then does the one thing it is for."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What is allowed where a value was not: the C{allowed} of L{stationd.errors.InvalidValue}, with
-C{{fields}} as L{str.format} knows them. All stand in one message, C{invalid-value}."""
+"""What is allowed in place of an invalid value: C{allowed} of L{stationd.errors.InvalidValue},
+with C{{fields}} as L{str.format} knows them. All stand in one message, C{invalid-value}."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What of a journal's file is damaged, or not as it should be: the C{what} and C{error} of
-L{stationd.messages.damage_messages}, with C{{fields}} as L{str.format} knows them."""
+"""The parts of a journal's file that can be damaged: C{what} and C{error} of
+L{stationd.messages.damage_messages}."""
 
 from __future__ import annotations
 

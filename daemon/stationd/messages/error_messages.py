@@ -1,5 +1,5 @@
-"""What errors say, to clients of the API (as C{detail}) and in the daemon's log. Reasons that are
-within them are in L{stationd.messages.reason_messages}, what is allowed in
+"""The messages of errors, to clients of the API (as C{detail}) and in the daemon's log. Reasons
+that are within them are in L{stationd.messages.reason_messages}, what is allowed in
 L{stationd.messages.allowed_values}."""
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""Why an endpoint, a file of the configuration or a file of a journal cannot be used: the
-C{reason} of these errors."""
+"""The reasons why an endpoint, a configuration file or a journal file cannot be used."""
 
 from __future__ import annotations
 

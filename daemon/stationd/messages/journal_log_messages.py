@@ -1,4 +1,4 @@
-"""What stationd writes into the daemon's log about the files of its journals."""
+"""The daemon's log lines about the files of its journals."""
 
 from __future__ import annotations
 

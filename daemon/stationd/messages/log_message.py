@@ -1,5 +1,5 @@
-"""Messages for the log: each with its level, emitted through the logger of whoever tells it, so
-that the namespace is his. Imports no Twisted, see L{stationd.messages.message}."""
+"""A message of the daemon's log: with a level, emitted through the logger of the class that it is
+about. Imports no Twisted, see L{stationd.messages.message}."""
 
 from __future__ import annotations
 

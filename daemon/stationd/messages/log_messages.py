@@ -1,4 +1,4 @@
-"""What stationd writes into the daemon's log, but for the journal's files and the sources."""
+"""The daemon's log lines, but for those of journal files and sources."""
 
 from __future__ import annotations
 

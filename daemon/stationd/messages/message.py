@@ -1,5 +1,5 @@
-"""What a text in a table is: its identifiers, the text, what it means. Pure, and imports no
-Twisted, so that C{stationctl} starts soon."""
+"""A message: its identifiers, its text, what it means. Pure, and imports no Twisted, so that
+C{stationctl} starts soon."""
 
 from __future__ import annotations
 

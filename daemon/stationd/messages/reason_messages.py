@@ -1,4 +1,4 @@
-"""Why something is refused or cannot be: what errors and lines of the log have as C{reason}. Those
+"""The reasons for which something is refused or failed: C{reason} of errors and log lines. Those
 that an error shows by itself are messages."""
 
 from __future__ import annotations

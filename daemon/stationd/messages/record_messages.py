@@ -1,4 +1,4 @@
-"""What stationd writes into the journal's log about containers and images.
+"""The sentences of the log journal about containers and images.
 
 Such a sentence ends with L{SUBJECT}. L{stationd.restore} finds those of a type by how that
 begins."""

@@ -1,4 +1,4 @@
-"""The page C{docs/messages.md}: all tables, kind by kind."""
+"""The reference of all messages, C{docs/messages.md}."""
 
 from __future__ import annotations
 

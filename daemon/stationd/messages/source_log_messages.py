@@ -1,4 +1,4 @@
-"""What the sources that come with stationd write into the daemon's log."""
+"""The daemon's log lines of the sources that come with stationd."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stationd writes into the journal's log about its sources and itself (category C{system})."""
+"""The sentences of the log journal about sources and the daemon itself (category C{system})."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The accounts that can log in, and whether a password is theirs."""
+"""The accounts of the users file, and authentication by password."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is calling: the kernel says so on a Unix socket, a cookie anywhere else."""
+"""Authentication of a request: by the kernel on a Unix socket, by a cookie elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is decided on a request when its headers are in, before any of its body is read."""
+"""Authorization of a request when its headers are in, before any of its body is read."""
 
 from __future__ import annotations
 

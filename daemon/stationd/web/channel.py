@@ -1,5 +1,4 @@
-"""A connection: the head of a request must be short and well-formed, all of it must arrive in time,
-and after a refusal nothing more of it is parsed."""
+"""A connection: limits for the head of a request, deadlines, and how it ends."""
 
 from __future__ import annotations
 

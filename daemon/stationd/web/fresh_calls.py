@@ -1,4 +1,4 @@
-"""Blocking calls in threads: of each kind one at a time, however many ask."""
+"""Coalesced blocking calls in threads: of each kind one at a time, however many ask."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Comparing passwords with hashes, which takes a tenth of a second of a core and 32 MiB: in threads
-of its own, few at a time."""
+"""Verification of passwords in threads of their own, few at a time: each takes a tenth of a second
+of a core and 32 MiB."""
 
 from __future__ import annotations
 

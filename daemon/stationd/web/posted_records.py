@@ -1,5 +1,5 @@
-"""Posted JSON: read strictly into drafts. If anything is wrong with one record, none is
-stored, and the error says which and what."""
+"""Posted JSON into drafts, strictly: if one record is wrong, none is stored, and the error says
+which and what."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What an HTTP client is told when something goes wrong: RFC 9457 documents, and one
-table from our errors to statuses."""
+"""Problem details (RFC 9457): the documents of errors, and the table from errors to statuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Query parameters: read strictly, so that a slip is an error and never a guess."""
+"""Query parameters, read strictly: a slip is an error and never a guess."""
 
 from __future__ import annotations
 

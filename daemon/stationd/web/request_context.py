@@ -1,5 +1,5 @@
-"""What the routes are given: one frozen value with everything they call, and what a
-call and an answer are."""
+"""The context of a request: the services that a route calls, the request taken apart, and the
+responses it can give."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""A request's headers as text. They are bytes, and any byte may come: here alone they are
-decoded, as latin-1, which has a character for each."""
+"""Headers of a request as text, decoded as latin-1, which has a character for each byte."""
 
 from __future__ import annotations
 

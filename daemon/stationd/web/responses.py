@@ -1,4 +1,4 @@
-"""Sending answers: whole or streamed, compressed where it is wanted and worth it."""
+"""Responses: sent whole or streamed, compressed where that is wanted and worth it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of routes: what each accepts, and which of them a request is for."""
+"""The table of routes: method, path, who may, how large a body."""
 
 from __future__ import annotations
 

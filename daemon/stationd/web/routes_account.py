@@ -1,4 +1,4 @@
-"""Logging in and out."""
+"""The routes of logging in and out."""
 
 from __future__ import annotations
 

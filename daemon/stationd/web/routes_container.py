@@ -1,4 +1,4 @@
-"""C{/api/v1/container} and C{/api/v1/event/wait}: what containers are, and become."""
+"""The routes of C{/api/v1/container} and C{/api/v1/event/wait}."""
 
 from __future__ import annotations
 

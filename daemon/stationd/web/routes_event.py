@@ -1,4 +1,4 @@
-"""C{/api/v1/event}: read, follow, post."""
+"""The routes of C{/api/v1/event}: read, poll, post."""
 
 from __future__ import annotations
 

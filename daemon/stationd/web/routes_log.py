@@ -1,4 +1,4 @@
-"""C{/api/v1/log}: read, export, post, clear."""
+"""The routes of C{/api/v1/log}: read, export, post, clear."""
 
 from __future__ import annotations
 

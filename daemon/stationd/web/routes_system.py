@@ -1,4 +1,4 @@
-"""How the daemon is: for people, for health checks, for Prometheus."""
+"""The routes of the daemon's own state: for people, for health checks, for Prometheus."""
 
 from __future__ import annotations
 

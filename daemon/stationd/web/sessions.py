@@ -1,4 +1,4 @@
-"""Who is logged in: tokens in memory, gone with the daemon."""
+"""Sessions: tokens in memory, gone with the daemon."""
 
 from __future__ import annotations
 

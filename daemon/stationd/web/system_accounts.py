@@ -1,4 +1,4 @@
-"""The names of the host's accounts, for who comes over a Unix socket."""
+"""Names of the host's accounts, for callers on a Unix socket."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a running container uses: cgroup files and its network namespace."""
+"""What the host's kernel tells of containers: cgroups, network namespaces, processes, OOM kills."""

@@ -1,5 +1,5 @@
-"""What cgroup files say: texts in, numbers and paths out, for the v1, hybrid and v2
-layouts (cgroups(7); kernel Documentation/admin-guide/cgroup-v1 and cgroup-v2)."""
+"""Cgroup files, v1, hybrid and v2: texts in, numbers and paths out (cgroups(7); kernel
+Documentation/admin-guide/cgroup-v1 and cgroup-v2)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What the kernel's files say of the network of a process: what has gone through its
-links, and its addresses. The files of C{/proc/PID/net} are those of the network
-namespace that the process is in; nobody has to enter it."""
+"""Traffic and addresses of a process's network namespace, from files below C{/proc/PID/net}. The
+files of C{/proc/PID/net} are those of the network namespace that the process is in; nobody has
+to enter it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Whom the kernel has killed for want of memory, as its own log tells. An engine tells of it
-late or never, and a cgroup that counts it is gone with the container."""
+"""OOM kills in the kernel's log. An engine tells of it late or never, and a cgroup that counts it
+is gone with the container."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What C{/proc} says of a process, and how its files are read."""
+"""C{/proc} of a process, and how its files are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Live figures of containers, measured while somebody looks."""
+"""Sampling of what running containers use, while somebody asks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What rules of nftables forward to whom. Pure.
+"""Port forwards out of nftables rules (DNAT). Pure.
 
 A rule is a little program: it loads parts of a packet into registers, compares them,
 looks them up in sets and maps, and at the end an action takes its arguments from

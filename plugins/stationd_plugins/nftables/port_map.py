@@ -1,4 +1,4 @@
-"""Which ports of the host lead to which container. Blocking, for a worker's thread."""
+"""The ports of the host that are forwarded to each container. Blocking, for a worker's thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kernel's nftables: what its rules are, and that they have changed.
+"""The kernel's nftables rules over netlink: dumped, and watched for changes.
 
 iptables of today keeps its rules there, too (iptables-nft); those of the older
 C{ip_tables} cannot be followed. A dump blocks, for a worker's thread; that something has

@@ -1,5 +1,5 @@
-"""Extensions of iptables inside rules of nftables: the structures of their arguments, which
-are the kernel's own, in the byte order of the machine. Pure."""
+"""Extensions of iptables in nftables rules: the kernel's own argument structures, in the machine's
+byte order. Pure."""
 
 from __future__ import annotations
 
