@@ -7,10 +7,10 @@ import os
 
 from stationd.journal.disk import IDisk
 
-CHANGES = frozenset({"create", "write", "sync", "truncate", "rename", "sync_directory"})
+CHANGES = frozenset({"create", "write", "sync", "truncate", "rename", "link", "sync_directory"})
 
 FAULTS: dict[str, tuple[int, frozenset[str]]] = {
-    "ENOSPC": (errno.ENOSPC, frozenset({"create", "write"})),
+    "ENOSPC": (errno.ENOSPC, frozenset({"create", "write", "link"})),
     "EIO of a change": (errno.EIO, CHANGES),
     "EIO of a removal": (errno.EIO, frozenset({"unlink"})),
     "EIO of a close": (errno.EIO, frozenset({"close"})),
@@ -37,6 +37,7 @@ class FaultyDisk:
         self._fail_at = fail_at
         self._left = length
         self._written: set[int] = set()
+        self._paths: dict[int, str] = {}
         self.operations = 0
         self.failed = 0
 
@@ -48,22 +49,24 @@ class FaultyDisk:
         self.failed += 1
         return True
 
-    def _error(self) -> OSError:
-        return OSError(self._number, os.strerror(self._number))
+    def _error(self, path: str) -> OSError:
+        return OSError(self._number, os.strerror(self._number), path)
 
-    def _may(self, name: str) -> None:
+    def _may(self, name: str, path: str) -> None:
         if self._fails(name):
-            raise self._error()
+            raise self._error(path)
 
     def create(self, path: str) -> int:
-        self._may("create")
+        self._may("create", path)
         fd = self._disk.create(path)
         self._written.add(fd)
+        self._paths[fd] = path
         return fd
 
     def open(self, path: str, *, write: bool) -> int:
-        self._may("open")
+        self._may("open", path)
         fd = self._disk.open(path, write=write)
+        self._paths[fd] = path
         if write:
             self._written.add(fd)
         return fd
@@ -74,40 +77,47 @@ class FaultyDisk:
     def write(self, fd: int, data: bytes) -> None:
         if self._fails("write"):
             self._disk.write(fd, data[: len(data) // 2])
-            raise self._error()
+            raise self._error(self._paths[fd])
         self._disk.write(fd, data)
 
     def sync(self, fd: int) -> None:
         if self._fails("sync"):
             if self.failed % 2:
                 self._disk.sync(fd)
-            raise self._error()
+            raise self._error(self._paths[fd])
         self._disk.sync(fd)
 
     def truncate(self, fd: int, size: int) -> None:
-        self._may("truncate")
+        self._may("truncate", self._paths[fd])
         self._disk.truncate(fd, size)
 
     def size(self, fd: int) -> int:
         return self._disk.size(fd)
 
+    def size_of_path(self, path: str) -> int:
+        return self._disk.size_of_path(path)
+
     def close(self, fd: int) -> None:
         self._disk.close(fd)
         if fd in self._written and "close" in self._which:
             self._written.discard(fd)
-            self._may("close")
+            self._may("close", self._paths[fd])
 
     def rename(self, path: str, to: str) -> None:
-        self._may("rename")
+        self._may("rename", path)
         self._disk.rename(path, to)
 
+    def link(self, path: str, to: str) -> None:
+        self._may("link", path)
+        self._disk.link(path, to)
+
     def unlink(self, path: str) -> None:
-        self._may("unlink")
+        self._may("unlink", path)
         self._disk.unlink(path)
 
     def names(self, directory: str) -> list[str]:
         return self._disk.names(directory)
 
     def sync_directory(self, directory: str) -> None:
-        self._may("sync_directory")
+        self._may("sync_directory", directory)
         self._disk.sync_directory(directory)

@@ -61,9 +61,9 @@ class MemoryDisk:
         for names, (tail, become) in itertools.product(NAMES, TAILS.items()):
             found = self.names_durable if names == "old" else self.names_now
             disk = MemoryDisk()
+            left = {i: Inode(become(i.durable, bytes(i.data))) for i in found.values()}
             for path, inode in found.items():
-                left = Inode(become(inode.durable, bytes(inode.data)))
-                disk.names_now[path] = disk.names_durable[path] = left
+                disk.names_now[path] = disk.names_durable[path] = left[inode]
             yield f"names {names}, tails {tail}", disk
 
     def _change(self) -> None:
@@ -79,17 +79,20 @@ class MemoryDisk:
 
     def create(self, path: str) -> int:
         self._change()
-        path = os.path.basename(path)
-        if path in self.names_now:
+        name = os.path.basename(path)
+        if name in self.names_now:
             raise FileExistsError(17, "File exists", path)
-        self.names_now[path] = Inode()
-        return self._descriptor(self.names_now[path])
+        self.names_now[name] = Inode()
+        return self._descriptor(self.names_now[name])
 
     def open(self, path: str, *, write: bool) -> int:
-        path = os.path.basename(path)
-        if path not in self.names_now:
+        return self._descriptor(self._inode(path))
+
+    def _inode(self, path: str) -> Inode:
+        name = os.path.basename(path)
+        if name not in self.names_now:
             raise FileNotFoundError(2, "No such file or directory", path)
-        return self._descriptor(self.names_now[path])
+        return self.names_now[name]
 
     def read(self, fd: int, size: int, offset: int) -> bytes:
         return bytes(self._open[fd].data[offset : offset + size])
@@ -111,12 +114,23 @@ class MemoryDisk:
     def size(self, fd: int) -> int:
         return len(self._open[fd].data)
 
+    def size_of_path(self, path: str) -> int:
+        return len(self._inode(path).data)
+
     def close(self, fd: int) -> None:
         self._open.pop(fd, None)
 
     def rename(self, path: str, to: str) -> None:
         self._change()
-        self.names_now[os.path.basename(to)] = self.names_now.pop(os.path.basename(path))
+        inode = self._inode(path)
+        del self.names_now[os.path.basename(path)]
+        self.names_now[os.path.basename(to)] = inode
+
+    def link(self, path: str, to: str) -> None:
+        self._change()
+        if os.path.basename(to) in self.names_now:
+            raise FileExistsError(17, "File exists", to)
+        self.names_now[os.path.basename(to)] = self._inode(path)
 
     def unlink(self, path: str) -> None:
         self._change()

@@ -40,6 +40,7 @@ class BadDisk(Disk):
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.bad: dict[str, list[tuple[int, int]]] = {}
 
     def read(self, fd: int, size: int, offset: int) -> bytes:

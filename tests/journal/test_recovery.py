@@ -37,6 +37,7 @@ class FailingDisk(Disk):
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.failing: dict[str, OSError] = {}
         self.after: dict[str, tuple[str, OSError]] = {}
 

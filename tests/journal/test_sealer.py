@@ -45,6 +45,7 @@ class SlowDisk(Disk):
     """A disk that lets go of nothing sealed before a test says so."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.sealing, self.go_on = threading.Event(), threading.Event()
 
     def create(self, path: str) -> int:

@@ -25,6 +25,7 @@ class ShuffledDisk(Disk):
     """A disk that lists its directories in some order."""
 
     def __init__(self, seed: int) -> None:
+        super().__init__()
         self._random = random.Random(seed)
 
     def names(self, directory: str) -> list[str]:

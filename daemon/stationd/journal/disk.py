@@ -8,28 +8,33 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import resource
+import stat
+from collections.abc import Iterator
 from typing import Protocol
 
-from stationd.errors import JournalLocked, JournalUnwritable
+from stationd.errors import JournalUnreadable, JournalUnwritable
 from stationd.journal.cold_reads import read, read_cached, read_fully
+from stationd.messages.damaged_parts import NOT_A_REGULAR_FILE
 
-LOCK_NAME = "lock"
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Errors of a full disk."""
 
 TEMPORARY_SUFFIX = ".new"
 """After the name of a file that is being written; it means nothing."""
 
 
 class IDisk(Protocol):
-    """File operations. Each raises L{OSError} as the system call beneath does."""
+    """File operations. Each raises L{OSError} as the system call beneath does, with the
+    path of the file or directory as its C{filename}."""
 
     def create(self, path: str) -> int:
         """A descriptor, open for reading and appending, of a new file (mode 0640)."""
 
     def open(self, path: str, *, write: bool) -> int:
-        """A descriptor of an existing file; if C{write}, for appending too."""
+        """A descriptor of an existing file; if C{write}, for appending too. Never waits, as
+        opening a FIFO would: what is no regular file is not opened."""
 
     def read(self, fd: int, size: int, offset: int) -> bytes:
         """Up to C{size} bytes at an offset, fewer only at the end of the file."""
@@ -46,6 +51,9 @@ class IDisk(Protocol):
     def size(self, fd: int) -> int:
         """The length of a file in bytes."""
 
+    def size_of_path(self, path: str) -> int:
+        """The same of a file that may not be readable, 0 if it is no regular one."""
+
     def close(self, fd: int) -> None:
         """Give a descriptor back."""
 
@@ -53,8 +61,13 @@ class IDisk(Protocol):
         """Give a file another name, in place of any file that has it: a reader sees
         the old one or the new one. It is durable after L{sync_directory}."""
 
+    def link(self, path: str, to: str) -> None:
+        """Give a file another name besides, which no file has; not that of what a link
+        leads to. It is durable after L{sync_directory}."""
+
     def unlink(self, path: str) -> None:
-        """Remove a name. A name that is not there is no error."""
+        """Remove a name, be it that of an empty directory. A name that is not there is no
+        error."""
 
     def names(self, directory: str) -> list[str]:
         """The names in a directory."""
@@ -66,38 +79,88 @@ class IDisk(Protocol):
 class Disk:
     """The real one."""
 
+    def __init__(self) -> None:
+        self._paths: dict[int, str] = {}
+
+    @contextlib.contextmanager
+    def _named(self, fd: int) -> Iterator[None]:
+        """Give an error of a descriptor the path of its file."""
+        try:
+            yield
+        except OSError as error:
+            error.filename = self._paths.get(fd)
+            raise
+
     def create(self, path: str) -> int:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        fd = os.open(path, flags, 0o640)
+        self._paths[fd] = path
+        return fd
 
     def open(self, path: str, *, write: bool) -> int:
-        return os.open(path, (os.O_RDWR | os.O_APPEND if write else os.O_RDONLY) | os.O_CLOEXEC)
+        # Before it is opened, as that can do something to a device, and after, as another
+        # file may have taken its place: without O_NONBLOCK a FIFO would be waited for.
+        require_regular(os.stat(path), path)
+        flags = os.O_RDWR | os.O_APPEND if write else os.O_RDONLY
+        fd = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            require_regular(os.fstat(fd), path)
+        except BaseException:
+            os.close(fd)
+            raise
+        self._paths[fd] = path
+        return fd
 
     def read(self, fd: int, size: int, offset: int) -> bytes:
-        return read(fd, size, offset, read_cached, read_fully)
+        return read(fd, size, offset, read_cached, self._read_fully)
+
+    def _read_fully(self, fd: int, size: int, offset: int) -> bytes:
+        with self._named(fd):
+            return read_fully(fd, size, offset)
 
     def write(self, fd: int, data: bytes) -> None:
         view = memoryview(data)
-        while view:
-            view = view[os.write(fd, view) :]
+        with self._named(fd):
+            while view:
+                view = view[os.write(fd, view) :]
 
     def sync(self, fd: int) -> None:
-        os.fdatasync(fd)
+        with self._named(fd):
+            os.fdatasync(fd)
 
     def truncate(self, fd: int, size: int) -> None:
-        os.ftruncate(fd, size)
+        with self._named(fd):
+            os.ftruncate(fd, size)
 
     def size(self, fd: int) -> int:
-        return os.fstat(fd).st_size
+        with self._named(fd):
+            return os.fstat(fd).st_size
+
+    def size_of_path(self, path: str) -> int:
+        found = os.stat(path)
+        return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
     def close(self, fd: int) -> None:
-        os.close(fd)
+        # Before it is closed: then the number may be that of another file at once.
+        path = self._paths.pop(fd, None)
+        try:
+            os.close(fd)
+        except OSError as error:
+            error.filename = path
+            raise
 
     def rename(self, path: str, to: str) -> None:
         os.rename(path, to)
 
+    def link(self, path: str, to: str) -> None:
+        os.link(path, to, follow_symlinks=False)
+
     def unlink(self, path: str) -> None:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+            try:
+                os.unlink(path)
+            except IsADirectoryError:
+                os.rmdir(path)
 
     def names(self, directory: str) -> list[str]:
         return os.listdir(directory)
@@ -106,14 +169,39 @@ class Disk:
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(fd)
+        except OSError as error:
+            error.filename = directory
+            raise
         finally:
             os.close(fd)
 
 
+def require_regular(found: os.stat_result, path: str) -> None:
+    """Make sure that something is a regular file.
+
+    @raise OSError: it is a directory, a FIFO, a socket or a device.
+    """
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, NOT_A_REGULAR_FILE, path)
+
+
+def describe_error(error: OSError) -> str:
+    """What the system said, and of which file."""
+    said = error.strerror or str(error)
+    return f"{error.filename}: {said}" if error.filename else said
+
+
 def as_unwritable(error: OSError) -> JournalUnwritable:
     """What the system said, as ours."""
-    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-    return JournalUnwritable(error.strerror or str(error), full)
+    full = error.errno in DISK_FULL
+    return JournalUnwritable(describe_error(error), full)
+
+
+def as_unreadable(error: OSError, directory: str) -> JournalUnreadable:
+    """What the system said of a directory or a file in it, as ours."""
+    return JournalUnreadable(error.filename or directory, error.strerror or str(error))
 
 
 def replace_file(disk: IDisk, path: str, data: bytes) -> None:
@@ -159,39 +247,3 @@ def raise_file_limit() -> None:
     wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(MAX_OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-class Lock:
-    """An exclusive lock on a journal: one writer on a host. The kernel gives it
-    back however the process ends.
-
-    @raise JournalLocked: somebody else has it.
-    @raise OSError: the lock file cannot be made.
-    """
-
-    def __init__(self, directory: str) -> None:
-        path = os.path.join(directory, LOCK_NAME)
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._fd)
-            raise JournalLocked(directory, self._holder(path)) from None
-        except BaseException:
-            os.close(self._fd)
-            raise
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
-
-    @staticmethod
-    def _holder(path: str) -> str:
-        """The process id that a lock file names, C{""} if none."""
-        try:
-            with open(path, encoding="ascii") as file:
-                return file.read(20).strip()
-        except (OSError, ValueError):
-            return ""
-
-    def release(self) -> None:
-        """Give the lock up."""
-        os.close(self._fd)

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stationd.errors import JournalUnreadable
 from stationd.interfaces import JournalStatus, Query
 from stationd.journal.block_cache import BlockCache
-from stationd.journal.disk import Disk
+from stationd.journal.disk import Disk, as_unreadable
 from stationd.journal.query import select
 from stationd.journal.segment_catalogue import load_catalogue
 from stationd.journal.snapshot import Snapshot, status
@@ -26,7 +25,7 @@ class ReadOnlyJournal:
         try:
             self._catalogue = load_catalogue(Disk(), directory)
         except OSError as error:
-            raise JournalUnreadable(directory, error.strerror or str(error)) from error
+            raise as_unreadable(error, directory) from error
         self._cache = BlockCache()
         self._view = Snapshot(self._catalogue.segments, self._catalogue.last)
 

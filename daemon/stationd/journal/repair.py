@@ -12,10 +12,16 @@ import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 
-from stationd.errors import JournalUnreadable
 from stationd.journal.block import BlockUnreadable
 from stationd.journal.block_reader import SealedBlock
-from stationd.journal.disk import TEMPORARY_SUFFIX, IDisk, Lock, as_unwritable, replace_file
+from stationd.journal.directory_lock import Lock
+from stationd.journal.disk import (
+    TEMPORARY_SUFFIX,
+    IDisk,
+    as_unreadable,
+    as_unwritable,
+    replace_file,
+)
 from stationd.journal.file_header import KIND_SEALED, ROWS_SUFFIX, SEALED_SUFFIX, FileHeader
 from stationd.journal.frame_codec import FrameColumns, check_columns
 from stationd.journal.seal import gather_blocks, write_sealed
@@ -46,7 +52,7 @@ def repair(directory: str, disk: IDisk, progress: Callable[[int, int], None]) ->
     try:
         lock = Lock(directory)
     except OSError as error:
-        raise JournalUnreadable(directory, error.strerror or str(error)) from error
+        raise as_unreadable(error, directory) from error
     try:
         return list(_repair(directory, disk, progress))
     except OSError as error:

@@ -17,7 +17,8 @@ from stationd.errors import JournalTooNew, JournalUnwritable
 from stationd.interfaces import JournalStatus, Retention
 from stationd.journal.commit_clock import CommitClock, boot_time_us
 from stationd.journal.commit_encoder import encode_commit
-from stationd.journal.disk import TEMPORARY_SUFFIX, IDisk, Lock, as_unwritable
+from stationd.journal.directory_lock import Lock
+from stationd.journal.disk import TEMPORARY_SUFFIX, IDisk, as_unwritable
 from stationd.journal.file_header import SEALED_SUFFIX, SegmentName
 from stationd.journal.retention import count_removable, remove_files
 from stationd.journal.row_segment import RowSegment

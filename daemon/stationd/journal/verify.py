@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator
 import attrs
 import numpy as np
 
-from stationd.errors import JournalUnreadable
 from stationd.journal.block import ALL, CATEGORIES, CONTAINERS, USERS, BlockUnreadable
 from stationd.journal.block_reader import SealedBlock
-from stationd.journal.disk import Disk
+from stationd.journal.disk import Disk, as_unreadable
 from stationd.journal.file_header import FILE_HEADER
 from stationd.journal.frame_codec import check_columns
 from stationd.journal.row_segment import RowSegment
@@ -58,7 +57,7 @@ def verify(directory: str, progress: Callable[[int, int], None]) -> VerifyReport
         catalogue = load_catalogue(disk, directory)
         kept = sorted(name for name in disk.names(directory) if KEPT_COPY.search(name))
     except OSError as error:
-        raise JournalUnreadable(directory, error.strerror or str(error)) from error
+        raise as_unreadable(error, directory) from error
     segments = catalogue.segments
     size_bytes = sum(segment.end for segment in segments)
     damage, notes = list(catalogue.damage), []

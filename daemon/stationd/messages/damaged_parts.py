@@ -5,6 +5,10 @@ from __future__ import annotations
 
 from stationd.messages.message import constants
 
+# In a file's place.
+
+NOT_A_REGULAR_FILE = "not a regular file"
+
 # Chunks of a sealed block.
 
 NAMES = "the table of names"
