@@ -12,6 +12,12 @@ class PowerCutTests(test_faults.PowerCutTests):
     every = 1
 
 
+class NoTombstoneTests(test_faults.NoTombstoneTests):
+    """At each change."""
+
+    every = 1
+
+
 class RefusalTests(test_faults.RefusalTests):
     """Of each operation."""
 

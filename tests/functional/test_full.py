@@ -77,17 +77,31 @@ class FullDiskTests(TestCase):
         self.assertEqual(self.texts(), taken)
         self.assertEqual(self.daemon.get("/api/v1/system")["journal"]["log"]["damage"], [])
 
-    def test_it_starts_on_a_full_disk(self) -> None:
-        self.daemon.start()
-        taken = self.fill()
-        self.daemon.kill()
+    def take_the_rest(self) -> None:
+        """Leave not even the last page."""
         with open(os.path.join(self.state, "rest"), "wb") as file:
-            # Not even its last page is left.
             try:
                 while True:
                     os.write(file.fileno(), bytes(4096))
             except OSError:
                 pass
+
+    def test_clearing_makes_room(self) -> None:
+        self.daemon.start()
+        self.fill()
+        self.take_the_rest()
+        self.assertEqual(self.post(["no" * 20_000])[0], 507)
+        said = self.daemon.curl("/api/v1/log", "-X", "DELETE", "--write-out", "\n%{http_code}")
+        self.assertEqual(said.rpartition("\n")[2], "200", said)
+        self.assertEqual(self.texts(), [])
+        self.assertEqual(self.post(["there is room"])[0], 201)
+        self.assertEqual(self.texts(), ["there is room"])
+
+    def test_it_starts_on_a_full_disk(self) -> None:
+        self.daemon.start()
+        taken = self.fill()
+        self.daemon.kill()
+        self.take_the_rest()
         self.daemon.start()
         self.assertEqual(self.texts(), taken)
         self.assertEqual(self.post(["no" * 20_000])[0], 507)

@@ -270,7 +270,7 @@ class PageTests(SynchronousTestCase):
             ("Row", 22),
             ("Block header", 64),
             ("Trailer", 44),
-            ("tombstone", 28),
+            ("tombstone of the first writers", 28),
         ):
             section = page().split(f"{title}: {size} bytes")[1].split("\n#")[0]
             rows = re.findall(r"^\| (\d+) \| (\d+) \|", section.split("An entry:")[0], re.M)

@@ -7,8 +7,10 @@ import errno
 import gc
 import itertools
 import os
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -75,6 +77,10 @@ class FailingDisk(Disk):
         self._may("sync_directory")
         super().sync_directory(directory)
 
+    def link(self, path: str, to: str) -> None:
+        self._may("link")
+        super().link(path, to)
+
     def unlink(self, path: str) -> None:
         if path.endswith(".rows"):
             self._may("unlink")
@@ -97,13 +103,8 @@ class RecoveryCase(SynchronousTestCase):
 
     def open(self, segment_bytes: int = 1 << 20) -> Store:
         store = Store(self.directory, segment_bytes, self.disk, lambda: 5, self.salts.__next__)
-        self.addCleanup(self.release, store)
+        self.addCleanup(store.close)
         return store
-
-    def release(self, store: Store) -> None:
-        """Close a store that a test has left open."""
-        if store._writer._fd is not None:
-            store.close()
 
     def write(self, *texts: str, segment_bytes: int = 1 << 20) -> None:
         """Open, commit each text alone, and close."""
@@ -116,9 +117,11 @@ class RecoveryCase(SynchronousTestCase):
         found = select(store.view, Query(oldest_first=True), BlockCache())
         return [record.text for frame in found for record in frame]
 
+    def names(self, suffix: str) -> list[str]:
+        return sorted(name for name in os.listdir(self.directory) if name.endswith(suffix))
+
     def paths(self, suffix: str = ".rows") -> list[str]:
-        names = sorted(name for name in os.listdir(self.directory) if name.endswith(suffix))
-        return [os.path.join(self.directory, name) for name in names]
+        return [os.path.join(self.directory, name) for name in self.names(suffix)]
 
     def read(self, path: str) -> bytes:
         with open(path, "rb") as file:
@@ -282,15 +285,45 @@ class DamageTests(RecoveryCase):
             self.spoil(path, spoil)
             self.assertRaises(JournalTooNew, self.open)
 
-    def test_a_destroyed_tombstone_is_reported(self) -> None:
+    def test_a_destroyed_tombstone_of_the_first_writers_is_reported(self) -> None:
         self.write("one")
-        store = self.open()
-        store.clear(9)
-        store.close()
+        self.put_first_tombstone(1, 9)
         self.spoil(os.path.join(self.directory, "cleared"), lambda raw: raw.__setitem__(9, 99))
         store = self.open()
         self.assertEqual(len(store.status().damage), 1)
         self.assertEqual(store.commit([draft("two")]), 2)
+
+    def put_first_tombstone(self, through: int, when: int) -> None:
+        """Clear as the first writers did."""
+        raw = struct.pack("<8sQq", b"STATIONC", through, when)
+        with open(os.path.join(self.directory, "cleared"), "wb") as file:
+            file.write(raw + struct.pack("<I", zlib.crc32(raw)))
+
+    def test_a_tombstone_of_the_first_writers_counts_and_gets_a_name(self) -> None:
+        self.write("one", "two")
+        self.put_first_tombstone(2, 9)
+        self.assertEqual(ReadOnlyJournal(self.directory).status().records, 0)
+        self.refuse_nothing_but_renames()
+        store = self.open()
+        self.assertEqual((self.texts(store), store.status().cleared_us), ([], 9))
+        store.close()
+        self.disk.failing.clear()
+        store = self.open()
+        self.assertEqual(self.names(".cleared"), [f"{2:020d}-{9:020d}.cleared"])
+        self.assertEqual((self.texts(store), store.status().cleared_us), ([], 9))
+        self.assertEqual(store.commit([draft("three")]), 3)
+
+    def refuse_nothing_but_renames(self) -> None:
+        self.disk.failing["rename"] = OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def test_of_several_tombstones_the_last_counts(self) -> None:
+        self.write("one", "two")
+        for name in (f"{1:020d}-{9:020d}.cleared", f"{0:020d}-{7:020d}.cleared"):
+            with open(os.path.join(self.directory, name), "wb"):
+                pass
+        self.put_first_tombstone(1, 8)
+        self.write("three", segment_bytes=1)
+        self.assertEqual(self.names("cleared"), [f"{1:020d}-{9:020d}.cleared"])
 
 
 class FailureCase(RecoveryCase):
@@ -361,17 +394,59 @@ class FailureTests(FailureCase):
         self.check(store)
         self.assertEqual(len(self.paths()), 2)
 
-    def test_retention_removes_first_on_a_full_disk(self) -> None:
-        store = self.open(segment_bytes=1)
-        for text in ("one", "two", "three"):
-            store.commit([draft(text)])
-        self.refuse("create", errno.ENOSPC)
-        self.assertEqual(store.vacuum(Retention(max_age_us=None, max_bytes=0)), 2)
-        self.assertEqual(self.texts(store), ["three"])
-        self.assertRaises(JournalUnwritable, store.vacuum, Retention(max_age_us=None, max_bytes=0))
+    def test_retention_removes_on_a_full_disk(self) -> None:
+        for texts in (["one", "two", "three"], ["one"]):
+            self.directory = self.mktemp()
+            store = self.open(segment_bytes=1)
+            for text in texts:
+                store.commit([draft(text)])
+            for method in ("create", "write", "link"):
+                self.refuse(method, errno.ENOSPC)
+            keep = Retention(max_age_us=None, max_bytes=0)
+            self.assertEqual(store.vacuum(keep), len(texts))
+            self.assertEqual(self.paths(), [])
+            self.assertEqual(store.vacuum(keep), 0)
+            self.assertRaises(JournalUnwritable, store.commit, [draft("lost")])
+            self.assertEqual(store.status().cleared_us, 0)
+            self.disk.failing.clear()
+            self.assertEqual(store.commit([draft("next")]), len(texts) + 1)
+            store.close()
+
+    def test_clear_frees_a_full_disk(self) -> None:
+        for prepared in (True, False):
+            self.directory = self.mktemp()
+            store = self.open(segment_bytes=1)
+            if not prepared:
+                os.unlink(self.paths(".cleared")[0])
+            for text in ("one", "two", "three"):
+                store.commit([draft(text)])
+            for method in ("create", "write", "link"):
+                self.refuse(method, errno.ENOSPC)
+            self.assertEqual(store.clear(9), 3)
+            self.assertEqual(self.paths(), [])
+            (tombstone,) = self.paths(".cleared")
+            self.assertEqual(os.path.getsize(tombstone), 0)
+            self.assertEqual((store.status().records, store.status().cleared_us), (0, 9))
+            self.assertEqual(store.clear(10), 0)
+            store.close()
+            again = self.open()
+            self.assertEqual((again.view.last, again.status().cleared_us), (3, 10))
+            self.disk.failing.clear()
+            self.assertEqual(again.commit([draft("four")]), 4)
+            again.close()
+
+    def test_a_segment_that_became_the_tombstone_is_emptied_late(self) -> None:
+        store = self.open()
+        store.commit([draft("one")])
+        os.unlink(self.paths(".cleared")[0])
+        self.refuse("truncate")
+        store.clear(9)
+        (tombstone,) = self.paths(".cleared")
+        self.assertGreater(os.path.getsize(tombstone), 0)
+        store.close()
         self.disk.failing.clear()
-        self.assertEqual(store.vacuum(Retention(max_age_us=None, max_bytes=0)), 1)
-        self.assertEqual(store.commit([draft("four")]), 4)
+        self.open().close()
+        self.assertEqual(os.path.getsize(tombstone), 0)
 
     def test_a_torn_tail_on_a_full_disk_is_no_reason_not_to_start(self) -> None:
         self.write("one")
@@ -383,14 +458,12 @@ class FailureTests(FailureCase):
         self.check(store)
 
     def test_a_clear_that_cannot_be_made_durable_clears_nothing(self) -> None:
-        for method in ("create", "rename"):
-            self.directory = self.mktemp()
-            store = self.open()
-            store.commit([draft("one")])
-            self.refuse(method)
-            self.assertRaises(JournalUnwritable, store.clear, 9)
-            self.assertEqual(self.texts(store), ["one"])
-            self.check(store)
+        store = self.open()
+        store.commit([draft("one")])
+        self.refuse("rename")
+        self.assertRaises(JournalUnwritable, store.clear, 9)
+        self.assertEqual(self.texts(store), ["one"])
+        self.check(store)
 
     def test_a_clear_whose_last_step_fails_has_happened_all_the_same(self) -> None:
         store = self.open()
@@ -402,7 +475,7 @@ class FailureTests(FailureCase):
         self.disk.failing.clear()
         self.assertEqual((self.texts(store), store.status().records), ([], 0))
         self.assertEqual(ReadOnlyJournal(self.directory).status().records, 0)
-        self.assertEqual(len(self.paths()), 2, "nothing goes before the tombstone is durable")
+        self.assertEqual(len(self.paths()), 1, "nothing goes before the tombstone is durable")
         self.assertEqual(store.commit([draft("after")]), 11)
         store.vacuum(Retention(max_age_us=None, max_bytes=1 << 30))
         self.assertEqual(len(self.paths()), 1)
@@ -416,7 +489,7 @@ class FailureTests(FailureCase):
         self.assertEqual(store.clear(9), 1)
         self.disk.failing.clear()
         store.close()
-        self.assertEqual(len(self.paths()), 2)
+        self.assertEqual(len(self.paths()), 1)
         again = self.open()
         self.assertEqual(self.texts(again), [])
         self.assertEqual(len(self.paths()), 1)
@@ -446,7 +519,7 @@ class FailureTests(FailureCase):
                 file.write(b"kept")
         self.disk.failing["unlink"] = OSError(errno.EIO, "Input/output error")
         store.clear(9)
-        self.release(store)
+        store.close()
         self.disk.failing.clear()
         with open(path + ".damaged", "wb") as file:
             file.write(b"kept")
@@ -495,7 +568,6 @@ class RepeatedFailureTests(FailureCase):
             self.refuse(method)
             for _ in range(self.times):
                 self.assertRaises(JournalUnwritable, store.commit, [draft("lost")])
-            self.assertRaises(JournalUnwritable, store.clear, 9)
             self.assertEqual(sorted(os.listdir(self.directory)), sorted(names), method)
             self.assertEqual(len(os.listdir("/proc/self/fd")), len(descriptors), method)
             self.assertEqual(store.vacuum(Retention(max_age_us=None, max_bytes=1 << 30)), 0)

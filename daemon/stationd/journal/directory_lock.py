@@ -55,5 +55,7 @@ class Lock:
             return ""
 
     def release(self) -> None:
-        """Give the lock up."""
-        os.close(self._fd)
+        """Give the lock up, once."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)

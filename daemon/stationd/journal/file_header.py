@@ -34,8 +34,8 @@ FILE_HEADER = struct.Struct("<8sHHIIIQqII")
 number, creation time, salt, checksum of the 44 bytes before."""
 
 TOMBSTONE = struct.Struct("<8sQqI")
-"""magic, the number through which the journal was cleared, when, checksum of the
-24 bytes before."""
+"""What the first writers wrote, before a name said it: magic, the number through which
+the journal was cleared, when, checksum of the 24 bytes before."""
 
 TOMBSTONE_MAGIC = b"STATIONC"
 
@@ -44,6 +44,10 @@ TERMINATOR = b"\xff"
 
 ROWS_SUFFIX = ".rows"
 SEALED_SUFFIX = ".sealed"
+TOMBSTONE_SUFFIX = ".cleared"
+
+FIRST_TOMBSTONE_NAME = "cleared"
+"""The file that the first writers made; see L{TOMBSTONE}."""
 
 assert FILE_HEADER.size == 48
 assert TOMBSTONE.size == 28
@@ -95,6 +99,32 @@ class SegmentName:
             return None
         try:
             found = cls(int(parts[0]), int(parts[1]), int(parts[2], 16), dot + suffix)
+        except ValueError:
+            return None
+        return found if str(found) == name else None
+
+
+@attrs.frozen(order=True)
+class TombstoneName:
+    """What the name of a tombstone says. What is in the file does not matter: so it takes a
+    rename to clear a journal, and no room.
+
+    @ivar through: no record up to this number counts.
+    @ivar cleared_us: when the journal was last cleared, 0 if never.
+    """
+
+    through: int = 0
+    cleared_us: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.through:020d}-{self.cleared_us:020d}{TOMBSTONE_SUFFIX}"
+
+    @classmethod
+    def parse(cls, name: str) -> TombstoneName | None:
+        """The parts of a file name, C{None} if it is not a tombstone's."""
+        through, _, cleared_us = name.removesuffix(TOMBSTONE_SUFFIX).partition("-")
+        try:
+            found = cls(int(through), int(cleared_us))
         except ValueError:
             return None
         return found if str(found) == name else None
@@ -163,16 +193,11 @@ def unpack_file_header(raw: bytes) -> FileHeader | None:
     )
 
 
-def pack_tombstone(through: int, cleared_us: int) -> bytes:
-    """The file that says up to which number a journal was cleared, and when."""
-    return with_checksum(TOMBSTONE.pack(TOMBSTONE_MAGIC, through, cleared_us, 0)[:-4])
-
-
-def unpack_tombstone(raw: bytes) -> tuple[int, int] | None:
-    """C{(through, cleared_us)}, or C{None} if the bytes are not a tombstone."""
+def unpack_tombstone(raw: bytes) -> TombstoneName | None:
+    """What a tombstone of the first writers says, or C{None} if the bytes are not one."""
     if len(raw) != TOMBSTONE.size:
         return None
     magic, through, cleared_us, checksum = TOMBSTONE.unpack(raw)
     if magic != TOMBSTONE_MAGIC or checksum != zlib.crc32(raw[:-4]):
         return None
-    return through, cleared_us
+    return TombstoneName(through, cleared_us)

@@ -35,4 +35,4 @@ class ReadOnlyJournal:
 
     def status(self) -> JournalStatus:
         """See L{stationd.interfaces.IJournal.status}."""
-        return status(self._view, self._catalogue.cleared_us, self._catalogue.damage)
+        return status(self._view, self._catalogue.cleared.cleared_us, self._catalogue.damage)

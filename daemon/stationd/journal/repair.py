@@ -22,12 +22,18 @@ from stationd.journal.disk import (
     as_unwritable,
     replace_file,
 )
-from stationd.journal.file_header import KIND_SEALED, ROWS_SUFFIX, SEALED_SUFFIX, FileHeader
+from stationd.journal.file_header import (
+    FIRST_TOMBSTONE_NAME,
+    KIND_SEALED,
+    ROWS_SUFFIX,
+    SEALED_SUFFIX,
+    FileHeader,
+)
 from stationd.journal.frame_codec import FrameColumns, check_columns
 from stationd.journal.seal import gather_blocks, write_sealed
 from stationd.journal.sealed_codec import BlockHeader
 from stationd.journal.sealed_segment import SealedSegment
-from stationd.journal.segment_catalogue import TOMBSTONE_NAME, load_catalogue
+from stationd.journal.segment_catalogue import load_catalogue
 from stationd.journal.snapshot import AnySegment
 from stationd.journal.verify import find_problems
 from stationd.messages import damage_messages
@@ -63,7 +69,7 @@ def repair(directory: str, disk: IDisk, progress: Callable[[int, int], None]) ->
 
 def _repair(directory: str, disk: IDisk, progress: Callable[[int, int], None]) -> Iterator[str]:
     catalogue = load_catalogue(disk, directory)
-    tombstone = os.path.join(directory, TOMBSTONE_NAME)
+    tombstone = os.path.join(directory, FIRST_TOMBSTONE_NAME)
     if any(sentence.startswith(tombstone) for sentence in catalogue.damage):
         kept = _keep_copy(disk, tombstone)
         disk.unlink(tombstone)

@@ -11,13 +11,18 @@ from collections.abc import Sequence
 import attrs
 
 from stationd.journal.disk import TEMPORARY_SUFFIX, IDisk
-from stationd.journal.file_header import ROWS_SUFFIX, TOMBSTONE, SegmentName, unpack_tombstone
+from stationd.journal.file_header import (
+    FIRST_TOMBSTONE_NAME,
+    ROWS_SUFFIX,
+    TOMBSTONE,
+    SegmentName,
+    TombstoneName,
+    unpack_tombstone,
+)
 from stationd.journal.row_segment import RowSegment
 from stationd.journal.sealed_segment import SealedSegment
 from stationd.journal.segment_conflicts import resolve_conflicts
 from stationd.messages.damage_messages import SEGMENT_MISSING, TOMBSTONE_DAMAGED
-
-TOMBSTONE_NAME = "cleared"
 
 MAX_ATTEMPTS = 20
 """How often a directory is listed anew because it changed meanwhile. A writer changes
@@ -32,7 +37,8 @@ class SegmentCatalogue:
     @ivar excluded: paths of files that contradict those that count, see L{resolve_conflicts}.
     @ivar last: the greatest number ever given, as far as the files tell, strangers too.
     @ivar sequence: the greatest sequence number of any segment's name.
-    @ivar cleared_us: when the journal was last cleared, 0 if never.
+    @ivar tombstone: the path of the tombstone that counts, C{""} if there is none.
+    @ivar cleared: what it says.
     @ivar leftovers: files that a clear or a start left unfinished: they mean nothing.
     @ivar torn: bytes after the last whole frame of the last segment.
     @ivar damage: a sentence for each thing that is wrong between the files.
@@ -42,7 +48,8 @@ class SegmentCatalogue:
     excluded: tuple[str, ...]
     last: int
     sequence: int
-    cleared_us: int
+    tombstone: str
+    cleared: TombstoneName
     leftovers: tuple[str, ...]
     torn: int
     damage: tuple[str, ...]
@@ -67,10 +74,13 @@ def load_catalogue(disk: IDisk, directory: str) -> SegmentCatalogue:
 
 def _load_once(disk: IDisk, directory: str, names: frozenset[str]) -> SegmentCatalogue:
     damage: list[str] = []
-    through, cleared_us = _read_tombstone(disk, directory, damage)
+    tombstones = _read_tombstones(disk, directory, names, damage)
+    tombstone, cleared = tombstones[-1] if tombstones else ("", TombstoneName())
+    through = cleared.through
     found = [parsed for name in names if (parsed := SegmentName.parse(name))]
     found.sort(key=lambda name: (name.sequence, str(name)))
-    remove = [
+    remove = [name for name, _ in tombstones[:-1]]
+    remove += [
         name
         for name in names
         if name.endswith(TEMPORARY_SUFFIX)
@@ -104,7 +114,8 @@ def _load_once(disk: IDisk, directory: str, names: frozenset[str]) -> SegmentCat
         excluded=tuple(choice.excluded),
         last=max((through, *(segment.last for segment in whole))),
         sequence=max((parsed.sequence for parsed in found), default=0),
-        cleared_us=cleared_us,
+        tombstone=tombstone and os.path.join(directory, tombstone),
+        cleared=cleared,
         leftovers=tuple(os.path.join(directory, name) for name in sorted(remove + choice.replaced)),
         torn=leftovers.get(served[-1].path, 0) if served else 0,
         damage=tuple(damage),
@@ -125,18 +136,24 @@ def _scan_rows(segments: Sequence[RowSegment | SealedSegment]) -> dict[str, int]
     return leftovers
 
 
-def _read_tombstone(disk: IDisk, directory: str, damage: list[str]) -> tuple[int, int]:
-    """C{(through, cleared_us)}: C{(0, 0)} if the journal was never cleared."""
-    path = os.path.join(directory, TOMBSTONE_NAME)
+def _read_tombstones(
+    disk: IDisk, directory: str, names: frozenset[str], damage: list[str]
+) -> list[tuple[str, TombstoneName]]:
+    """The names of all tombstones and what they say; the last is the one that counts."""
+    found = [(name, said) for name in names if (said := TombstoneName.parse(name))]
+    if FIRST_TOMBSTONE_NAME in names:
+        path = os.path.join(directory, FIRST_TOMBSTONE_NAME)
+        if said := _read_first_tombstone(disk, path):
+            found.append((FIRST_TOMBSTONE_NAME, said))
+        else:
+            damage.append(TOMBSTONE_DAMAGED.render(path=path))
+    return sorted(found, key=lambda one: (one[1], one[0]))
+
+
+def _read_first_tombstone(disk: IDisk, path: str) -> TombstoneName | None:
+    """What a tombstone of the first writers says, C{None} if it is damaged."""
+    fd = disk.open(path, write=False)
     try:
-        fd = disk.open(path, write=False)
-    except FileNotFoundError:
-        return 0, 0
-    try:
-        found = unpack_tombstone(disk.read(fd, TOMBSTONE.size + 1, 0))
+        return unpack_tombstone(disk.read(fd, TOMBSTONE.size + 1, 0))
     finally:
         disk.close(fd)
-    if found is None:
-        damage.append(TOMBSTONE_DAMAGED.render(path=path))
-        return 0, 0
-    return found

@@ -114,6 +114,12 @@ class SegmentWriter:
         with contextlib.suppress(OSError):
             begun.release()
 
+    def retire(self) -> None:
+        """Nothing more is written to the segment, nor is it one any more."""
+        self.usable = False
+        self.segment = None
+        self.close()
+
     def append(self, data: bytes) -> None:
         """Write at the end of the segment, durable.
 

@@ -19,7 +19,7 @@ from stationd.journal.commit_clock import CommitClock, boot_time_us
 from stationd.journal.commit_encoder import encode_commit
 from stationd.journal.directory_lock import Lock
 from stationd.journal.disk import TEMPORARY_SUFFIX, IDisk, as_unwritable
-from stationd.journal.file_header import SEALED_SUFFIX, SegmentName
+from stationd.journal.file_header import SEALED_SUFFIX, SegmentName, TombstoneName
 from stationd.journal.retention import count_removable, remove_files
 from stationd.journal.row_segment import RowSegment
 from stationd.journal.sealed_segment import SealedSegment
@@ -92,7 +92,7 @@ class Store:
         for path in catalogue.leftovers:
             self.disk.unlink(path)
         self._sequence = catalogue.sequence
-        self._cleared_us = catalogue.cleared_us
+        self._tombstone.open(catalogue.tombstone, catalogue.cleared)
         self._damage = catalogue.damage
         self._clock = CommitClock(catalogue.segments, self._wall_us, self._elapsed_us)
         self.view = Snapshot(catalogue.segments, catalogue.last)
@@ -132,7 +132,7 @@ class Store:
     def status(self, view: Snapshot | None = None) -> JournalStatus:
         """See L{stationd.interfaces.IJournal.status}; of an earlier view, if one is
         given."""
-        return status(view or self.view, self._cleared_us, self._damage)
+        return status(view or self.view, self._tombstone.name.cleared_us, self._damage)
 
     def commit(self, drafts: Sequence[Draft]) -> int:
         """Make records durable, in order, with one flush; all of them or none.
@@ -242,38 +242,36 @@ class Store:
             log_messages.ROW_SEGMENT_REMOVE_FAILED.emit(self._log, path=segment.path, error=error)
 
     def clear(self, now_us: int) -> int:
-        """Remove every record. A new segment first, so that numbers go on; then the
-        tombstone, which is the moment it happens; then the files, which opening
-        would remove if we do not get to it.
+        """Remove every record: the tombstone is renamed, which is the moment it happens and
+        needs no room; then the files go, which opening would remove if we do not get to
+        it. The next commit begins a segment, with the next number.
 
         @raise JournalUnwritable: nothing was removed; or everything, as C{view} shows, but
             it comes back if the power fails before L{vacuum} has made it durable.
         """
         removed = self.status().records
-        through = self.view.last
+        self._erase(max(0, now_us))
+        return removed
+
+    def _erase(self, cleared_us: int) -> None:
+        """Let no record of today count. Raises as L{clear} does."""
+        newest = self.view.segments[-1].path if self.view.segments else ""
         try:
-            begun = self._rotate()
-            try:
-                self._tombstone.write(through, now_us, self.view.segments)
-            except BaseException:
-                self._writer.undo_rotation()
-                raise
+            self._tombstone.mark(TombstoneName(self.view.last, cleared_us), newest)
         except OSError as error:
             raise as_unwritable(error) from error
-        self._writer.finish_rotation()
-        self._cleared_us = now_us
+        self._writer.retire()
         self._damage = ()
-        self.view = Snapshot((begun,), through)
+        self.view = Snapshot((), self.view.last)
         self._tombstone.finish()
-        return removed
 
     def vacuum(self, retention: Retention) -> int:
         """Remove the oldest segments that are not kept, oldest first, so that a
-        crash leaves a whole journal that begins somewhere. The newest needs another
-        one first, which has the numbers; by then the others have made room.
+        crash leaves a whole journal that begins somewhere. The newest goes as if it was
+        cleared: the tombstone then has the numbers. None of it needs room on the disk.
 
-        @raise JournalUnwritable: nothing was removed: the disk refused to begin a new
-            segment, or to make a clear durable.
+        @raise JournalUnwritable: nothing was removed: the disk refused that, or to make a
+            clear durable.
         """
         self._tombstone.finish()
         segments = self.view.segments
@@ -281,17 +279,13 @@ class Store:
         before = self.status().records
         gone = remove_files(self.disk, self._directory, segments[: min(going, len(segments) - 1)])
         self.view = Snapshot(segments[gone:], self.view.last)
-        if going == len(segments) == gone + 1:
+        if going and going == len(segments) == gone + 1:
             try:
-                begun = self._rotate()
-            except OSError as error:
+                self._erase(self._tombstone.name.cleared_us)
+            except JournalUnwritable as error:
                 if not gone:
-                    raise as_unwritable(error) from error
+                    raise
                 log_messages.RETENTION_ROTATE_FAILED.emit(self._log, error=error)
-            else:
-                self._publish(begun)
-                gone = remove_files(self.disk, self._directory, segments[-1:])
-                self.view = Snapshot(self.view.segments[gone:], self.view.last)
         return before - self.status().records
 
     def close(self) -> None:

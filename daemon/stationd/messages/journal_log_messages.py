@@ -96,13 +96,22 @@ SEGMENT_FILES_REMOVE_FAILED = warn(
         "at the disk."
     ),
 )
+TOMBSTONE_NOT_PREPARED = warn(
+    id="508b46584ef148dc97fc51452d242573",
+    name="tombstone-not-prepared",
+    text="no file for the next clear: {path}: {error}",
+    meaning=(
+        "At the start: the disk refuses (full?). Clearing works all the same, and takes the "
+        "newest file for it."
+    ),
+)
 RETENTION_ROTATE_FAILED = warn(
     id="36388bd547ea49778573cd9ae27b2c09",
     name="retention-rotate-failed",
     text="the newest records are kept: {error}",
     meaning=(
-        "Retention could not begin a new file to replace the last one; it is tried again. "
-        "Look at the disk."
+        "Retention could not remove the last file, whose name has the numbers; it is tried "
+        "again. Look at the disk."
     ),
 )
 
