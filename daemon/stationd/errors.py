@@ -285,3 +285,16 @@ class JournalUnreadable(JournalError):
     message = said.JOURNAL_UNREADABLE
     directory: str
     reason: str
+
+
+@attrs.frozen(slots=False)
+class BackupFailed(JournalError):
+    """A backup cannot be made, read or restored.
+
+    @ivar path: the file or directory that is in the way.
+    @ivar reason: why.
+    """
+
+    message = said.BACKUP_FAILED
+    path: str
+    reason: str

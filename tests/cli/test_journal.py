@@ -42,8 +42,10 @@ class JournalTests(SynchronousTestCase):
     def test_all_is_well(self) -> None:
         self.assertEqual(self.ctl("verify", self.directory), 0)
         event, log = self.out.getvalue().splitlines()
-        self.assertRegex(event, r"/event: 3 records in 1 file, \d+ bytes: whole$")
-        self.assertRegex(log, r"/log: 3 records in 1 file, \d+ bytes: whole$")
+        self.assertRegex(
+            event, r"/event: 3 records in 1 file, \d+ bytes, first number 1, last number 3: whole$"
+        )
+        self.assertRegex(log, r"/log: 3 records in 1 file, .*, last number 3: whole$")
         self.assertEqual(self.ctl("repair", self.directory), 0)
         self.assertEqual(self.out.getvalue().splitlines()[3], f"{self.directory}/log: whole")
         self.assertEqual(self.err.getvalue(), "")
@@ -56,7 +58,7 @@ class JournalTests(SynchronousTestCase):
             file.write(b"\xff\xff")
         self.assertEqual(self.ctl("verify", self.directory), 1)
         self.assertIn(f"damage: {log}/{name}, byte 48: ", self.out.getvalue())
-        self.assertIn("bytes: damaged\n", self.out.getvalue())
+        self.assertIn("last number 3: damaged\n", self.out.getvalue())
         self.assertEqual(
             self.err.getvalue(),
             f"stationctl: damaged: {log}; 'stationctl journal repair' mends it\n",
@@ -84,9 +86,9 @@ class JournalTests(SynchronousTestCase):
         self.assertIn(f"is open for writing in process {os.getpid()}", self.err.getvalue())
 
     def test_progress_on_a_terminal(self) -> None:
-        from stationd.cli import journal
+        from stationd.cli import progress
 
-        self.patch(journal, "PROGRESS_INTERVAL", 0.0)
+        self.patch(progress, "PROGRESS_INTERVAL", 0.0)
         self.patch(self.err, "isatty", lambda: True)
         self.assertEqual(self.ctl("verify", os.path.join(self.directory, "log")), 0)
         self.assertIn("log: 0 %\r", self.err.getvalue())

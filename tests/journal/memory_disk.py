@@ -66,6 +66,10 @@ class MemoryDisk:
                 disk.names_now[path] = disk.names_durable[path] = left[inode]
             yield f"names {names}, tails {tail}", disk
 
+    def key(self, path: str) -> str:
+        """What a file is called here."""
+        return os.path.basename(path)
+
     def _change(self) -> None:
         self.changes += 1
         # Nor is anything done after it: what cleans up in the code does not run.
@@ -79,7 +83,7 @@ class MemoryDisk:
 
     def create(self, path: str) -> int:
         self._change()
-        name = os.path.basename(path)
+        name = self.key(path)
         if name in self.names_now:
             raise FileExistsError(17, "File exists", path)
         self.names_now[name] = Inode()
@@ -89,7 +93,7 @@ class MemoryDisk:
         return self._descriptor(self._inode(path))
 
     def _inode(self, path: str) -> Inode:
-        name = os.path.basename(path)
+        name = self.key(path)
         if name not in self.names_now:
             raise FileNotFoundError(2, "No such file or directory", path)
         return self.names_now[name]
@@ -123,18 +127,18 @@ class MemoryDisk:
     def rename(self, path: str, to: str) -> None:
         self._change()
         inode = self._inode(path)
-        del self.names_now[os.path.basename(path)]
-        self.names_now[os.path.basename(to)] = inode
+        del self.names_now[self.key(path)]
+        self.names_now[self.key(to)] = inode
 
     def link(self, path: str, to: str) -> None:
         self._change()
-        if os.path.basename(to) in self.names_now:
+        if self.key(to) in self.names_now:
             raise FileExistsError(17, "File exists", to)
-        self.names_now[os.path.basename(to)] = self._inode(path)
+        self.names_now[self.key(to)] = self._inode(path)
 
     def unlink(self, path: str) -> None:
         self._change()
-        self.names_now.pop(os.path.basename(path), None)
+        self.names_now.pop(self.key(path), None)
 
     def names(self, directory: str) -> list[str]:
         return list(self.names_now)

@@ -7,13 +7,14 @@ synced, and until then the cleared files stay: they must come back whole or not 
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from twisted.logger import Logger
 
 from stationd.errors import JournalUnwritable
 from stationd.journal.disk import IDisk, as_unwritable
-from stationd.journal.file_header import SegmentName, TombstoneName
+from stationd.journal.file_header import FIRST_TOMBSTONE_NAME, SegmentName, TombstoneName
 from stationd.messages import journal_log_messages as log_messages
 from stationd.messages.file_reason_messages import CLEAR_NOT_DURABLE
 
@@ -121,3 +122,14 @@ class Tombstone:
             self._disk.truncate(fd, 0)
         finally:
             self._disk.close(fd)
+
+
+def put_tombstone(disk: IDisk, directory: str, name: TombstoneName) -> None:
+    """Let a directory that nobody writes have one tombstone, that of this name. It is durable
+    after a sync of the directory."""
+    with contextlib.suppress(FileExistsError):
+        disk.close(disk.create(os.path.join(directory, str(name))))
+    for other in disk.names(directory):
+        is_tombstone = other == FIRST_TOMBSTONE_NAME or TombstoneName.parse(other) is not None
+        if is_tombstone and other != str(name):
+            disk.unlink(os.path.join(directory, other))

@@ -20,7 +20,7 @@ from stationd.journal.row_segment import RowSegment
 from stationd.journal.sealed_codec import FLAG_ASCII, BlockHeader, name_key, unpack_block_header
 from stationd.journal.sealed_segment import SealedSegment
 from stationd.journal.segment_catalogue import load_catalogue
-from stationd.journal.snapshot import AnySegment
+from stationd.journal.snapshot import AnySegment, Snapshot, status
 from stationd.journal.text_search import trigram_filter
 from stationd.messages import damage_messages, damaged_parts
 
@@ -33,12 +33,16 @@ class VerifyReport:
     """What a look at a journal found.
 
     @ivar records: how many records there are.
+    @ivar first: the oldest number, C{last + 1} if there is none.
+    @ivar last: the newest number that was ever given.
     @ivar segments: how many files have them, of C{size_bytes} together.
     @ivar damage: a sentence for each thing that is wrong.
     @ivar notes: a sentence for each that is not, but that one may want to know of.
     """
 
     records: int
+    first: int
+    last: int
     segments: int
     size_bytes: int
     damage: tuple[str, ...]
@@ -73,8 +77,11 @@ def verify(directory: str, progress: Callable[[int, int], None]) -> VerifyReport
         notes.append(unfinished.render(path=segments[-1].path, torn=catalogue.torn))
     aside = damage_messages.FILE_SET_ASIDE
     notes += [aside.render(path=os.path.join(directory, name)) for name in kept]
+    counts = status(Snapshot(segments, catalogue.last), catalogue.cleared.cleared_us, ())
     return VerifyReport(
-        records=sum(segment.records for segment in segments),
+        records=counts.records,
+        first=counts.first,
+        last=counts.last,
         segments=len(segments),
         size_bytes=size_bytes,
         damage=tuple(damage),

@@ -174,6 +174,45 @@ FILE_SET_ASIDE = Message(
     meaning="A note, no damage: a start or a repair has kept it; remove it when it is not needed.",
 )
 
+# Compared with the manifest of a backup.
+
+BACKUP_FILE_MISSING = Message(
+    id="ba016ef240354abeb1021243a007d4fe",
+    name="backup-file-missing",
+    text="{path} is missing; the manifest has it",
+    meaning="It was not copied, or removed. Use another backup, or make one again.",
+)
+BACKUP_FILE_SHORT = Message(
+    id="bac344d0a6604835ba684a18653e80b3",
+    name="backup-file-short",
+    text="{path} has {size} bytes; the manifest has {expected}",
+    meaning="It was cut. Use another backup, or make one again.",
+)
+BACKUP_FILE_DIFFERS = Message(
+    id="991daa1b4810469f89bb36e42ca9c286",
+    name="backup-file-differs",
+    text="{path} differs from the manifest (SHA-256)",
+    meaning="It was changed or is damaged. Use another backup, or make one again.",
+)
+BACKUP_JOURNAL_MISSING = Message(
+    id="dfe64b995ce84a379d08f1407a87328e",
+    name="backup-journal-missing",
+    text="{directory} has no journal; the manifest has its records {first} to {last}",
+    meaning="It was not copied. Use another backup, or copy it again.",
+)
+NEWEST_RECORDS_MISSING = Message(
+    id="3b57a3b1a2aa4d689947cd740b635afe",
+    name="newest-records-missing",
+    text="{directory} ends with record {last}; the manifest ends with {expected}",
+    meaning="The newest file was not copied, or the copy is older than the backup. Copy it again.",
+)
+OLDEST_RECORDS_MISSING = Message(
+    id="dcc990c22cd3424caac149cede4636d5",
+    name="oldest-records-missing",
+    text="{directory} begins with record {first}; the manifest begins with {expected}",
+    meaning="A note, no damage: retention or a clear has removed them since the backup.",
+)
+
 # A sealed file that is not what it was made from.
 
 SEAL_VERIFICATION_FAILED = Message(

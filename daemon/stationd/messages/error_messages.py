@@ -75,6 +75,13 @@ JOURNAL_UNREADABLE = Message(
     meaning="Its directory cannot be read; is it there, and who may read it?",
 )
 
+BACKUP_FAILED = Message(
+    id="791901a6af234d729c7b6dc475ed09a3",
+    name="backup-failed",
+    text="{path}: {reason}",
+    meaning="A backup cannot be made, or what is read is no whole backup; mend what is said.",
+)
+
 # Containers and sources.
 
 CONTAINER_NOT_FOUND = Message(

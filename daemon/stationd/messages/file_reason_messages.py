@@ -131,4 +131,67 @@ SEALED_VERSION_UNKNOWN = Phrase(
     meaning="What the file says of itself, and is not known here.",
 )
 
+# Backups.
+
+BACKUP_MANIFEST_MISSING = Phrase(
+    name="backup-manifest-missing",
+    text="no backup: it has no manifest.json",
+    meaning="Name the directory that 'stationctl journal backup' has made.",
+)
+BACKUP_MANIFEST_INVALID = Phrase(
+    name="backup-manifest-invalid",
+    text="not a manifest: {error}",
+    meaning="The file is damaged; use another backup, or make one in an empty directory.",
+)
+BACKUP_MANIFEST_CHECKSUM = Phrase(
+    name="backup-manifest-checksum",
+    text="its checksum is not that of its contents",
+    meaning="Bytes of it were changed.",
+)
+BACKUP_MANIFEST_TOO_NEW = Phrase(
+    name="backup-manifest-too-new",
+    text="format {format}; this stationd reads format {known}",
+    meaning="A newer stationd made the backup; use that one.",
+)
+BACKUP_EMPTY = Phrase(
+    name="backup-empty",
+    text="the first backup into it was interrupted",
+    meaning="Run 'stationctl journal backup' again.",
+)
+BACKUP_DAMAGED = Phrase(
+    name="backup-damaged",
+    text="{problem}",
+    meaning="A file of the backup is not what was written; use another backup.",
+)
+BACKUP_TARGET_NOT_EMPTY = Phrase(
+    name="backup-target-not-empty",
+    text="the directory is not empty and has no backup in it",
+    meaning="Name an empty directory, a new one, or that of an earlier backup.",
+)
+BACKUP_TARGET_IS_SOURCE = Phrase(
+    name="backup-target-is-source",
+    text="a journal cannot be backed up into itself",
+    meaning="Name another directory.",
+)
+BACKUP_SOURCE_MISSING = Phrase(
+    name="backup-source-missing",
+    text="no journal in it",
+    meaning="Name the directory that has the journals log and event in it (--directory).",
+)
+BACKUP_SOURCE_CHANGING = Phrase(
+    name="backup-source-changing",
+    text="a file kept changing while it was copied",
+    meaning="Is its disk failing? See the daemon's log, and try again.",
+)
+RESTORE_TARGET_NOT_EMPTY = Phrase(
+    name="restore-target-not-empty",
+    text="the journal is not empty; --force sets it aside under another name",
+    meaning="Name another directory with --directory, or decide to replace what is there.",
+)
+RESTORE_COPY_DIFFERS = Phrase(
+    name="restore-copy-differs",
+    text="what was read twice from the backup differs",
+    meaning="The disk of the backup, or memory, is failing; use another one.",
+)
+
 ALL = table(globals())
