@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from stationd.journal.disk import IDisk
+from stationd.messages.damage_messages import BYTES_UNREAD
 
 SECTOR_BYTES = 4096
 """What a disk refuses to give, if it gives the rest: a sector, or a page."""
@@ -51,3 +52,8 @@ def read_available(disk: IDisk, fd: int, size: int, offset: int) -> tuple[bytes,
         pieces.append(piece.ljust(size, UNREAD_BYTE))
         offset += size
     return b"".join(pieces), unread
+
+
+def unread_damage(path: str, unread: list[UnreadRange]) -> list[str]:
+    """A sentence for each part of a file that the disk did not give."""
+    return [BYTES_UNREAD.render(path=path, **part._asdict()) for part in unread]

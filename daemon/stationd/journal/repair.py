@@ -8,6 +8,7 @@ time, and begun again.
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,7 @@ from stationd.journal.file_header import (
     FileHeader,
 )
 from stationd.journal.frame_codec import FrameColumns, check_columns
+from stationd.journal.partial_read import read_available
 from stationd.journal.seal import gather_blocks, write_sealed
 from stationd.journal.sealed_codec import BlockHeader
 from stationd.journal.sealed_segment import SealedSegment
@@ -41,6 +43,9 @@ from stationd.records import Record
 
 DAMAGED_SUFFIX = ".damaged"
 """After the name of a file that was repaired."""
+
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+"""What a file system says on which a file has one name only."""
 
 _READ_ERRORS = (BlockUnreadable, LookupError, ValueError)
 
@@ -71,22 +76,28 @@ def _repair(directory: str, disk: IDisk, progress: Callable[[int, int], None]) -
     catalogue = load_catalogue(disk, directory)
     tombstone = os.path.join(directory, FIRST_TOMBSTONE_NAME)
     if any(sentence.startswith(tombstone) for sentence in catalogue.damage):
-        kept = _keep_copy(disk, tombstone)
-        disk.unlink(tombstone)
-        disk.sync_directory(directory)
+        kept = _set_aside(disk, tombstone)
         yield damage_messages.INVALID_TOMBSTONE_SET_ASIDE.render(path=tombstone, kept=kept)
     for path in catalogue.excluded:
-        kept = _keep_copy(disk, path)
-        disk.unlink(path)
-        disk.sync_directory(directory)
+        kept = _set_aside(disk, path)
         yield damage_messages.CONFLICTING_FILE_SET_ASIDE.render(path=path, kept=kept)
-    if catalogue.excluded:
+    for file in catalogue.unreadable:
+        about = {"path": file.path, "error": file.error}
+        if file.denied:
+            yield damage_messages.UNREADABLE_FILE_LEFT.render(**about)
+            continue
+        kept = _set_aside(disk, file.path)
+        yield damage_messages.UNREADABLE_FILE_SET_ASIDE.render(kept=kept, **about)
+    if catalogue.excluded or catalogue.unreadable:
         catalogue = load_catalogue(disk, directory)
     size_bytes = sum(segment.end for segment in catalogue.segments)
     done = 0
     for segment, after in itertools.zip_longest(catalogue.segments, catalogue.segments[1:]):
         progress(done, size_bytes)
-        through = max(segment.last, after.name.first - 1 if after else 0)
+        through = segment.last
+        # What may not be read now may have the numbers that are missing.
+        if after and not catalogue.is_followed_by_unreadable(segment, after.name.sequence):
+            through = max(through, after.name.first - 1)
         damaged = bool(find_problems(segment))
         if damaged or segment.last < through:
             yield _rewrite(disk, segment, through, damaged)
@@ -127,20 +138,40 @@ def _rewrite(disk: IDisk, segment: AnySegment, through: int, damaged: bool) -> s
     return damage_messages.SEGMENT_REPAIRED.render(path=to, read=read, lost=lost, kept=kept)
 
 
-def _keep_copy(disk: IDisk, path: str) -> str:
-    """Copy a file to a name that no other copy has; the name."""
+def _free_name(disk: IDisk, path: str) -> str:
+    """A path beside another one to keep it under, which nothing has."""
     directory, name = os.path.split(path)
     names = disk.names(directory)
     numbers = itertools.chain([""], map(str, itertools.count(2)))
-    kept = next(
-        name + DAMAGED_SUFFIX + n for n in numbers if name + DAMAGED_SUFFIX + n not in names
-    )
-    fd = disk.open(path, write=False)
+    kept = (name + DAMAGED_SUFFIX + number for number in numbers)
+    return os.path.join(directory, next(name for name in kept if name not in names))
+
+
+def _set_aside(disk: IDisk, path: str) -> str:
+    """Rename what does not count; the new name."""
+    kept = _free_name(disk, path)
+    disk.rename(path, kept)
+    disk.sync_directory(os.path.dirname(path))
+    return os.path.basename(kept)
+
+
+def _keep_copy(disk: IDisk, path: str) -> str:
+    """Give a file another name besides, under which it is kept; that name. Nothing is
+    read for it, unless the file system gives a file one name only."""
+    kept = _free_name(disk, path)
     try:
-        replace_file(disk, os.path.join(directory, kept), disk.read(fd, disk.size(fd), 0))
-    finally:
-        disk.close(fd)
-    return kept
+        disk.link(path, kept)
+        disk.sync_directory(os.path.dirname(path))
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        fd = disk.open(path, write=False)
+        try:
+            raw, _ = read_available(disk, fd, disk.size(fd), 0)
+        finally:
+            disk.close(fd)
+        replace_file(disk, kept, raw)
+    return os.path.basename(kept)
 
 
 def _salvage_segment(segment: AnySegment) -> Iterator[tuple[int, FrameColumns]]:

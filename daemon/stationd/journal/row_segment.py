@@ -26,6 +26,7 @@ from stationd.journal.file_header import (
     unpack_file_header,
 )
 from stationd.journal.frame_codec import (
+    FIXED_BYTES_PER_RECORD,
     FRAME_HEADER,
     MAX_PAYLOAD_BYTES,
     NO_COLUMNS,
@@ -37,6 +38,7 @@ from stationd.journal.frame_codec import (
     unpack_payload,
 )
 from stationd.journal.frame_scanner import FrameScanner
+from stationd.journal.partial_read import read_available, unread_damage
 from stationd.messages import damage_messages, damaged_parts, file_reason_messages
 from stationd.records import MAX_TIME_US
 
@@ -49,8 +51,8 @@ READ_BYTES = 48 << 10
 """What of a span is decoded at a time: some milliseconds' work, if each record was a
 commit of its own."""
 
-SECTOR_BYTES = 4096
-"""What a disk refuses to give, if it gives the rest: a sector, or a page."""
+MIN_RECORD_BYTES = FIXED_BYTES_PER_RECORD + 2
+"""What a record takes at least: its columns, and the ends of its origin and text."""
 
 
 class FrameSpan(NamedTuple):
@@ -84,13 +86,15 @@ class RowSegment:
     @ivar end: where the last whole frame ends, in bytes; the next one goes there.
     @ivar records: how many records it has.
     @ivar last: the greatest number in it, C{first - 1} if it is empty.
+    @ivar last_given: the same, if the bytes at its end were records. They count if some of
+        them cannot be read.
     @ivar min_us: the least time of them, C{max_us} the greatest; without meaning
         if there is none.
     @ivar created_us: when it was made.
     @ivar committed_us: the greatest time of a commit in it, 0 if it has none.
     @ivar damage: a sentence for each place that is not what the format says.
-    @ivar unfinished: whether the power went while the file was made: it has neither
-        header nor frames.
+    @ivar unfinished: whether the power went while the file was made: it is no longer
+        than a header, and has none.
     @ivar read_only: whether it has flags that only a newer writer understands.
     @ivar appendable: whether frames of today's kind may be added.
     """
@@ -115,7 +119,7 @@ class RowSegment:
         self.parts: list[FrameSpan] = []
         self.end = FILE_HEADER.size
         self.records = 0
-        self.last = self.name.first - 1
+        self.last = self.last_given = self.name.first - 1
         self.min_us, self.max_us = MAX_TIME_US, 0
         self.committed_us = 0
         self.damage: list[str] = []
@@ -164,11 +168,12 @@ class RowSegment:
             follows in another segment.
         @raise JournalTooNew: the file says that this code cannot read it.
         """
-        raw = self._disk.read(self._fd, self._disk.size(self._fd), 0)
+        raw, unread = read_available(self._disk, self._fd, self._disk.size(self._fd), 0)
         self._forget()
+        self.damage += unread_damage(self.path, unread)
         header = unpack_file_header(raw)
         if header is None:
-            self.unfinished = not any(raw[FILE_HEADER.size :])
+            self.unfinished = len(raw) <= FILE_HEADER.size and not unread
             if not self.unfinished:
                 self.damage.append(damage_messages.FILE_HEADER_DAMAGED.render(path=self.path))
         else:
@@ -181,7 +186,10 @@ class RowSegment:
             self.end = offset
             self.add_frame(frame)
         self.damage += found.damage
-        return max(0, len(raw) - self.end)
+        torn = max(0, len(raw) - self.end)
+        at_end = bool(unread) and unread[-1].offset + unread[-1].size > self.end
+        self.last_given = self.last + torn // MIN_RECORD_BYTES * at_end
+        return torn
 
     def _check_header(self, header: FileHeader) -> None:
         if header.version > VERSION or header.kind != KIND_ROWS:
@@ -274,22 +282,13 @@ class RowSegment:
             yield header.first, rows, begin + offset
 
     def _span(self, part: BlockSummary, begin: int, size: int) -> bytes:
-        """So many bytes of a span, and some more for the frame that they end in. If the
-        disk does not give all, those it does not give are zeros, which are no frame."""
+        """So many bytes of a span, and some more for the frame that they end in. In place of
+        those that the disk does not give are others, which are no frame."""
         end = min(part.end, begin + max(size, FRAME_HEADER.size + MAX_PAYLOAD_BYTES))
-        try:
-            return self._disk.read(self._fd, end - begin, begin)
-        except OSError as error:
-            self.report_damage(part, error.strerror or str(error))
-        pieces: list[bytes] = []
-        while begin < end:
-            size = min(end, (begin // SECTOR_BYTES + 1) * SECTOR_BYTES) - begin
-            try:
-                pieces.append(self._disk.read(self._fd, size, begin).ljust(size, b"\0"))
-            except OSError:
-                pieces.append(bytes(size))
-            begin += size
-        return b"".join(pieces)
+        raw, unread = read_available(self._disk, self._fd, end - begin, begin)
+        if unread:
+            self.report_damage(part, unread[0].error)
+        return raw
 
     def report_damage(self, part: BlockSummary, what: str) -> None:
         """Report what was read once and cannot be any more, once."""

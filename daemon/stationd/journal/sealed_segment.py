@@ -23,6 +23,7 @@ from stationd.journal.file_header import (
     SegmentName,
     unpack_file_header,
 )
+from stationd.journal.partial_read import read_available, unread_damage
 from stationd.journal.salvage import salvage_block
 from stationd.journal.sealed_codec import (
     BLOCK_MARKER,
@@ -46,6 +47,7 @@ class SealedSegment:
     @ivar records: how many records it has.
     @ivar last: the greatest number in it, or that it answers for: damage may have taken
         records before it was sealed.
+    @ivar last_given: the same.
     @ivar min_us: the least time of them, C{max_us} the greatest.
     @ivar created_us: when it was made.
     @ivar committed_us: the greatest time of a commit in it.
@@ -67,7 +69,7 @@ class SealedSegment:
         self._intact: set[int] = set()
         self.created_us = 0
         self.end = disk.size(fd)
-        header = unpack_file_header(disk.read(fd, FILE_HEADER.size, 0))
+        header = unpack_file_header(self._available(FILE_HEADER.size, 0))
         if header is None:
             self.damage.append(damage_messages.FILE_HEADER_DAMAGED.render(path=path))
         elif (
@@ -87,27 +89,35 @@ class SealedSegment:
             self.last = self.parts[-1].last if self.parts else name.first - 1
         else:
             self.parts, self.last = footer
+        self.last_given = self.last
         self.records = sum(part.records for part in self.parts)
         self.min_us = min((part.min_us for part in self.parts), default=MAX_TIME_US)
         self.max_us = max((part.max_us for part in self.parts), default=0)
         self.committed_us = max((part.committed_us for part in self.parts), default=0)
+
+    def _available(self, size: int, offset: int) -> bytes:
+        """Bytes of the file; others, which match no checksum, in place of those that the
+        disk does not give. These are reported once."""
+        raw, unread = read_available(self._disk, self._fd, size, offset)
+        self.damage += [s for s in unread_damage(self.path, unread) if s not in self.damage]
+        return raw
 
     def read_footer(self) -> tuple[list[BlockHeader], int] | None:
         """The summaries of all blocks and the last number that the segment answers for,
         C{None} if the footer is damaged."""
         salt = self.name.salt
         at = self.end - TRAILER.size
-        trailer = unpack_trailer(self._disk.read(self._fd, TRAILER.size, max(0, at)), salt)
+        trailer = unpack_trailer(self._available(TRAILER.size, max(0, at)), salt)
         if trailer is None:
             return None
-        stored = self._disk.read(self._fd, trailer.stored, trailer.offset)
+        stored = self._available(trailer.stored, trailer.offset)
         summaries = unpack_footer(stored, trailer, FILE_HEADER.size, salt)
         return None if summaries is None else (summaries, trailer.through)
 
     def scan_blocks(self) -> list[BlockHeader]:
         """The blocks whose headers are in the file, whole and right. Numbers that are
         missing between them are reported."""
-        raw = self._disk.read(self._fd, self.end, 0)
+        raw = self._available(self.end, 0)
         parts: list[BlockHeader] = []
         at = raw.find(BLOCK_MARKER)
         while at >= 0:
@@ -125,7 +135,7 @@ class SealedSegment:
 
     def read_header(self, part: BlockHeader) -> bytes:
         """A block's header, as it stands in the file."""
-        return self._disk.read(self._fd, part.size, part.offset)
+        return self._available(part.size, part.offset)
 
     def block(self, part: BlockSummary, known: Block | None) -> Block:
         """See L{stationd.journal.block.BlockSource}; nothing is read yet."""

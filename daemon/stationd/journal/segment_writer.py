@@ -149,6 +149,16 @@ class SegmentWriter:
             self._unremoved.append(path)
             log_messages.SEGMENT_REMOVE_FAILED.emit(self._log, path=path, error=error)
 
+    def remove_leftover(self, path: str) -> bool:
+        """Remove a file that means nothing: whether the disk did. If not, it is tried again
+        when the journal is opened once more."""
+        try:
+            self._disk.unlink(path)
+        except OSError as error:
+            log_messages.SEGMENT_REMOVE_FAILED.emit(self._log, path=path, error=error)
+            return False
+        return True
+
     def close(self) -> None:
         """Give the descriptor back."""
         fd, self._fd = self._fd, None

@@ -89,8 +89,7 @@ class Store:
         for segment in catalogue.segments:
             if segment.read_only:
                 raise JournalTooNew(segment.path, WRITTEN_BY_A_NEWER.text)
-        for path in catalogue.leftovers:
-            self.disk.unlink(path)
+        stuck = [path for path in catalogue.leftovers if not self._writer.remove_leftover(path)]
         self._sequence = catalogue.sequence
         self._tombstone.open(catalogue.tombstone, catalogue.cleared)
         self._damage = catalogue.damage
@@ -99,18 +98,21 @@ class Store:
         for sentence in self.status().damage:
             log_messages.JOURNAL_DAMAGED.emit(self._log, sentence=sentence)
         try:
-            if not self._resumable(catalogue.torn):
+            beyond = max((file.name.sequence for file in catalogue.unreadable), default=0)
+            if stuck or not self._resumable(catalogue.torn, beyond):
                 self._publish(self._rotate())
         except OSError as error:
             # A full disk, for one: what is there can be read, and a commit tries again.
             log_messages.SEGMENT_OPEN_FAILED.emit(self._log, path=directory, error=error)
 
-    def _resumable(self, torn: int) -> bool:
+    def _resumable(self, torn: int, beyond: int) -> bool:
         """Go on with the newest segment, if that may be. A damaged file gets no more
         records, nor does one of an earlier version, or one from before a leap of the
         clock; and numbers that only the tombstone still knows of are never given again.
 
         @param torn: how many bytes of an unfinished commit are at its end.
+        @param beyond: the greatest sequence number of something unreadable: nothing is
+            appended to a segment that was followed by another one.
         """
         active = self.view.segments[-1] if self.view.segments else None
         if (
@@ -118,6 +120,7 @@ class Store:
             or not active.appendable
             or active.damage
             or active.last != self.view.last
+            or active.name.sequence < beyond
             or (active.records and not self._clock.continues)
         ):
             return False

@@ -13,7 +13,7 @@ import numpy as np
 
 from stationd.journal.block import ALL, CATEGORIES, CONTAINERS, USERS, BlockUnreadable
 from stationd.journal.block_reader import SealedBlock
-from stationd.journal.disk import Disk, as_unreadable
+from stationd.journal.disk import Disk, IDisk, as_unreadable
 from stationd.journal.file_header import FILE_HEADER
 from stationd.journal.frame_codec import check_columns
 from stationd.journal.row_segment import RowSegment
@@ -49,14 +49,17 @@ class VerifyReport:
     notes: tuple[str, ...]
 
 
-def verify(directory: str, progress: Callable[[int, int], None]) -> VerifyReport:
+def verify(
+    directory: str, progress: Callable[[int, int], None], disk: IDisk | None = None
+) -> VerifyReport:
     """Read a whole journal. It may be written meanwhile; nothing is changed.
 
     @param progress: told how many bytes have been looked at, of how many.
+    @param disk: where it is, C{None} for the real one.
     @raise JournalUnreadable: the directory cannot be read.
     @raise stationd.errors.JournalTooNew: a newer stationd wrote it.
     """
-    disk = Disk()
+    disk = disk or Disk()
     try:
         catalogue = load_catalogue(disk, directory)
         kept = sorted(name for name in disk.names(directory) if KEPT_COPY.search(name))

@@ -29,6 +29,21 @@ FOOTER_DAMAGED = Message(
         "journal repair'."
     ),
 )
+BYTES_UNREAD = Message(
+    id="17e0063e304448f8bbd0d9715b108854",
+    name="bytes-unread",
+    text="{path}, byte {offset}: {size} bytes cannot be read: {error}",
+    meaning="The rest is read all the same. Look at the disk, then 'stationctl journal repair'.",
+)
+FILE_UNREADABLE = Message(
+    id="b7f833be4d9b4afbaeb082ec5c1361dd",
+    name="file-unreadable",
+    text="{path} cannot be read: {error}; its records, from {first} on, are not shown",
+    meaning=(
+        "Give the daemon's user the right to read it, put back what a link leads to, or let "
+        "'stationctl journal repair' set it aside."
+    ),
+)
 FRAMES_DAMAGED = Message(
     id="88fb715607154bcfb90aa75a9dea0e78",
     name="frames-damaged",
@@ -244,6 +259,18 @@ INVALID_TOMBSTONE_SET_ASIDE = Message(
     name="invalid-tombstone-set-aside",
     text="{path} was no tombstone; it is kept as {kept}",
     meaning="Nothing to do; records that were cleared may show again.",
+)
+UNREADABLE_FILE_SET_ASIDE = Message(
+    id="5666544c75cf4768b057fdf6989c8c99",
+    name="unreadable-file-set-aside",
+    text="{path} cannot be read: {error}; it is kept as {kept}",
+    meaning="Nothing to do; its records are not shown.",
+)
+UNREADABLE_FILE_LEFT = Message(
+    id="35cd8c3637e8402eab7dbe01eceedca7",
+    name="unreadable-file-left",
+    text="{path} is left as it is: {error}",
+    meaning="Give the user who repairs the right to read it, and repair again.",
 )
 CONFLICTING_FILE_SET_ASIDE = Message(
     id="ad1b1505c2ce42fb8e78919f8378fd09",
