@@ -1,7 +1,7 @@
 # Two commands do all the set-up on a fresh Debian 12: make run, make test.
 # PYTHON=/usr/bin/python3 chooses another interpreter (3.11 or later).
 # TESTS=tests.functional.test_waits runs some of the tests in the laboratory.
-# BENCH="--records 100000 --many 0" makes the benchmarks short.
+# BENCH="--records 100000 --many 0 --rounds 1" makes the benchmarks short.
 
 PYTHON ?= python3
 VENV := .venv

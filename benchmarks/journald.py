@@ -2,7 +2,7 @@
 run of journalctl, as it is for whoever asks them. journald has its records durable
 five minutes later; what it acknowledges is their arrival.
 
-Everything is in a mount namespace of its own, so that the host's journal, if it has
+The daemon is in a mount namespace of its own, so that the host's journal, if it has
 one, does not notice.
 """
 
@@ -15,10 +15,12 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 
-from benchmarks.corpus import CATEGORIES, NOWHERE, USERS, WORD, containers, lines
-from benchmarks.timing import Result, Stopwatch, batched, tree_bytes, warm_ms
-from stationd.records import Level
+from benchmarks.corpus import groups, records
+from benchmarks.questions import QUESTIONS, Question
+from benchmarks.timing import Ready, Result, Stopwatch, asked, batched, resident_mb, tree_bytes
+from stationd.records import Draft, Level
 
 JOURNALD = "/lib/systemd/systemd-journald"
 
@@ -64,7 +66,7 @@ def missing() -> str:
 
 
 def outside(count: int, directory: str) -> Result:
-    """Make the namespace, and measure in it."""
+    """Write in the namespace, and ask when journald has ended."""
     os.makedirs(os.path.join(directory, "log", MACHINE), exist_ok=True)
     for name, text in (("journald.conf", CONFIGURATION), ("machine-id", f"{MACHINE}\n")):
         with open(os.path.join(directory, name), "w", encoding="ascii") as file:
@@ -76,37 +78,25 @@ def outside(count: int, directory: str) -> Result:
         check=True,
     )
     found: Result = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return found | _asked(count, os.path.join(directory, "log", MACHINE))
 
 
 def inside(count: int, directory: str) -> Result:
-    """Start journald, write, ask."""
+    """Start journald, and write."""
     daemon = subprocess.Popen([JOURNALD], stderr=subprocess.DEVNULL)
     try:
-        return _measured(count, directory)
+        return _written(count, directory, daemon.pid)
     finally:
         daemon.terminate()
         daemon.wait()
 
 
-def _measured(count: int, directory: str) -> Result:
-    sending = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            sending.connect("/run/systemd/journal/socket")
-            break
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-    appending = Stopwatch()
-    for batch in batched(lines(count), 10_000):
-        messages = [
-            f"MESSAGE={line.text}\nPRIORITY={PRIORITY[line.level]}\nCATEGORY={line.category}\n"
-            f"FOR_USER={line.user}\nCONTAINER={line.container}\nAT={line.time_us}\n".encode()
-            for line in batch
-        ]
+def _written(count: int, directory: str, pid: int) -> Result:
+    sending = _connected()
+    appending, written = Stopwatch(lambda: time.process_time() + _cpu_seconds(pid)), 0
+    for batch in batched(groups(count), 100):
+        messages = [_message(*one) for group in batch for one in records(group)]
+        written += len(messages)
         with appending:
             for message in messages:
                 sending.send(message)
@@ -114,34 +104,71 @@ def _measured(count: int, directory: str) -> Result:
         _journalctl("--sync")
     stored = int(subprocess.check_output("journalctl -o cat -q | wc -l", shell=True))
     if stored < count:
-        raise RuntimeError(f"journald has {stored} of {count} records")
+        raise RuntimeError(f"journald has {stored} of {count} records of the log")
+    return {
+        "append wall": appending.seconds / written * 1e6,
+        "append cpu": appending.cpu_seconds / written * 1e6,
+        "socket": written / appending.seconds,
+        "bytes": tree_bytes(os.path.join(directory, "log")) / written,
+        "idle memory": resident_mb(pid),
+    }
 
-    def ask(*arguments: str) -> float:
-        return warm_ms(lambda: _journalctl("-q", "-o", "json", *arguments))
 
-    reference, _ = containers()[50]
-    category, user = f"CATEGORY={CATEGORIES[4]}", f"FOR_USER={USERS[6]}"
-    two = [f"CATEGORY={CATEGORIES[0]}", f"FOR_USER={USERS[1]}"]
+def _connected() -> socket.socket:
+    sending = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            sending.connect("/run/systemd/journal/socket")
+            return sending
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def _message(journal: str, draft: Draft) -> bytes:
+    """A record; events under names of their own, so that questions about the log pass over
+    them."""
+    mine, text = ("", "MESSAGE") if journal == "log" else ("EVENT_", "EVENT_TEXT")
+    return (
+        f"{text}={draft.text}\n{mine}PRIORITY={PRIORITY[draft.level]}\n"
+        f"{mine}CATEGORY={draft.category}\n{mine}FOR_USER={draft.user}\n"
+        f"{mine}CONTAINER={draft.container}\nAT={draft.time_us}\nORIGIN={draft.origin}\n"
+    ).encode()
+
+
+def _cpu_seconds(pid: int) -> float:
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        user, system = file.read().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def _asked(count: int, path: str) -> Result:
+    options = ("-D", path, "-q", "-o", "json")
+    questions: dict[str, Ready] = {}
+    for question in QUESTIONS:
+        if not question.hour:  # Its times are those of arrival.
+            arguments = [*options, *_arguments(question)]
+            # There is nothing to open: each time it is asked is one run.
+            questions[question.key] = partial(partial, _journalctl, *arguments)
+    result = asked(path, questions)
     export = Stopwatch()
     with export:
-        _journalctl("-q", "-o", "json")
-    return {
-        "append": count / appending.seconds,
-        "socket": count / appending.seconds,
-        "bytes": tree_bytes(os.path.join(directory, "log")) / count,
-        "newest": ask("-n20"),
-        "newest category": ask("-n20", category),
-        "newest user": ask("-n20", user),
-        "newest container": ask("-n20", f"CONTAINER={reference}"),
-        "newest level": ask("-n20", "PRIORITY=3"),
-        "newest text": ask("-n20", f"--grep={WORD.lower()}"),
-        "newest three": ask("-n20", *two, "PRIORITY=3"),
-        "newest rare": ask("-n20", *two, f"--grep={WORD.lower()}"),
-        "container": ask(f"CONTAINER={reference}"),
-        "nowhere": ask(f"--grep={NOWHERE}"),
-        "word": ask(f"--grep={WORD.lower()}"),
-        "export": export.seconds / count * 1e6,
-    }
+        # As stationd's, of the log only.
+        _journalctl(*options, *(f"PRIORITY={n}" for n in PRIORITY.values()))
+    return result | {"export": export.seconds / count * 1e6}
+
+
+def _arguments(question: Question) -> list[str]:
+    names = {"category": "CATEGORY", "user": "FOR_USER", "container": "CONTAINER"}
+    found = [f"-n{question.limit}"] if question.limit else []
+    for name, value in question.fields.items():
+        if isinstance(value, Level):
+            found.append(f"PRIORITY={PRIORITY[value]}")
+        else:
+            found.append(f"{names[name]}={value}")
+    return found if question.text is None else [*found, f"--grep={question.text}"]
 
 
 def _journalctl(*arguments: str) -> None:

@@ -10,8 +10,9 @@ import threading
 import time
 from collections.abc import Iterator
 
-from benchmarks.corpus import Line, lines
+from benchmarks.corpus import groups, records
 from benchmarks.timing import Result, batched, contender, resident_mb
+from stationd.records import Draft
 from tests.functional.daemon import Daemon
 
 ARRAY = 500
@@ -74,7 +75,10 @@ def run(count: int, directory: str) -> Result:
     result: Result = {}
     daemon = Daemon()
     os.makedirs(os.path.join(daemon.directory, "state"))
-    os.symlink(os.path.abspath(os.path.join(directory, "log")), f"{daemon.directory}/state/log")
+    for name in ("log", "event"):
+        os.symlink(
+            os.path.abspath(os.path.join(directory, name)), f"{daemon.directory}/state/{name}"
+        )
     try:
         daemon.start()
         time.sleep(SETTLED_SECONDS)
@@ -85,7 +89,7 @@ def run(count: int, directory: str) -> Result:
     try:
         daemon.start()
         with _Watched(daemon) as watched:
-            result["socket"] = _posted(daemon)
+            result["socket"] = _posted(daemon, min(count, POSTED))
         result["latency in posts"] = watched.slowest_ms
     finally:
         daemon.close()
@@ -150,21 +154,22 @@ class _Watched:
             self.slowest_ms = max(self.slowest_ms, (time.perf_counter() - began) * 1000)
 
 
-def _posted(daemon: Daemon) -> float:
+def _posted(daemon: Daemon, count: int) -> float:
     """Records a second that are durable when they are acknowledged."""
 
-    def record(line: Line) -> dict[str, object]:
+    def record(draft: Draft) -> dict[str, object]:
         return {
-            "level": line.level.name,
-            "category": line.category,
-            "user": line.user,
-            "message": line.text,
-            "ts": line.time_us / 1e6,
+            "level": draft.level.name,
+            "category": draft.category,
+            "user": draft.user,
+            "container": draft.container,
+            "message": draft.text,
+            "ts": draft.time_us / 1e6,
         }
 
-    bodies = [
-        json.dumps([record(line) for line in b]).encode() for b in batched(lines(POSTED), ARRAY)
-    ]
+    every = (one for group in groups(count) for one in records(group))
+    logged = (record(draft) for journal, draft in every if journal == "log")
+    bodies = [json.dumps(array).encode() for array in batched(logged, ARRAY)]
     clients = [Client(daemon.socket) for _ in range(CONNECTIONS)]
     began = time.perf_counter()
     for some in batched(bodies, CONNECTIONS):
@@ -175,7 +180,7 @@ def _posted(daemon: Daemon) -> float:
     seconds = time.perf_counter() - began
     for client in clients:
         client.close()
-    return POSTED / seconds
+    return count / seconds
 
 
 if __name__ == "__main__":

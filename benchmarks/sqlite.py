@@ -1,102 +1,128 @@
-"""SQLite, in WAL mode, with indexes on time, category and user; for the questions
-about one container, on that too."""
+"""SQLite, in WAL mode, every commit durable, with indexes on time, category, user and
+container; the log and the events are two tables."""
 
 from __future__ import annotations
 
+import functools
 import os
 import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
 
-from benchmarks.corpus import (
-    CATEGORIES,
-    GROUP,
-    HOUR_US,
-    NOWHERE,
-    USERS,
-    WORD,
-    containers,
-    lines,
-    middle_us,
+import attrs
+
+from benchmarks.corpus import Happening, groups, happenings, middle_us, records
+from benchmarks.questions import COUNT_ONLY, HOUR_US, QUESTIONS, Question
+from benchmarks.timing import (
+    Ready,
+    Result,
+    Stopwatch,
+    asked,
+    batched,
+    contender,
+    in_child,
+    tree_bytes,
 )
-from benchmarks.timing import Result, Stopwatch, batched, contender, tree_bytes, warm_ms
-from stationd.records import Level
 
 SINGLES = 5_000
 
-INSERT = "INSERT INTO log(time, level, category, user, container, text) VALUES (?, ?, ?, ?, ?, ?)"
+INSERT = "INSERT INTO %s VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)"
 
-
-def connect(path: str) -> sqlite3.Connection:
-    """A database in which every commit is durable."""
-    database = sqlite3.connect(path, isolation_level=None)
-    database.execute("PRAGMA journal_mode=WAL")
-    database.execute("PRAGMA synchronous=FULL")
-    database.execute(
-        "CREATE TABLE log(number INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER, level INTEGER,"
-        " category TEXT, user TEXT, container TEXT, text TEXT)"
-    )
-    for column in ("time", "category", "user"):
-        database.execute(f"CREATE INDEX log_{column} ON log({column})")
-    return database
+IDLE = """import sqlite3, sys
+database = sqlite3.connect(sys.argv[1])
+database.execute("SELECT * FROM log LIMIT 0").fetchall()
+print(open("/proc/self/statm").read().split()[1])"""
 
 
 def run(count: int, directory: str) -> Result:
     """Write, then ask."""
-    os.makedirs(directory, exist_ok=True)
     path = os.path.join(directory, "log.db")
-    database = connect(path)
-    appending, singles = Stopwatch(), Stopwatch()
-    for batch in batched(lines(count), GROUP * 100):
-        rows = [(*line[:1], int(line[1]), *line[2:]) for line in batch]
+    os.makedirs(directory, exist_ok=True)
+    result = in_child(lambda: _written(count, path))
+    questions: dict[str, Ready] = {"open": lambda: lambda: _open(path).close()}
+    for question in QUESTIONS:
+        questions[question.key] = functools.partial(_ready, path, *_statement(question, count))
+    result |= asked(directory, questions)
+    pages = int(subprocess.check_output([sys.executable, "-c", IDLE, path]))
+    return result | {"idle memory": pages * os.sysconf("SC_PAGE_SIZE") / 1e6}
+
+
+def _ready(path: str, statement: str, values: list[object]) -> Callable[[], object]:
+    database = _open(path)
+    return lambda: database.execute(statement, values).fetchall()
+
+
+def _open(path: str) -> sqlite3.Connection:
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute("PRAGMA synchronous=FULL")
+    # It reads the schema with the first statement.
+    database.execute("SELECT * FROM sqlite_master").fetchall()
+    return database
+
+
+def _made(path: str) -> sqlite3.Connection:
+    database = _open(path)
+    database.execute("PRAGMA journal_mode=WAL")
+    for table in ("log", "event"):
+        database.execute(
+            f"CREATE TABLE {table}(number INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER,"
+            " level INTEGER, category TEXT, user TEXT, container TEXT, text TEXT, origin TEXT)"
+        )
+        for column in ("time", "category", "user", "container"):
+            database.execute(f"CREATE INDEX {table}_{column} ON {table}({column})")
+    return database
+
+
+def _written(count: int, path: str) -> Result:
+    database, appending, singles = _made(path), Stopwatch(), Stopwatch()
+    written = 0
+    for batch in batched(groups(count), 100):
+        rows = [_rows(group) for group in batch]
+        written += sum(len(some) for group in rows for some in group.values())
         with appending:
-            for begin in range(0, len(rows), GROUP):
+            for group in rows:
                 database.execute("BEGIN")
-                database.executemany(INSERT, rows[begin : begin + GROUP])
+                for table, some in group.items():
+                    database.executemany(INSERT % table, some)
                 database.execute("COMMIT")
-    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    size = tree_bytes(directory)
-    alone = connect(os.path.join(directory, "singles.db"))
-    rows = [(*line[:1], int(line[1]), *line[2:]) for line in lines(SINGLES)]
+    with appending:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    size = tree_bytes(os.path.dirname(path))
+    alone = _made(f"{path}.singles")
+    rows_alone = _rows(list(happenings(min(SINGLES, count // 10))))["log"]
     with singles:
-        for row in rows:
-            alone.execute(INSERT, row)
-
-    def ask(where: str, values: tuple[object, ...], limit: int = -1) -> float:
-        statement = f"SELECT * FROM log {where} ORDER BY number DESC LIMIT {limit}"
-        return warm_ms(lambda: database.execute(statement, values).fetchall())
-
-    def counted(text: str) -> float:
-        statement = "SELECT count(*) FROM log WHERE text LIKE ?"
-        return warm_ms(lambda: database.execute(statement, (f"%{text}%",)).fetchall())
-
-    reference, _ = containers()[50]
-    start_us = middle_us(count)
-    word = f"%{WORD.lower()}%"
-    result: Result = {
-        "append": count / appending.seconds,
-        "singles": SINGLES / singles.seconds,
-        "bytes": size / count,
-        "newest": ask("", (), 20),
-        "newest category": ask("WHERE category = ?", (CATEGORIES[4],), 20),
-        "newest user": ask("WHERE user = ?", (USERS[6],), 20),
-        "newest level": ask("WHERE level = ?", (int(Level.ERROR),), 20),
-        "newest text": ask("WHERE text LIKE ?", (word,), 20),
-        "newest three": ask(
-            "WHERE category = ? AND user = ? AND level = ?",
-            (CATEGORIES[0], USERS[1], int(Level.ERROR)),
-            20,
-        ),
-        "newest rare": ask(
-            "WHERE category = ? AND user = ? AND text LIKE ?", (CATEGORIES[0], USERS[1], word), 20
-        ),
-        "hour": ask("WHERE time BETWEEN ? AND ?", (start_us, start_us + HOUR_US), 20),
-        "nowhere": counted(NOWHERE),
-        "word": counted(WORD.lower()),
-        "word fetched": ask("WHERE text LIKE ?", (word,)),
+        for row in rows_alone:
+            alone.execute(INSERT % "log", row)
+    alone.close()
+    os.unlink(f"{path}.singles")
+    return {
+        "append wall": appending.seconds / written * 1e6,
+        "append cpu": appending.cpu_seconds / written * 1e6,
+        "singles": len(rows_alone) / singles.seconds,
+        "bytes": size / written,
     }
-    database.execute("CREATE INDEX log_container ON log(container)")
-    result["newest container"] = ask("WHERE container = ?", (reference,), 20)
-    result["container"] = ask("WHERE container = ?", (reference,))
-    return result
+
+
+def _rows(group: list[Happening]) -> dict[str, list[tuple[object, ...]]]:
+    rows: dict[str, list[tuple[object, ...]]] = {"log": [], "event": []}
+    for journal, draft in records(group):
+        rows[journal].append(attrs.astuple(draft, recurse=False))
+    return rows
+
+
+def _statement(question: Question, count: int) -> tuple[str, list[object]]:
+    wanted: dict[str, object] = {f"{name} = ?": value for name, value in question.fields.items()}
+    if question.text is not None:
+        wanted["text LIKE ?"] = f"%{question.text}%"
+    if question.hour:
+        wanted |= {"time >= ?": middle_us(count), "time <= ?": middle_us(count) + HOUR_US}
+    where = f"WHERE {' AND '.join(wanted)}" if wanted else ""
+    if question.limit == COUNT_ONLY:
+        return f"SELECT count(*) FROM log {where}", [*wanted.values()]
+    limit = -1 if question.limit is None else question.limit
+    return f"SELECT * FROM log {where} ORDER BY number DESC LIMIT {limit}", [*wanted.values()]
 
 
 if __name__ == "__main__":

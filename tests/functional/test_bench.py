@@ -8,8 +8,10 @@ import sys
 
 from twisted.trial.unittest import TestCase
 
+from benchmarks.corpus import WORD, groups, records, watched
 from benchmarks.journald import missing
-from benchmarks.table import ROWS, Row, table
+from benchmarks.table import ASKED, FIGURES, tables
+from benchmarks.timing import Result
 from tests.functional import lab
 from tests.test_layers import ROOT
 
@@ -20,21 +22,43 @@ class BenchTests(TestCase):
     timeout = 300
 
     def test_every_row_has_a_number(self) -> None:
-        command = [sys.executable, "-m", "benchmarks", "--records", "20000", "--many", "0"]
-        command += ["--directory", self.mktemp_directory()]
+        command = [sys.executable, "-m", "benchmarks", "--records", "5000", "--many", "0"]
+        command += ["--rounds", "1", "--directory", self.mktemp_directory()]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
-        lines = {
-            line.split("|")[1].strip(): line for line in done.stdout.splitlines() if "|" in line
-        }
-        for row in ROWS:
-            ours = lines[row.what].split("|")[2].strip()
-            # Too few records for a sealed segment.
-            self.assertEqual(bool(ours), row.key != "bytes", row.key)
+        self.assertEqual(done.stderr, "")
+        lines = [
+            [cell.strip() for cell in line.split("|")[1:]]
+            for line in done.stdout.splitlines()
+            if "|" in line
+        ]
+        figures = {line[0]: line[1:] for line in lines}
+        for row in FIGURES:
+            self.assertTrue(figures[row.what][0], row.key)
+        for row in ASKED:
+            (at,) = [number for number, line in enumerate(lines) if line[0] == row.what]
+            for line, name in zip(lines[at:], ("stationd", "SQLite"), strict=False):
+                self.assertEqual(line[1], name)
+                self.assertTrue(all(line[2:5]), row.key)
         if reason := missing():
             self.assertIn(f"journald is left out: {reason}", done.stdout)
         else:
-            self.assertTrue(lines["newest 20, ms"].split("|")[6].strip())
+            self.assertEqual([line[1] for line in lines].count("journald"), len(ASKED) - 2)
+
+    def test_the_corpus_is_the_same_for_everybody_and_like_life(self) -> None:
+        found = [(journal, draft) for group in groups(5000) for journal, draft in records(group)]
+        self.assertEqual(found, [one for group in groups(5000) for one in records(group)])
+        log = [draft for journal, draft in found if journal == "log"]
+        self.assertEqual(len(log), 5000)
+        self.assertEqual(sum(WORD in draft.text for draft in log), 25)
+        told = [draft.origin for draft in log if draft.category == "container"]
+        self.assertGreater(sum(one.startswith("docker:") for one in told), len(told) // 2)
+        self.assertTrue(any(one.startswith("lxc:run:") for one in told))
+        about = [draft.text for draft in log if draft.container == watched()]
+        self.assertTrue(about)
+        self.assertFalse(any(text.startswith("Destroy") for text in about))
+        short_lived = {draft.container for draft in log if draft.text.startswith("Destroy")}
+        self.assertGreater(len(short_lived), 200)
 
     def mktemp_directory(self) -> str:
         directory: str = self.mktemp()
@@ -56,13 +80,26 @@ class BenchTests(TestCase):
         )
 
     def test_what_misses_its_target_is_marked(self) -> None:
-        fast: Row = next(row for row in ROWS if row.key == "append")
-        for rate, marked in ((199.0, True), (200.0, False)):
-            printed = table({"append": rate}, {}, {"append": 100.0}, {})
-            (line,) = [line for line in printed.splitlines() if fast.what in line]
+        fast = next(row for row in FIGURES if row.key == "append wall")
+        for spent, marked in ((51.0, True), (50.0, False)):
+            line = self.line(fast.what, {fast.key: spent}, sqlite={fast.key: 100.0})
             self.assertEqual("missed" in line, marked)
-        bounded: Row = next(row for row in ROWS if row.key == "hour")
+        bounded = next(row for row in ASKED if row.key == "hour")
+        key = "hour:again"
         for ours, many, marked in ((1.0, 1.0, False), (0.5, 1.1, True), (1.1, 0.5, True)):
-            printed = table({"hour": ours}, {"hour": many}, {}, {})
-            (line,) = [line for line in printed.splitlines() if bounded.what in line]
+            line = self.line(bounded.what, {key: ours, "hour:cold": 9.0}, many={key: many})
             self.assertEqual("missed" in line, marked)
+
+    def test_of_several_rounds_the_median_and_the_spread_are_shown(self) -> None:
+        key, what = FIGURES[0].key, FIGURES[0].what
+        rounds = {"stationd": [4.0, 2.0, 3.0], "sqlite": [7.0, 6.0, 5.0]}
+        printed = tables({name: [{key: one} for one in found] for name, found in rounds.items()})
+        (line,) = [line for line in printed.splitlines() if what in line]
+        self.assertIn("| 3 (2..4) ", line)
+        self.assertIn("| 6 (5..7), 2 x ", line)
+
+    def line(self, what: str, ours: Result, **others: Result) -> str:
+        """The line of a row, after one round."""
+        printed = tables({"stationd": [ours]} | {name: [one] for name, one in others.items()})
+        (line,) = [line for line in printed.splitlines() if f"| {what} " in line]
+        return line
