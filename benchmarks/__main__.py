@@ -38,10 +38,10 @@ def main() -> None:
     turns = [(number, name) for number in range(options.rounds) for name in contenders]
     rounds: dict[str, list[Result]] = {name: [] for name in [*contenders, "many"]}
     for number, name in turns:
-        told = f"round {number + 1} of {options.rounds}: {name}, {options.records:,} records"
+        told = f"round {number + 1} of {options.rounds}, {options.records:,} records"
         rounds[name].append(_turn(name, options.records, options.directory, told))
     if options.many:
-        told = f"stationd, {options.many:,} records"
+        told = f"{options.many:,} records"
         rounds["many"] = [_turn("stationd", options.many, options.directory, told)]
     _tell("zstd")
     rounds["stationd"].append(_measured("corpus", options.records, options.directory))
@@ -66,7 +66,7 @@ def _turn(name: str, count: int, parent: str, told: str) -> Result:
     result: Result = {}
     try:
         for module in CONTENDERS[name]:
-            _tell(told if module == name else f"{told}, {module}")
+            _tell(f"{told}: {module}")
             result |= _measured(module, count, directory)
     finally:
         shutil.rmtree(directory, ignore_errors=True)

@@ -11,8 +11,8 @@ from __future__ import annotations
 import heapq
 import json
 import random
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import attrs
 
@@ -46,10 +46,8 @@ NOWHERE = "segmentation violation"
 """Stands in none."""
 
 CATEGORIES = ("app", "system", "cron", "backup", "import", "export")
-"""Those of posted records, the most frequent first."""
-
 USERS = ("admin", "root", *(f"user{number}" for number in range(10)))
-"""Likewise."""
+"""Those of posted records, the most frequent first."""
 
 LEVELS = (Level.INFO,) * 16 + (Level.WARN,) * 3 + (Level.ERROR,)
 
@@ -59,6 +57,8 @@ IMAGES = (
 )
 
 SHORT_LIVED = ("eager_hopper", "quirky_lamarr", "vigilant_noether", "brave_wing", "cron-backup")
+
+T = TypeVar("T")
 
 
 class Subject(NamedTuple):
@@ -120,7 +120,9 @@ def happenings(count: int) -> Iterator[Happening]:
             for observation in () if posted else _story(rng, living, now_us):
                 begun += 1
                 heapq.heappush(due, (observation.time_us, begun, observation))
-        yield _posted(rng, living[_pick(rng)], now_us, number) if posted else heapq.heappop(due)[2]
+        yield (
+            _posted(rng, _skewed(rng, living), now_us, number) if posted else heapq.heappop(due)[2]
+        )
 
 
 def _made(rng: random.Random, number: int, name: str = "") -> Subject:
@@ -133,15 +135,15 @@ def _made(rng: random.Random, number: int, name: str = "") -> Subject:
     return Subject("docker", f"{rng.getrandbits(256):064x}", name, image)
 
 
-def _pick(rng: random.Random) -> int:
-    """Some are busier than others."""
-    return int(rng.random() ** 2 * LIVING)
+def _skewed(rng: random.Random, values: Sequence[T]) -> T:
+    """One of some values, the first ones most often."""
+    return values[int(rng.random() ** 2 * len(values))]
 
 
 def _story(rng: random.Random, living: list[Subject], now_us: int) -> Iterator[Observation]:
     """What happens to one container or image, beginning now."""
     drawn = rng.random()
-    one = living[_pick(rng)]
+    one = _skewed(rng, living)
     steps: Steps
     if drawn < 0.4:
         name = f"{rng.choice(SHORT_LIVED)}-{rng.randrange(100)}"
@@ -200,25 +202,22 @@ def _told(rng: random.Random, one: Subject, now_us: int, steps: Steps) -> Iterat
 
 
 def _posted(rng: random.Random, one: Subject, now_us: int, number: int) -> Happening:
-    drawn = rng.random()
+    drawn = rng.randrange(5)
+    text = (
+        f"{one.name}: answered {rng.getrandbits(32):08x} in {rng.randrange(2000)} ms",
+        f"Health check of {one.name} passed, {rng.randrange(4096)} MiB free",
+        f"Backup of /srv/{one.name} finished: {rng.randrange(1 << 30)} bytes",
+        f"User {rng.choice(USERS)} logged in from 192.168.{rng.randrange(4)}.{number % 250}",
+        "Configuration reloaded, nothing has changed",
+    )[drawn]
     if number % 200 == 77:
         text = f"{WORD} after {rng.randrange(100_000)} ms, peer of {one.name} gave no answer"
-    elif drawn < 0.3:
-        text = f"{one.name}: answered {rng.getrandbits(32):08x} in {rng.randrange(2000)} ms"
-    elif drawn < 0.5:
-        text = f"Health check of {one.name} passed, {rng.randrange(4096)} MiB free"
-    elif drawn < 0.7:
-        text = f"Backup of /srv/{one.name} finished: {rng.randrange(1 << 30)} bytes"
-    elif drawn < 0.9:
-        text = f"User {rng.choice(USERS)} logged in from 192.168.{rng.randrange(4)}.{number % 250}"
-    else:
-        text = "Configuration reloaded, nothing has changed"
     return {
         "time_us": now_us,
         "level": rng.choice(LEVELS),
-        "category": CATEGORIES[int(rng.random() ** 2 * len(CATEGORIES))],
-        "user": USERS[int(rng.random() ** 2 * len(USERS))],
-        "container": f"{one.type}/{one.id}" if drawn < 0.5 else "",
+        "category": _skewed(rng, CATEGORIES),
+        "user": _skewed(rng, USERS),
+        "container": f"{one.type}/{one.id}" if drawn < 2 else "",
         "text": text,
     }
 
@@ -233,8 +232,8 @@ def compressed(count: int, directory: str) -> Result:
     for group in groups(count):
         for journal, draft in records(group):
             found += 1
-            line = json.dumps({"journal": journal, **attrs.asdict(draft)})
-            size += len(made.compress(f"{line}\n".encode()))
+            line = json.dumps({"journal": journal, **attrs.asdict(draft)}).encode()
+            size += len(made.compress(line + b"\n"))
     return {"zstd bytes": (size + len(made.flush())) / found}
 
 

@@ -3,6 +3,7 @@ L{benchmarks.writing} left, and then with an empty one."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -11,7 +12,7 @@ import time
 from collections.abc import Iterator
 
 from benchmarks.corpus import groups, records
-from benchmarks.timing import Result, batched, contender, resident_mb
+from benchmarks.timing import Result, Stopwatch, batched, contender, once_ms, resident_mb
 from stationd.records import Draft
 from tests.functional.daemon import Daemon
 
@@ -73,85 +74,71 @@ class Client:
 def run(count: int, directory: str) -> Result:
     """Ask of the full journal; post to the empty one."""
     result: Result = {}
-    daemon = Daemon()
-    os.makedirs(os.path.join(daemon.directory, "state"))
-    for name in ("log", "event"):
-        os.symlink(
-            os.path.abspath(os.path.join(directory, name)), f"{daemon.directory}/state/{name}"
-        )
-    try:
+    with contextlib.closing(Daemon()) as daemon:
+        state = os.path.join(daemon.directory, "state")
+        os.makedirs(state)
+        for name in ("log", "event"):
+            os.symlink(os.path.abspath(os.path.join(directory, name)), os.path.join(state, name))
         daemon.start()
         time.sleep(SETTLED_SECONDS)
-        result |= _asked(daemon, count)
-    finally:
-        daemon.close()
-    daemon = Daemon()
-    try:
+        _asked(daemon, count, result)
+    with contextlib.closing(Daemon()) as daemon:
         daemon.start()
-        with _Watched(daemon) as watched:
+        with _watched(daemon, result, "latency in posts"):
             result["socket"] = _posted(daemon, min(count, POSTED))
-        result["latency in posts"] = watched.slowest_ms
-    finally:
-        daemon.close()
     return result
 
 
-def _asked(daemon: Daemon, count: int) -> Result:
+def _asked(daemon: Daemon, count: int, result: Result) -> None:
     assert daemon.process is not None
     pid = daemon.process.pid
-    result: Result = {"idle memory": resident_mb(pid)}
-    with _Watched(daemon) as watched:
+    result["idle memory"] = resident_mb(pid)
+    with _watched(daemon, result, "latency"):
         time.sleep(SETTLED_SECONDS)
-    result["latency"] = watched.slowest_ms
     client = Client(daemon.socket)
-    with _Watched(daemon) as watched:
-        began = time.perf_counter()
+
+    def scan() -> None:
         client.send("GET", f"/api/v1/log?text={UNFILTERED}")
         if client.receive() != b"[]":
             raise RuntimeError("it should be nowhere")
-        result["scan"] = (time.perf_counter() - began) * 1000
-    result["latency in a scan"] = watched.slowest_ms
+
+    with _watched(daemon, result, "latency in a scan"):
+        result["scan"] = once_ms(scan)
     before = resident_mb(pid)
-    began = time.perf_counter()
-    client.send("GET", "/api/v1/log/export")
-    found = sum(piece.count(b"\n") for piece in client.pieces()) - 1
-    seconds = time.perf_counter() - began
+    export = Stopwatch()
+    with export:
+        client.send("GET", "/api/v1/log/export")
+        found = sum(piece.count(b"\n") for piece in client.pieces()) - 1
     # The daemon has said a word of its own.
     if found < count:
         raise RuntimeError(f"{found} of {count} lines were exported")
-    result["export"] = seconds / count * 1e6
+    result["export"] = export.seconds / count * 1e6
     result["export memory"] = resident_mb(pid) - before
     client.close()
-    return result
 
 
-class _Watched:
-    """Asks for nothing again and again, from another thread, inside a C{with} block.
+@contextlib.contextmanager
+def _watched(daemon: Daemon, result: Result, key: str) -> Iterator[None]:
+    """Ask for nothing again and again, from another thread: the slowest answer, in ms."""
+    client, done, spent = Client(daemon.socket), threading.Event(), [0.0]
 
-    @ivar slowest_ms: the longest that it took to be answered.
-    """
+    def ask() -> None:
+        client.send("GET", "/healthz")
+        client.receive()
 
-    def __init__(self, daemon: Daemon) -> None:
-        self._client = Client(daemon.socket)
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self.slowest_ms = 0.0
+    def watch() -> None:
+        while not done.wait(0.002):
+            spent.append(once_ms(ask))
 
-    def __enter__(self) -> _Watched:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self._done.set()
-        self._thread.join()
-        self._client.close()
-
-    def _watch(self) -> None:
-        while not self._done.wait(0.002):
-            began = time.perf_counter()
-            self._client.send("GET", "/healthz")
-            self._client.receive()
-            self.slowest_ms = max(self.slowest_ms, (time.perf_counter() - began) * 1000)
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        client.close()
+    result[key] = max(spent)
 
 
 def _posted(daemon: Daemon, count: int) -> float:

@@ -48,27 +48,23 @@ class Parts:
 
     def __init__(self, path: str, reactor: IHostReactor) -> None:
         self.commit, self.sealing = Stopwatch(time.thread_time), Stopwatch(time.thread_time)
-        self._store = Store(path, SEGMENT_BYTES, Disk(), _now_us, lambda: secrets.randbits(32))
+        self.store = Store(path, SEGMENT_BYTES, Disk(), _now_us, lambda: secrets.randbits(32))
         self.journal = Journal(
-            self._store,
+            self.store,
             reactor.callFromThread,
             writer=lambda work: ThreadWorker(self.commit.around(work), "writer"),
             sealer=lambda work: ThreadWorker(self.sealing.around(work), "sealer"),
         )
 
-    def is_sealed(self) -> bool:
-        """Whether everything is but the last segment."""
-        return self._store.next_to_seal() is None
-
     def seal_last(self) -> int:
         """What would be done when the last one is full; the bytes of all that is sealed."""
-        *sealed, last = self._store.view.segments
+        *sealed, last = self.store.view.segments
         size = sum(segment.end for segment in sealed)
         assert isinstance(last, RowSegment)
         if last.records:
             with self.sealing:
-                path = seal_segment(self._store.disk, last, lambda: None)
-                verify_sealed_file(self._store.disk, last, path, lambda: None)
+                path = seal_segment(self.store.disk, last, lambda: None)
+                verify_sealed_file(self.store.disk, last, path, lambda: None)
             size += os.path.getsize(path)
             os.unlink(path)
         return size
@@ -111,7 +107,7 @@ async def _append(reactor: IHostReactor, count: int, directory: str) -> Result:
                 if posted:
                     waiting.append(recorder.post_log([Draft(**fields) for fields in posted]))
                 await gatherResults(waiting)
-            while not (log.is_sealed() and event.is_sealed()):
+            while log.store.next_to_seal() or event.store.next_to_seal():
                 await deferLater(reactor, POLL)
     with whole:
         size = log.seal_last() + event.seal_last()
