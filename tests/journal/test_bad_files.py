@@ -9,8 +9,6 @@ import shutil
 import socket
 from collections.abc import Callable
 
-from twisted.trial.unittest import SkipTest
-
 from stationd.errors import JournalUnreadable, JournalUnwritable
 from stationd.interfaces import Query
 from stationd.journal import partial_read
@@ -138,13 +136,6 @@ class UnreadableFileTests(BadFilesCase):
             self.assertEqual(len(self.shown(store)), COUNT + 1)
             store.close()
             self.check_mended(range(0))
-
-    def test_a_file_of_mode_zero(self) -> None:
-        if os.getuid() == 0:
-            raise SkipTest("root reads all files")
-        path = self.paths()[1]
-        os.chmod(path, 0)
-        self.check_served(path, range(101, 201))
 
     def test_something_in_the_tombstones_place(self) -> None:
         for put in (os.mkfifo, self.put_directory, self.put_dangling_link):
