@@ -449,13 +449,24 @@ class FailureTests(FailureCase):
         self.assertEqual(os.path.getsize(tombstone), 0)
 
     def test_a_torn_tail_on_a_full_disk_is_no_reason_not_to_start(self) -> None:
-        self.write("one")
-        self.spoil(self.paths()[0], lambda raw: raw.extend(b"torn"))
-        self.refuse("create", errno.ENOSPC)
-        store = self.open()
-        self.assertEqual(self.texts(store), ["one"])
-        self.assertRaises(JournalUnwritable, store.commit, [draft("lost")])
-        self.check(store)
+        for method in ("create", "write"):
+            self.directory = self.mktemp()
+            self.write("one")
+            (path,) = self.paths()
+            self.spoil(path, lambda raw: raw.extend(b"torn"))
+            raw = self.read(path)
+            for _ in range(2):
+                self.refuse(method, errno.ENOSPC)
+                store = self.open()
+                self.assertEqual(self.texts(store), ["one"])
+                self.assertRaises(JournalUnwritable, store.commit, [draft("lost")])
+                self.assertEqual((self.paths(), self.read(path)), ([path], raw))
+                self.disk.failing.clear()
+                self.assertEqual(self.names(".new"), [])
+                store.close()
+            self.refuse(method, errno.ENOSPC)
+            self.check(self.open())
+            self.assertEqual(self.read(path), raw)
 
     def test_a_clear_that_cannot_be_made_durable_clears_nothing(self) -> None:
         store = self.open()

@@ -35,7 +35,7 @@ from stationd.journal.partial_read import read_available
 from stationd.journal.seal import gather_blocks, write_sealed
 from stationd.journal.sealed_codec import BlockHeader
 from stationd.journal.sealed_segment import SealedSegment
-from stationd.journal.segment_catalogue import load_catalogue
+from stationd.journal.segment_catalogue import SegmentCatalogue, load_catalogue
 from stationd.journal.snapshot import AnySegment
 from stationd.journal.verify import find_problems
 from stationd.messages import damage_messages
@@ -88,6 +88,7 @@ def _repair(directory: str, disk: IDisk, progress: Callable[[int, int], None]) -
             continue
         kept = _set_aside(disk, file.path)
         yield damage_messages.UNREADABLE_FILE_SET_ASIDE.render(kept=kept, **about)
+    given = _last_of_unreadable(catalogue)
     if catalogue.excluded or catalogue.unreadable:
         catalogue = load_catalogue(disk, directory)
     size_bytes = sum(segment.end for segment in catalogue.segments)
@@ -98,11 +99,21 @@ def _repair(directory: str, disk: IDisk, progress: Callable[[int, int], None]) -
         # What may not be read now may have the numbers that are missing.
         if after and not catalogue.is_followed_by_unreadable(segment, after.name.sequence):
             through = max(through, after.name.first - 1)
+        elif not after and not catalogue.is_followed_by_unreadable(segment, catalogue.sequence):
+            through = max(segment.last_given, given)
         damaged = bool(find_problems(segment))
         if damaged or segment.last < through:
             yield _rewrite(disk, segment, through, damaged)
         done += segment.end
     progress(done, size_bytes)
+
+
+def _last_of_unreadable(catalogue: SegmentCatalogue) -> int:
+    """The greatest number that a record can have in a file that is the newest and is to be set
+    aside, 0 if there is none. It is not given again."""
+    newest = catalogue.unreadable[-1] if catalogue.unreadable else None
+    before = catalogue.segments[-1].name.sequence if catalogue.segments else 0
+    return newest.last_given if newest and newest.name.sequence > before else 0
 
 
 def _rewrite(disk: IDisk, segment: AnySegment, through: int, damaged: bool) -> str:
