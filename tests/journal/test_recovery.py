@@ -608,6 +608,15 @@ class OtherProcessTests(RecoveryCase):
         self.assertEqual([r.text for frame in found for r in frame], ["one", "two"])
         self.assertEqual(list(ReadOnlyJournal(self.directory).select(Query())), [])
 
+    def test_a_reader_of_a_segment_that_becomes_the_tombstone_ends(self) -> None:
+        store = self.open()
+        store.commit([draft("one"), draft("two")])
+        os.unlink(self.paths(".cleared")[0])
+        reader = ReadOnlyJournal(self.directory)
+        store.clear(9)
+        self.assertEqual([r for found in reader.select(Query()) for r in found], [])
+        self.assertIn("records 1 to 2", "".join(reader.status().damage))
+
     def test_a_directory_that_is_not_there(self) -> None:
         error = self.assertRaises(JournalUnreadable, ReadOnlyJournal, "/nowhere/log")
         self.assertEqual(str(error), "/nowhere/log: No such file or directory")
