@@ -169,6 +169,7 @@ class RefusalTests(BackupCase):
         os.makedirs(os.path.join(empty, "log"))
         with self.assertRaises(JournalUnreadable):
             back_up(nowhere, ["log"], self.target, Disk(), lambda: 7, lambda done, of: None)
+        self.assertFalse(os.path.exists(self.target))
         with self.assertRaisesRegex(BackupFailed, "no journal in it"):
             back_up(empty, ["log"], self.target, Disk(), lambda: 7, lambda done, of: None)
 

@@ -19,6 +19,10 @@ MAX_LINE_BYTES = 1 << 20
 """Bytes of a line. A text has at most 65,536 bytes, and C{\\u0000} for each of them six times as
 many."""
 
+_reader = JsonReader()
+
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
 
 def encode_record(record: Record) -> str:
     """The line of a record, with its end."""
@@ -32,7 +36,7 @@ def encode_record(record: Record) -> str:
         "text": record.text,
         "origin": record.origin,
     }
-    return json.dumps(fields, ensure_ascii=False) + "\n"
+    return _encode(fields) + "\n"
 
 
 def decode_draft(line: bytes) -> Draft:
@@ -43,7 +47,7 @@ def decode_draft(line: bytes) -> Draft:
     if len(line) > MAX_LINE_BYTES:
         raise InvalidValue("line", f"{len(line)} bytes", f"at most {MAX_LINE_BYTES} bytes")
     try:
-        fields = JsonReader().read(line.decode())
+        fields = _reader.read(line.decode())
     except (ValueError, RecursionError) as error:
         shown = line[:40].decode("utf-8", "replace")
         raise InvalidValue("line", shown, f"a record as JSON in UTF-8: {error}") from None
@@ -93,16 +97,10 @@ def _whole(fields: dict[str, object], key: str, default: int) -> int:
 def digest_of(record: Draft | Record) -> bytes:
     """What two records have in common that are the same happening: the origin; without one
     every field but the number."""
-    key = (
-        [record.origin]
-        if record.origin
-        else [
-            str(record.time_us),
-            str(int(record.level)),
-            record.category,
-            record.user,
-            record.container,
-            record.text,
-        ]
-    )
-    return hashlib.blake2b(json.dumps(key).encode(), digest_size=16).digest()
+    if record.origin:
+        key = record.origin
+    else:
+        # Only the text can have a zero.
+        names = (record.category, record.user, record.container, record.text)
+        key = "\0".join((str(record.time_us), str(int(record.level)), *names))
+    return hashlib.blake2b(key.encode(), digest_size=16).digest()

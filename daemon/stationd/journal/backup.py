@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from stationd.errors import BackupFailed
+from stationd.errors import BackupFailed, JournalUnreadable
 from stationd.journal.backup_files import (
     ReadBytes,
     SourceChanged,
@@ -79,7 +79,7 @@ def back_up(
     @raise stationd.errors.JournalUnreadable: a journal cannot be read.
     @raise stationd.errors.JournalTooNew: a newer stationd wrote a journal.
     """
-    _check_target(source, names, target)
+    _check_paths(disk, source, names, target)
     try:
         os.makedirs(target, mode=0o750, exist_ok=True)
         lock = Lock(target)
@@ -96,10 +96,15 @@ def back_up(
     raise BackupFailed(source, reasons.BACKUP_SOURCE_CHANGING.text)
 
 
-def _check_target(source: str, names: Sequence[str], target: str) -> None:
-    """Whether a backup would be put among the files of a journal."""
+def _check_paths(disk: IDisk, source: str, names: Sequence[str], target: str) -> None:
+    """Whether there are journals, and the backup is not put among their files."""
     path = os.path.realpath(target)
     journals = [os.path.realpath(os.path.join(source, name)) for name in names]
+    for journal in journals:
+        try:
+            disk.names(journal)
+        except OSError as error:
+            raise JournalUnreadable(journal, error.strerror or str(error)) from error
     if path == os.path.realpath(source) or any(
         os.path.commonpath([path, journal]) == journal for journal in journals
     ):
