@@ -299,6 +299,32 @@ class ImportTests(TransferCase):
         self.assertGreater(refused, 1)
         self.assertEqual([one.text for one in self.records()], [*map(str, range(len(lines)))])
 
+    def test_it_is_said_how_much_is_stored_if_the_disk_is_full(self) -> None:
+        self.lines(
+            *(
+                '{"time_us": 5, "level": "INFO", "category": "c", "user": "u", '
+                f'"text": "{number:0100}"}}'
+                for number in range(5 * BATCH_RECORDS)
+            )
+        )
+        code = (
+            "import resource, sys; from stationd.cli.main import main; "
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000)); sys.exit(main())"
+        )
+        command = [sys.executable, "-c", code, "journal", "import", self.file, "--journal", "log"]
+        done = subprocess.run(
+            [*command, "--directory", self.directory], capture_output=True, check=False
+        )
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(
+            done.stderr.decode(),
+            r"^stationctl: the journal cannot be written: \S+\.rows: File too large; "
+            r"2,000 records are stored; import again for the rest\n$",
+        )
+        self.assertEqual(self.ctl("import", self.file, "--journal", "log"), 0)
+        self.assertIn("3,000 records stored, 2,000 were there already", self.said())
+        self.assertEqual([int(one.text) for one in self.records()], [*range(5 * BATCH_RECORDS)])
+
     def test_what_is_full_is_sealed(self) -> None:
         store = Store(
             os.path.join(self.directory, "log"), 2000, Disk(), lambda: 5, self.salts.__next__

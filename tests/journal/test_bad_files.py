@@ -27,9 +27,6 @@ from tests.journal import test_repair
 from tests.journal.bad_sector_disk import BadSectorDisk
 from tests.journal.test_repair import COUNT, PER_FILE, nothing
 
-NOBODY = 65534
-"""A user who may not read what is others'."""
-
 
 class BadFilesCase(test_repair.RepairCase):
     """The journal of four files, on a disk that refuses."""
