@@ -123,7 +123,7 @@ class PowerCutTests(BackupCase):
                     self.check(disk, former, f"cut at {at}")
                 else:
                     break
-            self.assertGreater(at, 40)
+            self.assertGreater(at, 30)
             self.check(disk, former, "at the end")
 
     def test_at_each_change_of_the_first(self) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import gc
 import itertools
+import os
 import queue
 import random
+import weakref
 from collections.abc import Callable
 
 from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
-from stationd.errors import JournalLocked, JournalOverloaded
+from stationd.errors import JournalLocked, JournalOverloaded, JournalUnwritable
 from stationd.interfaces import AppendResult, IJournal, Query
 from stationd.journal import journal as module
 from stationd.journal.disk import Disk
@@ -34,12 +38,15 @@ class SoonWorker:
 
 
 class CountingDisk(Disk):
-    """A disk that counts flushes of files."""
+    """A disk that counts flushes of files, and can be full."""
 
     syncs = 0
+    is_full = False
 
     def sync(self, fd: int) -> None:
         self.syncs += 1
+        if self.is_full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         super().sync(fd)
 
 
@@ -177,6 +184,23 @@ class JournalTests(JournalContract):
         self.assertEqual(self.numbers(), [])
         self.assertEqual(self.journal.status().cleared_us, 77)
         self.assertEqual(self.append(draft()), AppendResult(first=3, last=3))
+
+    def test_an_error_holds_no_file(self) -> None:
+        self.append(draft())
+        assert isinstance(self.journal, Journal)
+        segment = weakref.ref(self.journal._store.view.segments[0])
+        # What is only collected as garbage keeps the disk full until then.
+        gc.disable()
+        self.addCleanup(gc.enable)
+        self.disk.is_full = True
+        refused = self.journal.append([draft("no")])
+        self.settle()
+        error = self.failureResultOf(refused, JournalUnwritable).value
+        self.disk.is_full = False
+        done = self.journal.clear(5)
+        self.settle()
+        self.successResultOf(done)
+        self.assertIsNone(segment(), error)
 
     def test_closing_writes_what_waits(self) -> None:
         done = self.journal.append([draft()])

@@ -4,6 +4,7 @@ between them."""
 from __future__ import annotations
 
 import collections
+import gc
 import os
 import secrets
 import time
@@ -86,6 +87,14 @@ def _memory_bytes(draft: Draft) -> int:
         + getsizeof(draft.category)
         + getsizeof(draft.user)
     )
+
+
+def _drop_frames(error: BaseException | None) -> None:
+    """Let an error, and what led to it, hold no frames of functions: those hold segments, and
+    so the room on the disk of files that have been removed."""
+    while error is not None:
+        error.with_traceback(None)
+        error = error.__cause__ or error.__context__
 
 
 def open_journal(
@@ -242,6 +251,7 @@ class Journal:
         except Exception as error:  # noqa: BLE001 - the outermost edge of this thread
             if not isinstance(error, JournalUnwritable):
                 log_messages.JOURNAL_WRITER_CRASHED.emit(self._log)
+            _drop_frames(error)
             failed = [(job.done, error) for job in group] or [(task.done, error)]
         return _Results(fired, failed, self._store.view, taken_bytes)
 
@@ -267,7 +277,11 @@ class Journal:
     def _publish(self, outcome: _Results) -> None:
         if outcome.view.segments is not self._view.segments:
             self._cache.retain_only(outcome.view.segments)
+        is_shorter = len(outcome.view.segments) < len(self._view.segments)
         self._view = outcome.view
+        if is_shorter:
+            # What is garbage of earlier errors can hold files that are removed, and so a disk full.
+            gc.collect()
         self._waiting_bytes -= outcome.taken_bytes
         for done, result in outcome.fired:
             done.callback(result)  # type: ignore[arg-type]
