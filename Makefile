@@ -29,7 +29,7 @@ test: $(VENV)/test.stamp
 	  $(BIN)/python -m $(if $(TESTS),twisted.trial $(TESTS),tests.run)
 
 unit: $(VENV)/test.stamp
-	@$(BIN)/python -m twisted.trial `$(BIN)/python -c 'from tests.run import unit_tests; print(*unit_tests())'`
+	@$(BIN)/python -m twisted.trial -j 2 `$(BIN)/python -c 'from tests.run import unit_tests; print(*unit_tests())'`
 
 exhaustive: $(VENV)/test.stamp
 	@$(BIN)/python -m twisted.trial tests.exhaustive
