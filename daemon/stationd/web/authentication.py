@@ -27,8 +27,6 @@ def authenticate(services: ApiServices, request: Request) -> Caller | None:
     session = services.sessions.get(token)
     if session is None:
         return None
-    # For whom has another role now: if not this request, then the next.
-    services.accounts.refresh()
     return _of_session(services, token, session)
 
 

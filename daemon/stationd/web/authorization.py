@@ -60,7 +60,12 @@ def authorize_request(services: ApiServices, request: Request) -> AuthorizedRequ
     path, _, query = request.uri.decode("latin-1").partition("?")
     route, parts = find_route(request.method.decode("latin-1"), path)
     caller = authenticate(services, request)
-    _check_access(route, caller)
+    try:
+        _check_access(route, caller)
+    except PermissionDenied:
+        # Somebody may have another role by now: if not for this request, then for the next.
+        services.accounts.refresh()
+        raise
     context = RequestContext(
         services=services,
         caller=caller,
