@@ -36,7 +36,7 @@ def add_commands(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def add_directory(action: argparse.ArgumentParser) -> None:
-    """Let a command be told where the journals are."""
+    """Add the option that names the directory of the journals."""
     action.add_argument(
         "--directory",
         default=DEFAULT_DIRECTORY,

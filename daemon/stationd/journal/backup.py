@@ -19,6 +19,7 @@ from stationd.journal.backup_files import (
     ReadBytes,
     SourceChanged,
     copy_file,
+    count_bytes,
     hash_descriptor,
     hash_file,
     link_file,
@@ -151,14 +152,7 @@ class _Backup:
                 name: open_source(self._disk, os.path.join(source, name), stack) for name in names
             }
             total = sum(journal.status.size_bytes for journal in journals.values())
-            done = 0
-
-            def read(size: int) -> None:
-                nonlocal done
-                done += size
-                progress(min(done, total), total)
-
-            progress(done, total)
+            read = count_bytes(total, progress)
             entries = {name: self._copy(name, one, read) for name, one in journals.items()}
         self._report.manifest = Manifest(time_us=now_us, journals=entries)
         write_manifest(self._disk, self._target, self._report.manifest)

@@ -9,13 +9,13 @@ import attrs
 
 from stationd.errors import BackupFailed, JournalUnreadable
 from stationd.interfaces import JournalStatus
+from stationd.journal.backup_files import count_bytes
 from stationd.journal.backup_manifest import (
     Manifest,
     ManifestJournal,
     find_files,
     read_manifest,
 )
-from stationd.journal.backup_restore import count_bytes
 from stationd.journal.disk import Disk
 from stationd.journal.file_header import SegmentName
 from stationd.journal.read_only_journal import ReadOnlyJournal
@@ -56,7 +56,7 @@ def compare_with_backup(
         if os.path.realpath(path) == os.path.realpath(os.path.join(backup, name))
     }
     if inside:
-        read = count_bytes(inside, progress)
+        read = count_bytes(sum(one.size_bytes for one in inside.values()), progress)
         for name, journal in inside.items():
             try:
                 missing += find_files(Disk(), directories[name], journal, read)[1]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 from collections.abc import Callable
 
-from stationd.journal.disk import TEMPORARY_SUFFIX, IDisk
+from stationd.journal.disk import TEMPORARY_SUFFIX, IDisk, replacing
 
 PIECE_BYTES = 1 << 20
 """What of a file is read at a time."""
@@ -23,6 +22,22 @@ _NO_LINKS = frozenset(
 )
 """Why a file cannot be linked but may be copied: another file system, one without links,
 a file that is gone but open."""
+
+
+def count_bytes(total: int, progress: Callable[[int, int], None]) -> ReadBytes:
+    """What adds up the bytes that have been read, and tells the progress.
+
+    @param total: how many there are to read.
+    """
+    done = 0
+
+    def read(size: int) -> None:
+        nonlocal done
+        done += size
+        progress(min(done, total), total)
+
+    progress(done, total)
+    return read
 
 
 class SourceChanged(Exception):
@@ -59,26 +74,14 @@ def copy_file(disk: IDisk, fd: int, size: int, to: str) -> str:
     @raise SourceChanged: it has not so many bytes.
     @raise OSError: the disk refused; what was there is there.
     """
-    temporary = to + TEMPORARY_SUFFIX
-    disk.unlink(temporary)
     digest = hashlib.sha256()
-    out = disk.create(temporary)
-    try:
-        try:
-            for offset in range(0, size, PIECE_BYTES):
-                data = disk.read(fd, min(PIECE_BYTES, size - offset), offset)
-                if len(data) < min(PIECE_BYTES, size - offset):
-                    raise SourceChanged
-                disk.write(out, data)
-                digest.update(data)
-            disk.sync(out)
-        finally:
-            disk.close(out)
-        disk.rename(temporary, to)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            disk.unlink(temporary)
-        raise
+    with replacing(disk, to) as out:
+        for offset in range(0, size, PIECE_BYTES):
+            data = disk.read(fd, min(PIECE_BYTES, size - offset), offset)
+            if len(data) < min(PIECE_BYTES, size - offset):
+                raise SourceChanged
+            disk.write(out, data)
+            digest.update(data)
     return digest.hexdigest()
 
 

@@ -55,6 +55,11 @@ class ManifestJournal:
     cleared_us: int
     files: tuple[ManifestFile, ...]
 
+    @property
+    def size_bytes(self) -> int:
+        """What its files hold."""
+        return sum(file.size_bytes for file in self.files)
+
     def named(self, name: str) -> list[ManifestFile]:
         """What a file may be."""
         return [file for file in self.files if file.name == name]

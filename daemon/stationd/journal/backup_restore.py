@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 
 from stationd.errors import BackupFailed
-from stationd.journal.backup_files import ReadBytes, copy_file
+from stationd.journal.backup_files import copy_file, count_bytes
 from stationd.journal.backup_manifest import (
     Manifest,
     ManifestJournal,
@@ -93,7 +93,7 @@ def read_whole_backup(source: str, disk: IDisk, progress: Callable[[int, int], N
         raise BackupFailed(source, reasons.BACKUP_MANIFEST_MISSING.text)
     if not manifest.journals:
         raise BackupFailed(source, reasons.BACKUP_EMPTY.text)
-    read = count_bytes(manifest.journals, progress)
+    read = count_bytes(sum(one.size_bytes for one in manifest.journals.values()), progress)
     journals: dict[str, ManifestJournal] = {}
     for name, journal in manifest.journals.items():
         files, problems = find_files(disk, os.path.join(source, name), journal, read)
@@ -101,22 +101,6 @@ def read_whole_backup(source: str, disk: IDisk, progress: Callable[[int, int], N
             raise BackupFailed(source, reasons.BACKUP_DAMAGED.render(problem=problem))
         journals[name] = attrs.evolve(journal, files=tuple(files))
     return attrs.evolve(manifest, journals=journals)
-
-
-def count_bytes(
-    journals: Mapping[str, ManifestJournal], progress: Callable[[int, int], None]
-) -> ReadBytes:
-    """What tells the progress of reading all files of some journals."""
-    total = sum(file.size_bytes for journal in journals.values() for file in journal.files)
-    done = 0
-
-    def read(size: int) -> None:
-        nonlocal done
-        done += size
-        progress(min(done, total), total)
-
-    progress(done, total)
-    return read
 
 
 def _has_files(disk: IDisk, target: str) -> bool:

@@ -215,17 +215,25 @@ def replace_file(disk: IDisk, path: str, data: bytes) -> None:
 
 
 def write_file(disk: IDisk, path: str, data: bytes) -> None:
-    """Make a file with these contents, which are durable, in place of any of that name.
-    Readers see it from now on; its name is durable after L{IDisk.sync_directory}.
+    """Make a file with these contents, see L{replacing}."""
+    with replacing(disk, path) as fd:
+        disk.write(fd, data)
 
-    @raise OSError: they see the old one.
+
+@contextlib.contextmanager
+def replacing(disk: IDisk, path: str) -> Iterator[int]:
+    """A descriptor of a new file. What has been written to it when this ends is durable, and in
+    place of any file of that name. Readers see it from then on; its name is durable after
+    L{IDisk.sync_directory}.
+
+    @raise OSError: they see the old one, as after any other error in here.
     """
     temporary = path + TEMPORARY_SUFFIX
     disk.unlink(temporary)
     fd = disk.create(temporary)
     try:
         try:
-            disk.write(fd, data)
+            yield fd
             disk.sync(fd)
         finally:
             disk.close(fd)
