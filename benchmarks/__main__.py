@@ -38,14 +38,14 @@ def main() -> None:
     turns = [(number, name) for number in range(options.rounds) for name in contenders]
     rounds: dict[str, list[Result]] = {name: [] for name in [*contenders, "many"]}
     for number, name in turns:
-        told = f"round {number + 1} of {options.rounds}, {options.records:,} records"
-        rounds[name].append(_turn(name, options.records, options.directory, told))
+        label = f"round {number + 1} of {options.rounds}, {options.records:,} records"
+        rounds[name].append(_turn(name, options.records, options.directory, label))
     if options.many:
-        told = f"{options.many:,} records"
-        rounds["many"] = [_turn("stationd", options.many, options.directory, told)]
-    _tell("zstd")
+        label = f"{options.many:,} records"
+        rounds["many"] = [_turn("stationd", options.many, options.directory, label)]
+    _show_progress("zstd")
     rounds["stationd"].append(_measured("corpus", options.records, options.directory))
-    _tell("")
+    _show_progress("")
     print(f"{platform.platform()}, {os.cpu_count()} CPUs, Python {platform.python_version()}")
     print(f"{options.records:,} records of the log, and their events; once {options.many:,}.")
     print(f"Median of {options.rounds} rounds (least..greatest); N x: we are N times as good.\n")
@@ -54,19 +54,19 @@ def main() -> None:
     print(tables(rounds))
 
 
-def _tell(what: str) -> None:
+def _show_progress(what: str) -> None:
     """Show on a terminal what is being done, in the place of what was shown before."""
     if sys.stderr.isatty():
         print(f"\r\033[K{what}", end="", file=sys.stderr, flush=True)
 
 
-def _turn(name: str, count: int, parent: str, told: str) -> Result:
+def _turn(name: str, count: int, parent: str, label: str) -> Result:
     """One contender, in a directory of its own."""
     directory = tempfile.mkdtemp(prefix="bench-", dir=parent)
     result: Result = {}
     try:
         for module in CONTENDERS[name]:
-            _tell(f"{told}: {module}")
+            _show_progress(f"{label}: {module}")
             result |= _measured(module, count, directory)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
